@@ -1,0 +1,79 @@
+"""What became of each BatchNorm: one `Verdict` per BatchNorm layer, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+
+class Action(str, Enum):
+    """What was done with a BatchNorm."""
+
+    FOLDED = "folded"
+    """Gone: its scale and shift are inside the weights of other layers."""
+    MERGED = "merged"
+    """Gone into another affine that itself had to stay."""
+    LOWERED = "lowered"
+    """Replaced by a cheaper operation."""
+    KEPT = "kept"
+    """Still there, unchanged."""
+
+
+class Reason(str, Enum):
+    """Why a BatchNorm is not gone; the README explains each in one line."""
+
+    TRAINING = "training"
+    """It is called with ``training=True``: it normalises with the statistics of the batch."""
+    NOT_LINEAR = "not-linear"
+    """What computes its input is not a linear layer."""
+    ACTIVATION = "activation"
+    """The linear layer before it applies an activation inside."""
+    SEVERAL_USES = "several-uses"
+    """Its input is also used elsewhere."""
+    AXIS = "axis"
+    """It normalises an axis that is not the output axis of the layer before it."""
+    MODEL_INPUT = "model-input"
+    """It normalises an input of the model."""
+    OVERFLOW = "overflow"
+    """The folded weights would not be finite in the layer's precision."""
+    OPAQUE = "opaque"
+    """It sits inside a layer that cannot be opened, or its own class is not known."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one BatchNorm layer.
+
+    Attributes:
+        layer: Its name, with the path of the nested models it sits in: ``"backbone/bn1"``.
+        action: What was done.
+        direction: ``"backward"`` into the producer, ``"forward"`` into the consumers, or None.
+        into: The layers whose weights now hold it.
+        rules: The rules used, in order.
+        ops_before: Elementwise operations it costs unfolded (MUL + ADD), over all its calls.
+        ops_after: The same after folding.
+        reason: Why it is not gone; None if it is.
+        sentence: The reason in words, naming the layers concerned; empty if it is gone.
+        static_shape: Whether exactness depends on a shape that was taken as fixed.
+    """
+
+    layer: str
+    action: Action
+    direction: str | None = None
+    into: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    ops_before: int = 2
+    ops_after: int = 0
+    reason: Reason | None = None
+    sentence: str = ""
+    static_shape: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether no operation of this BatchNorm is left."""
+        return self.action in (Action.FOLDED, Action.MERGED)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON values."""
+        return {key: value.value if isinstance(value, Enum) else value for key, value in asdict(self).items()}

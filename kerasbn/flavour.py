@@ -1,0 +1,69 @@
+"""The two Kerases under one roof: which one a model belongs to, and its modules.
+
+Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from kerasbn.errors import InvalidArgumentError
+
+NAMES = ("keras", "tf_keras")
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One of the two Kerases.
+
+    Attributes:
+        name: ``"keras"`` (Keras 3) or ``"tf_keras"`` (Keras 2).
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise InvalidArgumentError(f"Keras flavour {self.name!r} is not known; accepted: {', '.join(NAMES)}.")
+
+    @cached_property
+    def keras(self) -> ModuleType:
+        """The package itself."""
+        return importlib.import_module(self.name)
+
+    @cached_property
+    def batch_normalization(self) -> Any:
+        """The layer class of kerasbn for this flavour."""
+        return importlib.import_module(f"kerasbn.{self.name}").BatchNormalization
+
+    def stock_name(self, layer: Any) -> str | None:
+        """The public name of the layer's class, or None if the class is not exactly a stock one.
+
+        Args:
+            layer: A layer. An instance of a subclass gives None: it may override ``call``.
+        """
+        name = type(layer).__name__
+        return name if getattr(self.keras.layers, name, None) is type(layer) else None
+
+
+KERAS = Flavour("keras")
+TF_KERAS = Flavour("tf_keras")
+
+
+def flavour_of(model: Any) -> Flavour:
+    """The flavour that a model or layer belongs to.
+
+    Raises:
+        InvalidArgumentError: The object is of neither Keras.
+    """
+    packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    for name in NAMES:
+        if name in packages:
+            return Flavour(name)
+    raise InvalidArgumentError(
+        f"Expected a model of Keras 3 or tf_keras, found {type(model).__module__}.{type(model).__qualname__}."
+    )

@@ -1,0 +1,1 @@
+"""Reference architectures with BatchNorm, each one builder for both Kerases."""
