@@ -1,0 +1,26 @@
+"""What every test shares: the two Kerases, and a fixed seed."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+import pytest
+
+from kerasbn.flavour import NAMES, Flavour
+
+
+@pytest.fixture(params=NAMES)
+def keras_flavour(request):
+    """Runs the test once in Keras 3 and once in tf_keras."""
+    flavour = Flavour(request.param)
+    flavour.keras.backend.clear_session()
+    flavour.keras.utils.set_random_seed(20261122)
+    return flavour
+
+
+@pytest.fixture
+def rng():
+    """A seeded numpy generator."""
+    return np.random.default_rng(20261122)
