@@ -1,0 +1,114 @@
+import configparser
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import kerasbn
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {
+    "kerasbn": ROOT / "kerasbn",
+    "kerasbn_export": ROOT / "export" / "kerasbn_export",
+    "kerasbn_models": ROOT / "models" / "kerasbn_models",
+}
+
+
+def build_wheel(root, folder):
+    """The wheel as `pip install kerasbn` gets it: built from the source archive."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(root)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def source_files():
+    return {
+        f"{package}/{path.relative_to(folder).as_posix()}"
+        for package, folder in SOURCES.items()
+        for path in folder.rglob("*.py")
+    } | {f"{package}/py.typed" for package in SOURCES}
+
+
+def package_files(wheel):
+    """What the wheel holds besides its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+    return {name for name in names if not PurePosixPath(name).parts[0].endswith(".dist-info")}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def test_wheel_holds_exactly_the_three_packages(wheel):
+    assert package_files(wheel) == source_files()
+
+
+@pytest.mark.parametrize(
+    "stray", ["kerasbn/notes.txt", "export/kerasbn_export/model.tflite", "models/kerasbn_models/.cache"]
+)
+def test_a_stray_file_is_noticed(tmp_path, stray):
+    copy = tmp_path / "copy"
+    ignore = shutil.ignore_patterns(".*", "__pycache__", "kerasbn-demo", "build", "dist")
+    shutil.copytree(ROOT, copy, ignore=ignore)
+    assert package_files(build_wheel(copy, tmp_path / "clean")) == source_files()
+    (copy / stray).write_text("left here by accident")
+    extra = package_files(build_wheel(copy, tmp_path / "dist")) - source_files()
+    assert extra == {stray.split("/", 1)[-1] if stray.split("/")[0] in ("export", "models") else stray}
+
+
+def test_a_missing_module_is_noticed(tmp_path, wheel):
+    short = tmp_path / "short.whl"
+    with zipfile.ZipFile(wheel) as full, zipfile.ZipFile(short, "w") as archive:
+        for name in full.namelist():
+            if name != "kerasbn/errors.py":
+                archive.writestr(name, full.read(name))
+    assert source_files() - package_files(short) == {"kerasbn/errors.py"}
+
+
+def test_console_script_is_the_only_entry_point(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        parser = configparser.ConfigParser()
+        parser.read_string(archive.read(name).decode())
+    assert {key: dict(parser[key]) for key in parser.sections()} == {
+        "console_scripts": {"kerasbn": "kerasbn_export.cli:main"}
+    }
+
+
+def put_beside(python, distribution):
+    """Copies an installed pure-Python distribution into an environment; works without a network."""
+    command = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    target = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    for file in importlib.metadata.files(distribution):
+        if ".." not in file.parts and "__pycache__" not in file.parts:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file.locate(), target / file)
+
+
+def test_wheel_runs_from_an_empty_environment(tmp_path, wheel):
+    venv.create(tmp_path / "empty")
+    scripts = tmp_path / "empty" / ("Scripts" if sys.platform == "win32" else "bin")
+    python = scripts / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    subprocess.run(
+        [*pip, "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True
+    )
+    put_beside(python, "click")  # the one dependency that `--version` needs
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "export.py").write_text("raise ImportError('a user script shadows a package of kerasbn')")
+    done = subprocess.run(
+        [str(scripts / "kerasbn"), "--version"], cwd=elsewhere, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == kerasbn.__version__
+    assert done.stderr == ""
