@@ -1,0 +1,79 @@
+"""The algebra of BatchNorm at inference, in float64.
+
+A BatchNorm in inference computes, per channel,
+
+    y = gamma * (x - mean) / sqrt(variance + epsilon) + beta = s*x + t
+    s = gamma / sqrt(variance + epsilon)
+    t = beta - mean*s
+
+(Ioffe and Szegedy 2015, algorithm 2, line 11). `Affine` is the pair (s, t). Affines compose:
+
+    b(a(x)) = s_b*(s_a*x + t_a) + t_b = (s_b*s_a)*x + (s_b*t_a + t_b)
+
+Nothing here knows a graph or imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``y = scale*x + shift`` along some axes of x.
+
+    Attributes:
+        scale: float64, one entry for each channel.
+        shift: float64, of the same shape.
+    """
+
+    scale: Float64
+    shift: Float64
+
+    def then(self, after: Affine) -> Affine:
+        """``after(self(x))`` as one affine."""
+        return Affine(after.scale * self.scale, after.scale * self.shift + after.shift)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it changes nothing, exactly."""
+        return bool(np.all(self.scale == 1.0) and np.all(self.shift == 0.0))
+
+
+def batchnorm_affine(
+    gamma: npt.ArrayLike | None,
+    beta: npt.ArrayLike | None,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    epsilon: float,
+) -> Affine:
+    """``s = gamma / sqrt(variance + epsilon)``, ``t = beta - mean*s``.
+
+    Args:
+        gamma: The scale, None for ones.
+        beta: The offset, None for zeros.
+        mean: The moving mean.
+        variance: The moving variance.
+        epsilon: Added to the variance inside the square root.
+    """
+    mean64 = np.asarray(mean, np.float64)
+    gamma64 = np.ones_like(mean64) if gamma is None else np.asarray(gamma, np.float64)
+    beta64 = np.zeros_like(mean64) if beta is None else np.asarray(beta, np.float64)
+    scale = gamma64 / np.sqrt(np.asarray(variance, np.float64) + epsilon)
+    return Affine(scale, beta64 - mean64 * scale)
+
+
+def round_to(array: Float64, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
+    """Round once to the weight's dtype, subnormal results to zero.
+
+    A subnormal weight slows the built-in TFLite kernels down by a factor of tens and changes no result that
+    float32 could hold.
+    """
+    rounded = array.astype(dtype)
+    rounded[np.abs(rounded) < np.finfo(dtype).tiny] = 0
+    return rounded

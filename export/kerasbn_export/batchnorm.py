@@ -1,0 +1,80 @@
+"""Which layers are BatchNorms, and what they compute at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import InvalidModelError
+from kerasbn.flavour import Flavour
+from kerasbn_export.affine import Affine, batchnorm_affine
+from kerasbn_export.graph import Array, Call, Layer, Value
+
+KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
+
+
+def layer_kind(flavour: Flavour, layer: Any) -> str | None:
+    """The public name of the layer's class where it is exactly a stock layer or kerasbn's own, else None."""
+    if type(layer).__module__ == f"kerasbn.{flavour.name}" and type(layer) is flavour.batch_normalization:
+        return "BatchNormalization"
+    return flavour.stock_name(layer)
+
+
+def inner_batchnorms(flavour: Flavour, layer: Any) -> list[Any]:
+    """The BatchNorm layers that a layer holds inside."""
+    found = [inner for inner in _inner_layers(layer) if layer_kind(flavour, inner) in KINDS]
+    return list({id(inner): inner for inner in found}.values())
+
+
+def _inner_layers(layer: Any) -> Iterator[Any]:
+    flatten = getattr(layer, "_flatten_layers", None)
+    return iter(()) if flatten is None else flatten(include_self=False, recursive=True)
+
+
+def is_batchnorm(layer: Any) -> bool:
+    """Whether a `Layer` is a BatchNorm, stock or kerasbn's own."""
+    return isinstance(layer, Layer) and layer.kind in KINDS
+
+
+def is_training(call: Call) -> bool:
+    """Whether a BatchNorm is called so that it normalises with the statistics of the batch."""
+    flag = call.kwargs.get("training", call.args[1] if len(call.args) > 1 else None)
+    if isinstance(flag, Value):
+        return True  # known at run time only
+    return bool(flag) and bool(call.layer.source.trainable)
+
+
+def axes(layer: Layer, rank: int) -> tuple[int, ...]:
+    """The axes that a BatchNorm normalises, counted from the front."""
+    axis = layer.config["axis"]
+    listed = [axis] if isinstance(axis, int) else list(axis)
+    return tuple(sorted(int(a) % rank for a in listed))
+
+
+def affine(layer: Layer) -> Affine:
+    """What a BatchNorm computes at inference: ``s*x + t``, one entry for each channel.
+
+    Raises:
+        InvalidModelError: A weight is not finite, or a variance so negative that the square root is not real.
+    """
+    weights = layer.weights
+    for name, values in weights.items():
+        _check(layer, name, values, np.isfinite(values), "is not a finite number")
+    variance, epsilon = weights["moving_variance"], float(layer.config["epsilon"])
+    positive = np.asarray(variance, np.float64) + epsilon > 0
+    _check(layer, "moving_variance", variance, positive, f"plus epsilon {epsilon:g} is not positive")
+    return batchnorm_affine(
+        weights.get("gamma"), weights.get("beta"), weights["moving_mean"], variance, epsilon
+    )
+
+
+def _check(layer: Layer, name: str, values: Array, good: Array, complaint: str) -> None:
+    if not np.all(good):
+        channel = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise InvalidModelError(
+            f"BatchNormalization {layer.path!r}: {name} of channel {', '.join(map(str, channel))} is "
+            f"{float(values[channel])!r}, which {complaint}. {int(np.sum(~good))} of {good.size} channels are so. "
+            "The model is broken or was never trained to the end; restore good weights before folding it."
+        )

@@ -1,0 +1,139 @@
+"""From a `Layer` back to a Keras layer."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import UnsupportedModelError
+from kerasbn.flavour import Flavour
+from kerasbn_export.affine import round_to
+from kerasbn_export.graph import Layer
+from kerasbn_export.structure import map_leaves
+
+
+def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -> Any:
+    """A new Keras layer or operation that does what the `Layer` says; its weights come later.
+
+    Args:
+        flavour: The Keras to build in.
+        layer: What to build.
+        name: Its name in the new model.
+        dtype: The precision of the new layer, None for its own.
+
+    Raises:
+        UnsupportedModelError: The layer cannot be made again from its configuration.
+    """
+    source = layer.source
+    if source is not None and not isinstance(source, flavour.keras.layers.Layer):
+        return _copy_operation(source, name, dtype)
+    if _is_function_layer(source):
+        return _copy_function_layer(source, name, dtype)
+    cls = getattr(flavour.keras.layers, str(layer.kind)) if source is None else type(source)
+    try:
+        config = retyped({**layer.config, "name": name}, dtype)
+        with flavour.keras.utils.custom_object_scope(_custom_objects(source)):
+            return cls.from_config(config)
+        # A layer of the user's may raise anything here.
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"Layer {layer.path!r} ({cls.__module__}.{cls.__qualname__}) cannot be made again from its get_config(): "
+            f"{type(error).__name__}: {error}. Give the class a get_config() that returns all that its constructor needs."
+        ) from error
+
+
+def _copy_operation(operation: Any, name: str, dtype: str | None) -> Any:
+    """A Keras 3 operation has no weights: a shallow copy with no past is a new one."""
+    twin = copy.copy(operation)
+    twin.name = name
+    twin._inbound_nodes, twin._outbound_nodes = [], []
+    if dtype is not None and "float" in str(getattr(operation, "dtype", "")):
+        twin.dtype = dtype
+    return twin
+
+
+def _is_function_layer(source: Any) -> bool:
+    """Lambda, and the layers that tf_keras makes of TensorFlow functions called on symbolic tensors."""
+    return type(source).__name__ in ("Lambda", "TFOpLambda", "SlicingOpLambda")
+
+
+def _copy_function_layer(source: Any, name: str, dtype: str | None) -> Any:
+    """The same function in a new layer: no code is written to a configuration and read back."""
+    if type(source).__name__ != "Lambda":
+        return type(source)(source.function, name=name)
+    options = {"mask": source.mask, "arguments": source.arguments, "output_shape": source._output_shape}
+    return type(source)(source.function, name=name, dtype=dtype or source.dtype_policy, **options)
+
+
+def _custom_objects(source: Any) -> dict[str, Any]:
+    """The user's own functions and classes that a configuration names, from the attributes of the layer itself."""
+    found = {}
+    for value in vars(source).values() if source is not None else ():
+        if inspect.isfunction(value):
+            found[value.__name__] = value
+        elif not type(value).__module__.startswith(
+            ("keras.", "tf_keras.", "builtins", "tensorflow.", "numpy")
+        ):
+            found[type(value).__name__] = type(value)
+    return found
+
+
+def retyped(config: dict[str, Any], dtype: str | None) -> dict[str, Any]:
+    """The configuration with every floating dtype policy in it, also of layers inside, replaced."""
+    if dtype is None:
+        return config
+    result = {}
+    for key, value in config.items():
+        if key == "dtype" and "name" in config and "float" in str(value):
+            result[key] = dtype
+        elif isinstance(value, dict):
+            result[key] = retyped(value, dtype)
+        else:
+            result[key] = value
+    return result
+
+
+def retyped_arguments(arguments: Any, dtype: str | None) -> Any:
+    """Call arguments with floating numpy constants and dtypes in them replaced."""
+
+    def one(leaf: Any) -> Any:
+        if hasattr(leaf, "is_floating"):  # a TensorFlow dtype
+            return dtype if leaf.is_floating else leaf
+        if isinstance(leaf, (np.ndarray, np.generic)) and "float" in leaf.dtype.name:
+            return leaf.astype(dtype)
+        return leaf
+
+    return arguments if dtype is None else map_leaves(one, arguments)
+
+
+def set_weights(layer: Layer, target: Any) -> None:
+    """Give a built layer its weights, each rounded once to the dtype of its variable.
+
+    Raises:
+        UnsupportedModelError: The layer made again has other weights than its source.
+    """
+    if layer.new_weights is not None:
+        for variable in target.weights:
+            own_name = variable.name.rpartition("/")[2].partition(":")[0]
+            variable.assign(round_to(layer.new_weights[own_name], _numpy_dtype(variable)))
+        return
+    sources = getattr(layer.source, "weights", [])
+    if [tuple(v.shape) for v in sources] != [tuple(v.shape) for v in getattr(target, "weights", [])]:
+        raise UnsupportedModelError(
+            f"Layer {layer.path!r} ({type(layer.source).__qualname__}), made again from its get_config(), has other "
+            "weights than the original. Its get_config() must return all that its constructor needs."
+        )
+    for old, new in zip(sources, getattr(target, "weights", []), strict=True):
+        new.assign(old.numpy())
+    if hasattr(
+        target, "finalize_state"
+    ):  # Normalization computes with tensors that it derives from its weights
+        target.finalize_state()
+
+
+def _numpy_dtype(variable: Any) -> Any:
+    dtype = variable.dtype
+    return dtype if isinstance(dtype, str) else dtype.as_numpy_dtype
