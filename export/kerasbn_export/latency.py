@@ -1,0 +1,110 @@
+"""How long .tflite files take, as ratios: measured interleaved, so that a busy machine slows all alike.
+
+Per round every model runs in turn for the same number of times; ``ratio = median over rounds of
+(its seconds / the first model's seconds in the same round)``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import InvalidArgumentError
+
+ROUND_SECONDS = 0.004
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What one model took.
+
+    Attributes:
+        path: The file.
+        milliseconds: Median time of one run.
+        ratio: Median, over the rounds, of its time over the time of the first model.
+        spread: The quartiles of that ratio, 25 % and 75 %.
+    """
+
+    path: Path
+    milliseconds: float
+    ratio: float
+    spread: tuple[float, float]
+
+
+def compare_latency(
+    paths: Sequence[Path], *, rounds: int = 60, threads: int = 1, seed: int = 0
+) -> list[Latency]:
+    """Times of several .tflite files on this machine, relative to the first.
+
+    Args:
+        paths: At least two files, each with static shapes or a batch that is run at size 1.
+        rounds: How often the models take turns.
+        threads: Threads of the interpreter.
+        seed: For the random inputs.
+
+    Returns:
+        One record per file, in the order given.
+
+    Raises:
+        InvalidArgumentError: Fewer than two files, or fewer than one round.
+    """
+    if len(paths) < 2 or rounds < 1:
+        raise InvalidArgumentError(
+            f"Latency is compared between at least two files in at least one round; "
+            f"found {len(paths)} files and {rounds} rounds."
+        )
+    runners = [_Runner(path, threads, seed) for path in paths]
+    repeats = max(1, round(ROUND_SECONDS / max(runner.seconds(1) for runner in runners)))
+    times = [_round(runners, repeats, turn) for turn in range(rounds)]
+    return [_latency(runner.path, times, index, repeats) for index, runner in enumerate(runners)]
+
+
+class _Runner:
+    """One interpreter with its inputs set, warmed up."""
+
+    def __init__(self, path: Path, threads: int, seed: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.path = path
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        rng = np.random.default_rng(seed)
+        for detail in self._interpreter.get_input_details():
+            self._interpreter.set_tensor(detail["index"], _input(detail, rng))
+        self.seconds(3)
+
+    def seconds(self, repeats: int) -> float:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            self._interpreter.invoke()
+        return time.perf_counter() - start
+
+
+def _input(detail: dict[str, Any], rng: np.random.Generator) -> Any:
+    shape, dtype = detail["shape"], np.dtype(detail["dtype"])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return rng.integers(max(limits.min, -128), min(limits.max, 127), shape, dtype=dtype)
+    return (rng.random(shape) < 0.5) if dtype.kind == "b" else rng.random(shape).astype(dtype)
+
+
+def _round(runners: list[_Runner], repeats: int, turn: int) -> list[float]:
+    """The seconds of every runner; who starts changes from round to round."""
+    seconds = [0.0] * len(runners)
+    for step in range(len(runners)):
+        index = (turn + step) % len(runners)
+        seconds[index] = runners[index].seconds(repeats)
+    return seconds
+
+
+def _latency(path: Path, times: list[list[float]], index: int, repeats: int) -> Latency:
+    ratios = [seconds[index] / seconds[0] for seconds in times]
+    low, high = np.quantile(ratios, [0.25, 0.75])
+    median = statistics.median(seconds[index] for seconds in times)
+    return Latency(path, 1e3 * median / repeats, statistics.median(ratios), (float(low), float(high)))
