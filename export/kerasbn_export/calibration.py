@@ -1,0 +1,186 @@
+"""Calibration data: what a quantized model's ranges are measured on, checked before the slow part.
+
+Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, and a generator, a
+``tf.data.Dataset`` or a function that returns one, whose items are samples or batches in any of these forms.
+Every form ends as one array per input with the samples on the first axis. The text ``"random"`` asks for
+standard normal numbers; nothing else makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasbn.errors import CalibrationError
+
+LIMIT = 1000
+"""Samples taken from a source that may be endless."""
+RANDOM_SAMPLES = 100
+WANTED = (
+    "an array, a list with one array per input, a dict of arrays by input name, a generator of samples, or the "
+    'text "random"'
+)
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One input of a model: its name, its shape with the batch axis first (None where it is free), its dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"input {self.name!r} of shape {_shown(self.shape)}, {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Samples that fit a model.
+
+    Attributes:
+        arrays: One array per input, in the order of the inputs, all with the same length.
+        source: Where they come from, for the report: ``"array"``, ``"generator"`` or ``"random"``.
+    """
+
+    arrays: tuple[NDArray[Any], ...]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def batches(self, size: int) -> Iterator[list[NDArray[Any]]]:
+        """The samples in batches of exactly `size`; the last one is filled up from the start."""
+        for start in range(0, len(self), size):
+            rows = np.arange(start, start + size) % len(self)
+            yield [array[rows] for array in self.arrays]
+
+
+def read_calibration(data: Any, inputs: Sequence[ModelInput], *, seed: int = 0, limit: int = LIMIT) -> Calibration:
+    """Brings calibration data into one form and checks that they fit.
+
+    Args:
+        data: See the module's docstring.
+        inputs: The inputs of the model, in its order.
+        seed: The seed of ``"random"``.
+        limit: How many samples are taken from a generator; arrays are taken whole.
+
+    Raises:
+        CalibrationError: There are none, their number, names, shapes or dtypes do not fit, or a value is NaN
+            or infinite.
+    """
+    if data is None:
+        raise CalibrationError(f"No calibration data were given; accepted: {WANTED}.")
+    if isinstance(data, str):
+        return _random(data, inputs, seed)
+    if hasattr(data, "shape") or isinstance(data, Mapping) or _is_arrays(data):
+        return _checked(_by_input(data, inputs), inputs, "array")
+    if callable(data):
+        data = data()
+    if not isinstance(data, Iterable):
+        raise CalibrationError(
+            f"Calibration data of type {type(data).__name__} are not understood; accepted: {WANTED}."
+        )
+    return _from_samples(data, inputs, limit)
+
+
+def _random(name: str, inputs: Sequence[ModelInput], seed: int) -> Calibration:
+    if name != "random":
+        raise CalibrationError(f"Calibration {name!r} is not known; accepted: {WANTED}.")
+    rng = np.random.default_rng(seed)
+    for wanted in inputs:
+        if not np.issubdtype(np.dtype(wanted.dtype), np.floating) or None in wanted.shape[1:]:
+            raise CalibrationError(f"Random calibration needs a fixed shape and a float dtype; found {wanted}.")
+    arrays = [rng.standard_normal((RANDOM_SAMPLES, *_sizes(wanted))) for wanted in inputs]
+    return _checked(arrays, inputs, "random")
+
+
+def _sizes(wanted: ModelInput) -> tuple[int, ...]:
+    return tuple(size for size in wanted.shape[1:] if size is not None)
+
+
+def _is_arrays(data: Any) -> bool:
+    return isinstance(data, list | tuple) and bool(data) and all(hasattr(item, "shape") for item in data)
+
+
+def _by_input(data: Any, inputs: Sequence[ModelInput]) -> list[NDArray[Any]]:
+    """One array per input, whichever way they were given."""
+    names = [wanted.name for wanted in inputs]
+    if isinstance(data, Mapping):
+        if set(data) != set(names):
+            raise CalibrationError(
+                f"Calibration data are named {sorted(map(str, data))}; the model's inputs are {sorted(names)}."
+            )
+        return [np.asarray(data[name]) for name in names]
+    arrays = list(data) if isinstance(data, list | tuple) else [data]
+    if len(arrays) != len(inputs):
+        raise CalibrationError(
+            f"Calibration data hold {len(arrays)} array{'s' * (len(arrays) != 1)}; the model has {len(inputs)} "
+            f"input{'s' * (len(inputs) != 1)}: {', '.join(map(str, inputs))}."
+        )
+    return [np.asarray(array) for array in arrays]
+
+
+def _from_samples(samples: Iterable[Any], inputs: Sequence[ModelInput], limit: int) -> Calibration:
+    columns: list[list[NDArray[Any]]] = [[] for _ in inputs]
+    taken = 0
+    for index, sample in enumerate(islice(samples, limit)):
+        rows = [
+            _rows(array, wanted, f"sample {index}")
+            for array, wanted in zip(_by_input(sample, inputs), inputs, strict=True)
+        ]
+        for column, row in zip(columns, rows, strict=True):
+            column.append(row)
+        taken += len(rows[0])
+        if taken >= limit:
+            break
+    if not taken:
+        raise CalibrationError("The calibration generator yields no samples.")
+    return _checked([np.concatenate(column)[:limit] for column in columns], inputs, "generator")
+
+
+def _rows(array: NDArray[Any], wanted: ModelInput, where: str) -> NDArray[Any]:
+    """A sample or a batch of samples, as a batch."""
+    if array.ndim == len(wanted.shape) - 1:
+        array = array[None]
+    _check_array(array, wanted, where)
+    return array
+
+
+def _checked(arrays: Sequence[NDArray[Any]], inputs: Sequence[ModelInput], source: str) -> Calibration:
+    for array, wanted in zip(arrays, inputs, strict=True):
+        _check_array(array, wanted, "calibration data")
+    lengths = {wanted.name: len(array) for array, wanted in zip(arrays, inputs, strict=True)}
+    if len(set(lengths.values())) != 1:
+        raise CalibrationError(f"The inputs have different numbers of calibration samples: {lengths}.")
+    typed = [array.astype(wanted.dtype) for array, wanted in zip(arrays, inputs, strict=True)]
+    return Calibration(tuple(typed), source)
+
+
+def _check_array(array: NDArray[Any], wanted: ModelInput, where: str) -> None:
+    if not np.can_cast(array.dtype, wanted.dtype, "same_kind"):
+        raise CalibrationError(f"The {where} are {array.dtype}; the model wants {wanted}.")
+    if not _fits(array.shape, wanted.shape):
+        raise CalibrationError(
+            f"The {where} have shape {_shown(array.shape)}; the model wants {wanted} (the first axis counts samples)."
+        )
+    if not array.size:
+        raise CalibrationError(f"The {where} are empty: shape {_shown(array.shape)} for {wanted}.")
+    if not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise CalibrationError(f"The {where} for {wanted} hold NaN or infinity, first in row {row}.")
+
+
+def _fits(found: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(found) == len(wanted) and all(
+        want is None or have == want for have, want in zip(found[1:], wanted[1:], strict=True)
+    )
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("n" if axis == 0 else str(size) for axis, size in enumerate(shape)) + ")"

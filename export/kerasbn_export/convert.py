@@ -1,0 +1,166 @@
+"""From a Keras model to the bytes of a ``.tflite`` file. The only module that touches ``tf.lite``.
+
+=============  ======================  =====================  ==============================
+precision      weights                 activations            inputs and outputs
+=============  ======================  =====================  ==============================
+``float32``    float32                 float32                float32
+``float16``    float16                 float32                float32
+``dynamic``    int8 (large kernels)    float32, quantized     float32
+                                       where they are used
+``int8``       int8, int32 biases      int8                   int8, or uint8 or float32
+``int16x8``    int8, int64 biases      int16                  float32, or int16
+=============  ======================  =====================  ==============================
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
+from kerasbn_export.calibration import Calibration
+from kerasbn_export.isolate import convert_isolated
+from kerasbn_export.relabel import relabel
+from kerasbn_export.servable import Servable, write_servable
+
+IO_DTYPES: dict[str, tuple[str, ...]] = {
+    "float32": ("float32",),
+    "float16": ("float32",),
+    "dynamic": ("float32",),
+    "int8": ("int8", "uint8", "float32"),
+    "int16x8": ("float32", "int16"),
+}
+"""The precisions, each with the types its inputs and outputs may have; the first is the default."""
+
+CALIBRATED = frozenset({"int8", "int16x8"})
+"""The precisions whose ranges are measured on data."""
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """How to convert.
+
+    Attributes:
+        precision: A key of `IO_DTYPES`.
+        io_dtype: The type of inputs and outputs; None for the precision's own.
+        per_channel_dense: Whether each output of a Dense layer has its own scale: more accurate, but TFLite
+            Micro then needs a larger arena.
+    """
+
+    precision: str = "float32"
+    io_dtype: str | None = None
+    per_channel_dense: bool = True
+
+    def __post_init__(self) -> None:
+        if self.precision not in IO_DTYPES:
+            raise InvalidArgumentError(f"Precision {self.precision!r} is not known; accepted: {', '.join(IO_DTYPES)}.")
+        accepted = IO_DTYPES[self.precision]
+        if self.io_dtype is not None and self.io_dtype not in accepted:
+            raise InvalidArgumentError(
+                f"Inputs and outputs of type {self.io_dtype!r} do not go with precision {self.precision!r}; "
+                f"accepted: {', '.join(accepted)}."
+            )
+
+    @property
+    def ends(self) -> str:
+        """The type of inputs and outputs."""
+        return self.io_dtype or IO_DTYPES[self.precision][0]
+
+
+def convert(
+    model: Any,
+    options: ConversionOptions = ConversionOptions(),
+    *,
+    calibration: Calibration | None = None,
+    batch_size: int | None = 1,
+    metadata: Mapping[str, bytes] | None = None,
+    isolate: bool | None = None,
+) -> bytes:
+    """Converts a functional model to TFLite, with builtin operations only.
+
+    Args:
+        model: A functional or Sequential model of either Keras; BatchNorms in it are converted as they are.
+        options: See `ConversionOptions`.
+        calibration: Samples that fit the model, for `CALIBRATED` precisions.
+        batch_size: The batch to fix where the model leaves it open; None leaves it open.
+        metadata: Blobs to store in the file.
+        isolate: Whether to convert in a process of its own, where a crash of the converter is an error and not the
+            end of this process. None does so for the models that are known to crash it: quantized loops.
+
+    Raises:
+        CalibrationError: The precision needs calibration and there is none.
+        ConversionError: The converter failed, or died.
+    """
+    if options.precision in CALIBRATED and calibration is None:
+        raise CalibrationError(
+            f"Precision {options.precision!r} needs calibration data: give samples of the real inputs, or "
+            'calibration="random" to measure the ranges on random numbers.'
+        )
+    with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
+        servable = _traced(model, Path(folder), batch_size)
+        if isolate is None:
+            isolate = servable.loops and options.precision in CALIBRATED
+        run = convert_isolated if isolate else convert_servable
+        data = run(servable, options, calibration)
+    return relabel(data, servable.inputs, servable.outputs, metadata or {})
+
+
+def _traced(model: Any, folder: Path, batch_size: int | None) -> Servable:
+    try:
+        return write_servable(model, folder, batch_size=batch_size)
+    except Exception as error:  # TensorFlow raises whatever the layers' code raises
+        raise ConversionError(f"Model {model.name!r} cannot be traced for conversion: {error}") from error
+
+
+def convert_servable(servable: Servable, options: ConversionOptions, calibration: Calibration | None) -> bytes:
+    """Converts a SavedModel in this process; see `convert`."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder))
+    _set_options(converter, options)
+    if options.precision in CALIBRATED and calibration is not None:
+        converter.representative_dataset = lambda: _samples(calibration, servable)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter raises many types, none of them public
+            raise ConversionError(f"The TFLite converter failed: {_reason(error)}") from error
+
+
+def _set_options(converter: Any, options: ConversionOptions) -> None:
+    if options.precision == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = not options.per_channel_dense
+    if options.precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif options.precision in CALIBRATED:
+        kernels = {
+            "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            "int16x8": tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        }
+        converter.target_spec.supported_ops = [kernels[options.precision]]
+        converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(options.ends)
+
+
+def _samples(calibration: Calibration, servable: Servable) -> Iterator[Any]:
+    """The samples as the converter takes them: by key, since the order of its inputs is its own."""
+    for arrays in calibration.batches(servable.batch_size):
+        by_key = {end.key: array for end, array in zip(servable.inputs, arrays, strict=True)}
+        yield by_key if len(by_key) > 1 else arrays
+
+
+def _reason(error: Exception) -> str:
+    """The one line of the converter's message that says what is wrong."""
+    text = str(error)
+    missing = re.search(r"(?:TF Select|Custom) ops: (.+)", text)
+    if missing:
+        return f"TFLite has no builtin operation for {missing.group(1).strip()}."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)

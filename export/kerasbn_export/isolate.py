@@ -1,0 +1,90 @@
+"""Runs the TFLite converter in a process of its own, so that its death is an error message.
+
+The converter can abort or crash the process it runs in, as the int8 calibrator does on some recurrent models.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasbn.errors import ConversionError
+from kerasbn_export.calibration import Calibration
+from kerasbn_export.servable import End, Servable
+
+if TYPE_CHECKING:
+    from kerasbn_export.convert import ConversionOptions
+
+REQUEST, SAMPLES, RESULT, REFUSAL = "request.json", "samples.npz", "model.tflite", "error.txt"
+
+
+def convert_isolated(servable: Servable, options: ConversionOptions, calibration: Calibration | None) -> bytes:
+    """Converts a SavedModel in a new process.
+
+    Raises:
+        ConversionError: The converter failed there, or the process died; the message names the signal.
+    """
+    with tempfile.TemporaryDirectory(prefix="kerasbn_") as name:
+        folder = Path(name)
+        _write_request(folder, servable, options, calibration)
+        # PYTHONSAFEPATH: a file in the user's folder must not stand in for a module.
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"}
+        command = [sys.executable, "-m", "kerasbn_export.isolate", name]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+        if (folder / REFUSAL).exists():
+            raise ConversionError((folder / REFUSAL).read_text())
+        if done.returncode or not (folder / RESULT).exists():
+            raise ConversionError(_obituary(done))
+        return (folder / RESULT).read_bytes()
+
+
+def _write_request(
+    folder: Path, servable: Servable, options: ConversionOptions, calibration: Calibration | None
+) -> None:
+    request = {"servable": {**asdict(servable), "folder": str(servable.folder)}, "options": asdict(options)}
+    (folder / REQUEST).write_text(json.dumps(request))
+    if calibration is not None:
+        np.savez(folder / SAMPLES, *calibration.arrays)
+
+
+def _obituary(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        return f"The TFLite converter crashed ({signal.Signals(-done.returncode).name}) on this model."
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return f"The TFLite converter's process ended with code {done.returncode}: {last}"
+
+
+def _answer(folder: Path) -> None:
+    """The child's side: reads the request in `folder`, leaves the result or the refusal there."""
+    from kerasbn_export.convert import ConversionOptions, convert_servable
+
+    request = json.loads((folder / REQUEST).read_text())
+    fields = request["servable"]
+    ends = {side: tuple(End(**end) for end in fields[side]) for side in ("inputs", "outputs")}
+    servable = Servable(Path(fields["folder"]), **ends, batch_size=fields["batch_size"], loops=fields["loops"])
+    try:
+        data = convert_servable(servable, ConversionOptions(**request["options"]), _samples(folder))
+    except ConversionError as error:
+        (folder / REFUSAL).write_text(str(error))
+    else:
+        (folder / RESULT).write_bytes(data)
+
+
+def _samples(folder: Path) -> Calibration | None:
+    if not (folder / SAMPLES).exists():
+        return None
+    with np.load(folder / SAMPLES) as stored:
+        return Calibration(tuple(stored[f"arr_{index}"] for index in range(len(stored.files))), "array")
+
+
+if __name__ == "__main__":
+    _answer(Path(sys.argv[1]))

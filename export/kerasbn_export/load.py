@@ -1,0 +1,58 @@
+"""Loads a model file with the Keras that wrote it, and runs no code from the file unless told so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kerasbn.errors import ModelFileError, UnsafeModelError
+from kerasbn_export.model_file import ModelFile, read_model_file
+from kerasbn_export.safety import find_code
+
+
+def load_model(path: str | Path, *, allow_code: bool = False) -> Any:
+    """Loads a Keras model for inference: not compiled, by the Keras that wrote it.
+
+    Args:
+        path: A ``.keras`` file, a ``.h5``/``.hdf5`` file or a SavedModel folder of Keras 2 or Keras 3.
+        allow_code: Whether code that the file carries or names may run: Lambda layers, and classes and
+            functions that are neither Keras' nor kerasbn's nor registered in this process.
+
+    Returns:
+        A model of Keras 3 or of tf_keras.
+
+    Raises:
+        ModelFileError: The file is missing, is no Keras model, or Keras cannot load it.
+        UnsafeModelError: Loading would run code from the file, and ``allow_code`` is false.
+    """
+    file = read_model_file(path)
+    _ = file.flavour.batch_normalization  # importing the layer registers it
+    if not allow_code:
+        _refuse_code(file)
+    return _load(file, allow_code)
+
+
+def _refuse_code(file: ModelFile) -> None:
+    registered = file.flavour.keras.saving.get_registered_object
+    for finding in find_code(file.configs, lambda name: registered(name) is not None):
+        who = f"layer {finding.layer!r}" if finding.layer else "the model"
+        raise UnsafeModelError(
+            f"{file.path}: {who} {finding.what}; loading would run it. "
+            "If you trust the file, load it with allow_code=True (on the command line: --allow-code)."
+        )
+
+
+def _load(file: ModelFile, allow_code: bool) -> Any:
+    load = file.flavour.keras.models.load_model
+    try:
+        return load(str(file.path), compile=False, safe_mode=not allow_code)
+    except Exception as error:  # whatever Keras stumbles over, the file is what it stumbled over
+        raise ModelFileError(
+            f"{file.path}: {file.flavour.name} cannot load it: {_first_line(error)} "
+            "(a custom layer has to be registered with register_keras_serializable before loading)."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]

@@ -1,0 +1,51 @@
+"""Gives a ``.tflite`` file the model's names and order of inputs and outputs, and named blobs of metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasbn_export.servable import End
+
+
+def relabel(data: bytes, inputs: Sequence[End], outputs: Sequence[End], metadata: Mapping[str, bytes]) -> bytes:
+    """The same file with its main signature and its inputs and outputs named and ordered as in the model.
+
+    Args:
+        data: A ``.tflite`` file with one signature.
+        inputs: Its inputs: the signature's present keys, and the names they get.
+        outputs: The same for its outputs.
+        metadata: Blobs to store under their names, in place of any that are there under the same name.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(data)
+    signature, main = model.signatureDefs[0], model.subgraphs[0]
+    main.inputs = _arranged(signature.inputs, main.inputs, inputs)
+    main.outputs = _arranged(signature.outputs, main.outputs, outputs)
+    for end, index in zip(inputs, main.inputs, strict=True):
+        main.tensors[index].name = f"serving_default_{end.name}:0".encode()
+    for name, blob in metadata.items():
+        _store(model, name, blob)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _arranged(entries: list[Any], present: list[int], ends: Sequence[End]) -> list[int]:
+    """Renames the entries of a signature and puts them in order; gives their tensors in that order."""
+    by_key = {entry.name.decode(): entry for entry in entries}
+    entries[:] = [by_key[end.key] for end in ends]
+    for entry, end in zip(entries, ends, strict=True):
+        entry.name = end.name.encode()
+    order = [entry.tensorIndex for entry in entries]
+    return order if sorted(order) == sorted(present) else list(present)
+
+
+def _store(model: Any, name: str, blob: bytes) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = list(blob)
+    model.buffers.append(buffer)
+    entry.name, entry.buffer = name.encode(), len(model.buffers) - 1
+    others = [old for old in model.metadata or [] if old.name != entry.name]
+    model.metadata = [*others, entry]

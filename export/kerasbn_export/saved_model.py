@@ -1,0 +1,44 @@
+"""Reads the Keras layers that a SavedModel of Keras 2 describes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from kerasbn.errors import ModelFileError
+
+
+def keras_metadata(folder: Path) -> tuple[Any, ...]:
+    """The descriptions of the Keras objects in a SavedModel; empty if it was not saved by Keras 2.
+
+    Keras 2 writes one JSON text per layer to ``keras_metadata.pb``; before TensorFlow 2.5 it wrote them into
+    the object graph of ``saved_model.pb``.
+
+    Raises:
+        ModelFileError: The files are damaged.
+    """
+    try:
+        texts = _own_file(folder) if (folder / "keras_metadata.pb").is_file() else _object_graph(folder)
+        return tuple(json.loads(text) for text in texts)
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
+
+
+def _own_file(folder: Path) -> list[str]:
+    from tf_keras.protobuf import saved_metadata_pb2
+
+    saved = saved_metadata_pb2.SavedMetadata()
+    saved.ParseFromString((folder / "keras_metadata.pb").read_bytes())
+    return [node.metadata for node in saved.nodes]
+
+
+def _object_graph(folder: Path) -> list[str]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((folder / "saved_model.pb").read_bytes())
+    objects = [node.user_object for graph in saved.meta_graphs for node in graph.object_graph_def.nodes]
+    return [found.metadata for found in objects if found.identifier.startswith("_tf_keras") and found.metadata]

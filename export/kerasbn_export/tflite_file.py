@@ -1,0 +1,208 @@
+"""Reads a finished ``.tflite`` file: its operations, inputs, outputs, signature and precision.
+
+Nothing is run, and neither TensorFlow nor an interpreter is needed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasbn.errors import ModelFileError
+
+AFFINE_OPS = frozenset({"MUL", "ADD", "SUB", "DIV"})
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the file.
+
+    Attributes:
+        name: The converter's name for it; intermediate ones carry the paths of Keras layers.
+        shape: With -1 where an axis is free.
+        dtype: ``"FLOAT32"``, ``"INT8"``, ... as the schema spells it.
+        constant: Whether its values are stored in the file.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    constant: bool
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether it is a constant that varies along exactly one axis."""
+        return self.constant and sum(size > 1 for size in self.shape) == 1
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation: its name in the schema, or ``CUSTOM:`` and its own name, and its tensors."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def affine(self) -> bool:
+        """Whether it multiplies or adds a per-channel constant, as a BatchNorm that was not folded does."""
+        return self.name in AFFINE_OPS and any(tensor.per_channel for tensor in self.inputs)
+
+
+@dataclass(frozen=True)
+class TFLiteFile:
+    """What a ``.tflite`` file holds.
+
+    Attributes:
+        size: In bytes.
+        ops: Of all subgraphs, in order.
+        inputs: Of the main subgraph, in order.
+        outputs: Of the main subgraph, in order.
+        input_names: The names of the inputs in the signature, in the order of the inputs; the tensors' names
+            where there is no signature.
+        output_names: The same for the outputs.
+        metadata: The named blobs.
+    """
+
+    size: int
+    ops: tuple[Op, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    metadata: Mapping[str, bytes]
+
+    @property
+    def op_counts(self) -> dict[str, int]:
+        """How often each operation occurs, the most frequent first."""
+        return dict(Counter(op.name for op in self.ops).most_common())
+
+    @property
+    def affine_ops(self) -> tuple[Op, ...]:
+        """The operations that multiply or add a per-channel constant."""
+        return tuple(op for op in self.ops if op.affine)
+
+    @property
+    def custom_ops(self) -> tuple[str, ...]:
+        """The operations that the plain interpreter does not have."""
+        return tuple(name for name in self.op_counts if name.startswith("CUSTOM:"))
+
+    @property
+    def float_ops(self) -> tuple[Op, ...]:
+        """The operations that compute in float, conversions from and to float not counted."""
+        return tuple(
+            op
+            for op in self.ops
+            if op.name not in {"QUANTIZE", "DEQUANTIZE"} and any(tensor.dtype == "FLOAT32" for tensor in op.outputs)
+        )
+
+    @property
+    def precision(self) -> str:
+        """``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``, by the types that the tensors have."""
+        results = {tensor.dtype for op in self.ops for tensor in op.outputs}
+        weights = {tensor.dtype for op in self.ops for tensor in op.inputs if tensor.constant}
+        if "INT16" in results and "INT8" in weights:
+            return "int16x8"
+        if "INT8" in results:
+            return "int8"
+        if "FLOAT16" in weights:
+            return "float16"
+        return "dynamic" if "INT8" in weights else "float32"
+
+
+def read_tflite(source: str | Path | bytes) -> TFLiteFile:
+    """Reads a ``.tflite`` file.
+
+    Args:
+        source: Its path or its content.
+
+    Raises:
+        ModelFileError: The file is missing or is no ``.tflite``.
+    """
+    if isinstance(source, (bytes, bytearray)):
+        name, data = "the data", bytes(source)
+    else:
+        name, data = str(source), _read(source)
+    if data[4:8] != b"TFL3":
+        raise ModelFileError(f"{name}: no .tflite file, it begins with {data[:8]!r}.")
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    try:
+        return _parse(flatbuffer_utils.read_model_from_bytearray(data), len(data))
+    except Exception as error:  # the flatbuffer reader checks nothing, so anything may come out of a damaged file
+        raise ModelFileError(f"{name}: the .tflite file is damaged or cut short ({error}).") from error
+
+
+def read_ops(source: str | Path | bytes) -> dict[str, int]:
+    """The operations of a ``.tflite`` file with their counts; see `read_tflite`."""
+    return read_tflite(source).op_counts
+
+
+def _read(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from error
+
+
+def _parse(model: Any, size: int) -> TFLiteFile:
+    tensors = [[_tensor(model, tensor) for tensor in subgraph.tensors] for subgraph in model.subgraphs]
+    ops = [
+        _op(model, op, tensors[index]) for index, subgraph in enumerate(model.subgraphs) for op in subgraph.operators
+    ]
+    main = model.subgraphs[0]
+    signature = next((found for found in model.signatureDefs or [] if found.subgraphIndex == 0), None)
+    return TFLiteFile(
+        size=size,
+        ops=tuple(ops),
+        inputs=tuple(tensors[0][index] for index in main.inputs),
+        outputs=tuple(tensors[0][index] for index in main.outputs),
+        input_names=_names(signature.inputs if signature else [], main.inputs, tensors[0]),
+        output_names=_names(signature.outputs if signature else [], main.outputs, tensors[0]),
+        metadata={_text(entry.name): bytes(model.buffers[entry.buffer].data) for entry in model.metadata or []},
+    )
+
+
+def _tensor(model: Any, tensor: Any) -> Tensor:
+    data = model.buffers[tensor.buffer].data
+    shape = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
+    return Tensor(
+        name=_text(tensor.name),
+        shape=tuple(int(size) for size in shape) if shape is not None else (),
+        dtype=_dtype(tensor.type),
+        constant=data is not None and len(data) > 0 and not tensor.isVariable,
+    )
+
+
+def _dtype(code: int) -> str:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return str(flatbuffer_utils.type_to_name(code))
+
+
+def _op(model: Any, op: Any, tensors: list[Tensor]) -> Op:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    code = model.operatorCodes[op.opcodeIndex]
+    name = (
+        f"CUSTOM:{_text(code.customCode)}"
+        if code.customCode
+        else flatbuffer_utils.opcode_to_name(model, op.opcodeIndex)
+    )
+    return Op(
+        name=str(name),
+        inputs=tuple(tensors[index] for index in op.inputs if index >= 0),
+        outputs=tuple(tensors[index] for index in op.outputs if index >= 0),
+    )
+
+
+def _names(entries: list[Any], indices: list[int], tensors: list[Tensor]) -> tuple[str, ...]:
+    known = {entry.tensorIndex: _text(entry.name) for entry in entries or []}
+    return tuple(known.get(index, tensors[index].name) for index in indices)
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
