@@ -3,6 +3,7 @@
 Importing this package imports neither TensorFlow nor Keras; the first call does.
 """
 
+from kerasbn_export.fold import FoldResult, fold
 from kerasbn_export.verdict import Action, Reason, Verdict
 
-__all__ = ["Action", "Reason", "Verdict"]
+__all__ = ["Action", "FoldResult", "Reason", "Verdict", "fold"]

@@ -65,9 +65,7 @@ def affine(layer: Layer) -> Affine:
     variance, epsilon = weights["moving_variance"], float(layer.config["epsilon"])
     positive = np.asarray(variance, np.float64) + epsilon > 0
     _check(layer, "moving_variance", variance, positive, f"plus epsilon {epsilon:g} is not positive")
-    return batchnorm_affine(
-        weights.get("gamma"), weights.get("beta"), weights["moving_mean"], variance, epsilon
-    )
+    return batchnorm_affine(weights.get("gamma"), weights.get("beta"), weights["moving_mean"], variance, epsilon)
 
 
 def _check(layer: Layer, name: str, values: Array, good: Array, complaint: str) -> None:

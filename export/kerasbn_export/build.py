@@ -41,7 +41,7 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
     except Exception as error:
         raise UnsupportedModelError(
             f"Layer {layer.path!r} ({cls.__module__}.{cls.__qualname__}) cannot be made again from its get_config(): "
-            f"{type(error).__name__}: {error}. Give the class a get_config() that returns all that its constructor needs."
+            f"{type(error).__name__}: {error}. Its get_config() must return all that its constructor needs."
         ) from error
 
 
@@ -70,13 +70,11 @@ def _copy_function_layer(source: Any, name: str, dtype: str | None) -> Any:
 
 def _custom_objects(source: Any) -> dict[str, Any]:
     """The user's own functions and classes that a configuration names, from the attributes of the layer itself."""
-    found = {}
+    found: dict[str, Any] = {}
     for value in vars(source).values() if source is not None else ():
         if inspect.isfunction(value):
             found[value.__name__] = value
-        elif not type(value).__module__.startswith(
-            ("keras.", "tf_keras.", "builtins", "tensorflow.", "numpy")
-        ):
+        elif not type(value).__module__.startswith(("keras.", "tf_keras.", "builtins", "tensorflow.", "numpy")):
             found[type(value).__name__] = type(value)
     return found
 
@@ -85,7 +83,7 @@ def retyped(config: dict[str, Any], dtype: str | None) -> dict[str, Any]:
     """The configuration with every floating dtype policy in it, also of layers inside, replaced."""
     if dtype is None:
         return config
-    result = {}
+    result: dict[str, Any] = {}
     for key, value in config.items():
         if key == "dtype" and "name" in config and "float" in str(value):
             result[key] = dtype
@@ -128,9 +126,7 @@ def set_weights(layer: Layer, target: Any) -> None:
         )
     for old, new in zip(sources, getattr(target, "weights", []), strict=True):
         new.assign(old.numpy())
-    if hasattr(
-        target, "finalize_state"
-    ):  # Normalization computes with tensors that it derives from its weights
+    if hasattr(target, "finalize_state"):  # Normalization computes with tensors that it derives from its weights
         target.finalize_state()
 
 

@@ -9,9 +9,7 @@ from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.structure import leaves, map_leaves
 
 
-def emit(
-    graph: Graph, *, dtype: str | None = None, batch_size: int | None = None, name: str | None = None
-) -> Any:
+def emit(graph: Graph, *, dtype: str | None = None, batch_size: int | None = None, name: str | None = None) -> Any:
     """A new functional model of the same Keras.
 
     Names, order and structure of inputs and outputs are those of the captured model. No variable is shared with it.
@@ -45,10 +43,7 @@ class _Emission:
             self._replay(call)
         inputs = map_leaves(self.tensors.__getitem__, self.graph.inputs)
         named = iter(
-            [
-                self._named(*pair)
-                for pair in zip(leaves(self.graph.outputs), self.graph.output_names, strict=True)
-            ]
+            [self._named(*pair) for pair in zip(leaves(self.graph.outputs), self.graph.output_names, strict=True)]
         )
         outputs = _refilled(self.graph.outputs, named)
         model = self.keras.Model(inputs, outputs, name=name)

@@ -78,8 +78,7 @@ class Layer:
     def source_weights(self) -> dict[str, Array]:
         """The weights it was read with, by their own name, as ``"kernel"``."""
         return {
-            variable.name.rpartition("/")[2].partition(":")[0]: np.asarray(variable)
-            for variable in self.source.weights
+            variable.name.rpartition("/")[2].partition(":")[0]: np.asarray(variable) for variable in self.source.weights
         }
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn.flavour import Flavour, flavour_of
+from kerasbn.flavour import flavour_of
 from kerasbn_export.batchnorm import inner_batchnorms, layer_kind
 from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, read_graph
 from kerasbn_export.capture.trace import first_call_arguments, trace
@@ -33,9 +33,7 @@ class Flattening:
         self.model = model
         self.calls: list[Call] = []
         self.layers: dict[int, Layer] = {}
-        self.keep_alive: list[
-            Any
-        ] = []  # a scope knows tensors by identity: none may be freed and its id reused
+        self.keep_alive: list[Any] = []  # a scope knows tensors by identity: none may be freed and its id reused
 
     def graph(self) -> Graph:
         """The model as a graph."""
@@ -70,9 +68,7 @@ class Flattening:
             args, kwargs = map_leaves(lambda leaf: _bound(leaf, scope), (event.args, event.kwargs))
             if training and _takes_training(event.layer):
                 kwargs = (
-                    {"training": True, **kwargs}
-                    if self.flavour.name == "tf_keras"
-                    else {**kwargs, "training": True}
+                    {"training": True, **kwargs} if self.flavour.name == "tf_keras" else {**kwargs, "training": True}
                 )
             self._event(replace(event, args=args, kwargs=kwargs), event, scope, prefix)
 

@@ -56,16 +56,12 @@ def _nodes(function: Any) -> Iterator[Any]:
 
 def _keras_events(function: Any) -> Iterator[Event]:
     for node in _nodes(function):
-        yield Event(
-            node.operation, plain(node.arguments.args), plain(node.arguments.kwargs), list(node.outputs)
-        )
+        yield Event(node.operation, plain(node.arguments.args), plain(node.arguments.kwargs), list(node.outputs))
 
 
 def _tf_keras_events(model: Any) -> Iterator[Event]:
     for node in _nodes(model):
-        yield Event(
-            node.layer, tuple(plain(node.call_args)), plain(node.call_kwargs), list(leaves(node.outputs))
-        )
+        yield Event(node.layer, tuple(plain(node.call_args)), plain(node.call_kwargs), list(leaves(node.outputs)))
 
 
 def plain(structure: Any) -> Any:

@@ -27,9 +27,7 @@ def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str,
         outputs = plain(layer.call(*args, **_in_inference(layer, args, kwargs)))
         # Keras and TensorFlow raise nearly every type when user code meets a symbolic tensor.
     except Exception as error:
-        raise UnsupportedModelError(
-            _refusal(layer, f"{type(error).__name__}: {_first_line(error)}")
-        ) from error
+        raise UnsupportedModelError(_refusal(layer, f"{type(error).__name__}: {_first_line(error)}")) from error
     for leaf in leaves(outputs):
         if not is_symbolic(leaf):
             raise UnsupportedModelError(_refusal(layer, f"it returned a {type(leaf).__name__}"))
@@ -43,11 +41,7 @@ def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str,
 def _in_inference(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     parameters = list(inspect.signature(layer.call).parameters)
     given = {**dict(zip(parameters, args, strict=False)), **kwargs}
-    if (
-        "training" in parameters
-        and given.get("training") is None
-        and parameters.index("training") >= len(args)
-    ):
+    if "training" in parameters and given.get("training") is None and parameters.index("training") >= len(args):
         return {**kwargs, "training": False}
     return kwargs
 

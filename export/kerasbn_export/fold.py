@@ -1,0 +1,87 @@
+"""Folding: a Keras model in, a Keras model without its BatchNorms out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kerasbn.errors import NotFoldedError
+from kerasbn_export.capture import capture
+from kerasbn_export.emit import emit
+from kerasbn_export.graph import Graph
+from kerasbn_export.rewrite import fold_batchnorms
+from kerasbn_export.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What folding would give, before a Keras layer is built.
+
+    Attributes:
+        graph: The rewritten graph.
+        verdicts: One for each BatchNorm layer, in the order of the model.
+    """
+
+    graph: Graph
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def left(self) -> tuple[Verdict, ...]:
+        """The verdicts of the BatchNorms that are not gone."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.gone)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A folded model.
+
+    Attributes:
+        model: A new model of the same Keras; it shares no variable with the one given.
+        verdicts: One for each BatchNorm layer, in the order of the model.
+    """
+
+    model: Any
+    verdicts: tuple[Verdict, ...]
+
+
+def plan(model: Any) -> Plan:
+    """Find out what folding does with each BatchNorm; nothing is built and the model is not changed.
+
+    Args:
+        model: A model of Keras 3 or tf_keras.
+
+    Raises:
+        UnsupportedModelError: The model cannot be read as a graph of layers.
+        InvalidModelError: A BatchNorm holds numbers that mean nothing, as a NaN in its moving variance.
+    """
+    graph = capture(model)
+    ledger = fold_batchnorms(graph)
+    return Plan(graph, tuple(ledger.verdicts()))
+
+
+def fold(model: Any, *, strict: bool = False, dtype: str | None = None, batch_size: int | None = None) -> FoldResult:
+    """Fold every BatchNorm of a model into the weights around it.
+
+    At inference a BatchNorm is ``y = s*x + t`` per channel with ``s = gamma / sqrt(variance + epsilon)`` and
+    ``t = beta - mean*s``; folding carries s and t into neighbouring weights, in float64, rounded once at the end. A
+    BatchNorm that has no exact way stays as it is, and its verdict says why.
+
+    Args:
+        model: A model of Keras 3 or tf_keras. It is not changed.
+        strict: Refuse to give a model in which a BatchNorm is left.
+        dtype: The precision of the folded model, as ``"float32"`` for a model trained in mixed precision; None for
+            the model's own.
+        batch_size: A fixed batch size for the folded model; None for the model's own.
+
+    Raises:
+        UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.
+        InvalidModelError: A BatchNorm holds numbers that mean nothing.
+        NotFoldedError: ``strict`` and a BatchNorm is left.
+    """
+    planned = plan(model)
+    if strict and planned.left:
+        lines = "; ".join(f"{v.layer}: {v.sentence}" for v in planned.left)
+        raise NotFoldedError(
+            f"{len(planned.left)} of {len(planned.verdicts)} BatchNorms of {model.name!r} cannot be folded: {lines}"
+        )
+    return FoldResult(emit(planned.graph, dtype=dtype, batch_size=batch_size), planned.verdicts)

@@ -1,0 +1,40 @@
+"""Rule 1: an affine after an affine is one affine.
+
+    s2*(s1*x + t1) + t2 = (s2*s1)*x + (s2*t1 + t2)
+
+Condition: nothing else sees the first one's output (the engine asks), and both run along the same axes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasbn_export.affine import Affine
+from kerasbn_export.batchnorm import affine, axes, is_batchnorm, is_training
+from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.rules.producer import fits, overflow
+from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.verdict import Reason
+
+
+def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
+    """Into the BatchNorm before."""
+    del graph
+    if not is_batchnorm(call.layer) or is_training(call):
+        return None
+    if push.axes != axes(call.layer, push.value.rank or 0):
+        return Refusal(Reason.AXIS, f"BatchNorm {call.layer.path!r} before it runs along other axes.")
+    merged = with_affine(call.layer, affine(call.layer).then(push.affine))
+    return Step("compose", call, merged) if fits(merged, merged.weights) else overflow(merged)
+
+
+def with_affine(layer: Layer, new: Affine) -> Layer:
+    """A BatchNorm that computes the affine: ``gamma = s``, ``beta = t``, mean 0, variance 1, epsilon 0."""
+    weights = {
+        "gamma": new.scale,
+        "beta": new.shift,
+        "moving_mean": np.zeros_like(new.scale),
+        "moving_variance": np.ones_like(new.scale),
+    }
+    options = {"renorm": False} if layer.config.get("renorm") else {}
+    return layer.with_weights(weights, center=True, scale=True, epsilon=0.0, **options)

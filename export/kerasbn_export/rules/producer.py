@@ -1,0 +1,78 @@
+"""Rule 2: an affine goes backward into the linear layer that computes its input.
+
+    s*(W x + b) + t = (s*W) x + (s*b + t)
+
+Condition: nothing else sees the layer's output (the engine asks), the layer applies no activation inside, the affine
+runs along its output channels, and the new weights are finite in the precision the layer computes in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasbn_export.graph import Array, Call, Graph, Layer
+from kerasbn_export.linear import kernel_name, linear
+from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.verdict import Reason
+
+
+def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
+    """Into the kernel and bias of the call's layer."""
+    layer = call.layer
+    if layer.kind is None or kernel_name(layer.kind, layer.weights) is None:
+        return None
+    if not has_no_activation(graph, layer):
+        name = layer.config["activation"]
+        return Refusal(
+            Reason.ACTIVATION,
+            f"{layer.kind} {layer.path!r} applies activation {_name(name)} between its weights and the BatchNorm.",
+        )
+    rank = push.value.rank
+    form = None if rank is None else linear(layer.kind, layer.config, layer.weights, rank, push.axes)
+    if form is None:
+        return Refusal(
+            Reason.AXIS,
+            f"The BatchNorm runs along axis {_list(push.axes)}, which is not the output channel axis of "
+            f"{layer.kind} {layer.path!r}.",
+        )
+    weights = form.fold_after(layer.weights, push.affine)
+    if not fits(layer, weights):
+        return overflow(layer)
+    return Step("backward", call, layer.with_weights(weights, **form.options))
+
+
+def has_no_activation(graph: Graph, layer: Layer) -> bool:
+    """Whether the layer's activation is Keras' own linear, also where a function of the user's has that name."""
+    if layer.config.get("activation") not in (None, "linear"):
+        return False
+    function = getattr(layer.source, "activation", None)
+    return layer.changed or function is None or function is graph.flavour.keras.activations.linear
+
+
+def fits(layer: Layer, weights: dict[str, Array]) -> bool:
+    """Whether every weight stays finite when it is rounded to the precision the layer computes in."""
+    limit = float(np.finfo(_compute_dtype(layer)).max)
+    return all(bool(np.all(np.abs(array) <= limit)) for array in weights.values())
+
+
+def _compute_dtype(layer: Layer) -> Any:
+    name = getattr(layer.source, "compute_dtype", None) or "float32"
+    return np.dtype(name) if name != "bfloat16" else np.dtype("float32")
+
+
+def overflow(layer: Layer) -> Refusal:
+    """The refusal for weights that would not be finite."""
+    return Refusal(
+        Reason.OVERFLOW,
+        f"The folded weights of {layer.kind} {layer.path!r} would exceed the largest {_compute_dtype(layer)} number.",
+    )
+
+
+def _name(activation: Any) -> str:
+    return repr(activation if isinstance(activation, str) else activation.get("class_name", "of its own"))
+
+
+def _list(axes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, axes))
