@@ -1,0 +1,103 @@
+"""Gathers the candidate's tensors on the worst sample and compares them layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kerasbn.errors import KerasBNError
+from kerasbn_export.graph import Value
+from kerasbn_export.verify.divergence import first_divergence
+from kerasbn_export.verify.gates import Gate
+from kerasbn_export.verify.keras_runner import KerasRunner
+from kerasbn_export.verify.localise import KeptTensor, Localiser, as_batch
+from kerasbn_export.verify.naming import Provenance
+from kerasbn_export.verify.network import Network
+from kerasbn_export.verify.ports import Array
+from kerasbn_export.verify.records import Divergence, LayerComparison, OutputComparison, Status
+from kerasbn_export.verify.tflite_runner import TFLiteRunner
+
+if TYPE_CHECKING:
+    from kerasbn_export.verify.compare import Sides
+
+
+@dataclass(frozen=True)
+class Located:
+    """What the walk through the layers found."""
+
+    layers: tuple[LayerComparison, ...]
+    divergence: Divergence | None
+    coverage: tuple[int, int]
+    note: str = ""
+
+
+def locate(
+    sides: Sides, network: Network, arrays: Sequence[Array], gate: Gate, outputs: Sequence[OutputComparison]
+) -> Located:
+    """Compare layer by layer on the sample that differs most.
+
+    Args:
+        sides: The two sides.
+        network: The reference in float64.
+        arrays: All samples.
+        gate: What a layer has to reach.
+        outputs: The outputs as judged: only where one differs is a layer blamed.
+    """
+    worst = max(outputs, key=lambda output: output.required_tolerance).measurement.worst_sample
+    batch = sides.candidate.inputs[0].shape[0] or 1
+    sample = [as_batch(array, worst, batch) for array in arrays]
+    try:
+        tensors, ends, total = _tensors(sides, network, sides.for_candidate(sample))
+        found = Localiser(network, tensors, ends, gate).compare(sample)
+    except KerasBNError as error:
+        return Located((), None, (0, 0), f"layers not compared: {error}")
+    differs = any(output.status is Status.DIFFERS for output in outputs)
+    divergence = first_divergence(network.graph, found, gate) if differs else None
+    note = "" if found else "layers not compared: no tensor of the candidate carries the name of a layer."
+    return Located(tuple(record for _, record in found), divergence, (len(found), total), note)
+
+
+def _tensors(
+    sides: Sides, network: Network, arrays: Sequence[Array]
+) -> tuple[list[KeptTensor], dict[Value, KeptTensor], int]:
+    """The candidate's tensors, which of them are outputs, and how many there are."""
+    paths = [call.layer.path for call in network.computing()]
+    if isinstance(sides.candidate, TFLiteRunner):
+        return _of_file(sides.candidate, sides, network, arrays, paths)
+    if isinstance(sides.candidate, KerasRunner):
+        return _of_model(sides.candidate, sides, network, arrays, paths)
+    return [], {}, 0
+
+
+def _of_file(
+    candidate: TFLiteRunner, sides: Sides, network: Network, arrays: Sequence[Array], paths: list[str]
+) -> tuple[list[KeptTensor], dict[Value, KeptTensor], int]:
+    graph = candidate.graph
+    provenance = Provenance(paths, [graph.tensors[i].name for i in graph.dependent])
+    values = candidate.first_batch(graph.dependent, arrays)
+    kept = {
+        i: KeptTensor(graph.tensors[i].name, provenance.layers(graph.tensors[i].name), array)
+        for i, array in zip(graph.dependent, values, strict=True)
+    }
+    indices = [candidate.output_indices[j] for j in sides.pairs]
+    ends = {value: kept[i] for value, i in zip(network.outputs, indices, strict=True) if i in kept}
+    return list(kept.values()), ends, len(kept)
+
+
+def _of_model(
+    candidate: KerasRunner, sides: Sides, network: Network, arrays: Sequence[Array], paths: list[str]
+) -> tuple[list[KeptTensor], dict[Value, KeptTensor], int]:
+    from kerasbn_export.capture import capture
+
+    other = Network(capture(candidate.original), dtype=None)
+    provenance = Provenance(paths, [call.layer.path for call in other.computing()])
+    values = other.start(arrays)
+    kept: dict[Value, KeptTensor] = {}
+    for call in other.computing():
+        values.update(other.evaluate(call, values))
+        path = call.layer.path
+        kept |= {value: KeptTensor(path, provenance.layers(path), values[value]) for value in call.outputs}
+    counterparts = [other.outputs[j] for j in sides.pairs]
+    ends = {value: kept[end] for value, end in zip(network.outputs, counterparts, strict=True) if end in kept}
+    return list(kept.values()), ends, len(kept)

@@ -1,0 +1,70 @@
+"""Names: of the leaves of nested arguments, and of the Keras layers behind a TFLite tensor.
+
+A tensor of a converted model carries the path of the layers it came from, the last operation first::
+
+    tf_keras   model/r2/Relu;model/b2/FusedBatchNormV3;model/c2/Conv2D
+    Keras 3    functional_1/r1_1/Relu;functional_1/b1_1/batchnorm/add_1;functional_1/c1_1/convolution
+
+Keras 3 puts ``_1`` behind every name when it traces a model a second time: ``conv2d_1`` is the layer ``conv2d`` in
+such a file, and another one in all others. Which kind a file is, all its names decide together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+_COUNT = re.compile(r"_\d+$")
+
+Words = tuple[str, ...]
+
+
+def named_leaves(structure: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves in Keras' order, each with the keys that lead to it joined by ``_``; "" if there is none."""
+    if isinstance(structure, dict):
+        for key in sorted(structure):
+            yield from named_leaves(structure[key], f"{name}_{key}" if name else str(key))
+    elif isinstance(structure, (list, tuple)):
+        for value in structure:
+            yield from named_leaves(value, name)
+    else:
+        yield name, structure
+
+
+class Provenance:
+    """Finds the layers that the names of a file's tensors tell of.
+
+    Args:
+        paths: The paths of the model's layers, as ``"backbone/conv1"``.
+        tensor_names: The names of all tensors of the file.
+    """
+
+    def __init__(self, paths: Iterable[str], tensor_names: Iterable[str]) -> None:
+        self._paths: dict[Words, str] = {}
+        for path in paths:
+            self._paths[tuple(path.split("/"))] = path
+            self._paths.setdefault((path.replace("/", "_"),), path)
+        names = list(tensor_names)
+        self._counted = len(self._known(names, counted=True)) > len(self._known(names, counted=False))
+
+    def layers(self, tensor_name: str) -> Words:
+        """The paths of the layers behind a tensor, the last to run first."""
+        return self._layers(tensor_name, self._counted)
+
+    def _known(self, names: list[str], *, counted: bool) -> set[str]:
+        return {path for name in names for path in self._layers(name, counted)}
+
+    def _layers(self, name: str, counted: bool) -> Words:
+        found = (self._layer(part, counted) for part in name.split(";"))
+        return tuple(dict.fromkeys(path for path in found if path is not None))
+
+    def _layer(self, part: str, counted: bool) -> str | None:
+        """The path that reaches furthest into the words; of several the longest."""
+        words = tuple(_COUNT.sub("", word) if counted else word for word in part.split("/"))
+        spans = [(end, end - start) for start in range(len(words)) for end in range(start + 1, len(words) + 1)]
+        inside = [(end, size) for end, size in spans if words[end - size : end] in self._paths]
+        if not inside:
+            return None
+        end, size = max(inside)
+        return self._paths[words[end - size : end]]
