@@ -1,0 +1,26 @@
+"""Moving averages of the statistics of batches."""
+
+from __future__ import annotations
+
+from kerasbn.library import Operations, Tensor
+from kerasbn.moments import Moments, at_least_one
+
+
+def moved(ops: Operations, average: Tensor, value: Tensor, momentum: Tensor, count: Tensor) -> Tensor:
+    """``momentum * average + (1 - momentum) * value``; the average as it was if ``value`` is of no elements."""
+    average = ops.cast(average, average.dtype)
+    new = average - (average - ops.cast(value, average.dtype)) * (1.0 - momentum)
+    if isinstance(count, int) and count > 0:
+        return new
+    return ops.where(ops.cast(count, "float32") > 0, new, average)
+
+
+def unbiased(ops: Operations, statistics: Moments) -> Tensor:
+    """The unbiased estimate ``variance * m / (m - 1)``; of one element, 0."""
+    dtype, m = statistics.variance.dtype, statistics.count
+    return statistics.variance * (at_least_one(ops, m, dtype) / at_least_one(ops, m - 1, dtype))
+
+
+def population(ops: Operations, variance: Tensor, count: Tensor) -> Tensor:
+    """The inverse of `unbiased`."""
+    return variance * (at_least_one(ops, count - 1, variance.dtype) / at_least_one(ops, count, variance.dtype))

@@ -1,0 +1,25 @@
+"""Batch normalization for Keras 3: ``from kerasbn.keras import BatchNormalization``."""
+
+from __future__ import annotations
+
+import keras
+
+from kerasbn.batch_normalization import BatchNormMixin
+from kerasbn.library import Library
+
+__all__ = ["BatchNormalization"]
+
+
+def _library() -> Library:
+    weight, average = {"autocast": False}, {"autocast": False, "trainable": False}
+    if keras.backend.backend() != "tensorflow":
+        return Library(keras, keras.ops, None, None, weight, average, frozenset())
+    from kerasbn import fused, tensorflow_ops
+
+    return Library(keras, tensorflow_ops, fused, tensorflow_ops.all_sum, weight, average, frozenset())
+
+
+@keras.saving.register_keras_serializable("kerasbn")
+class BatchNormalization(BatchNormMixin, keras.layers.Layer):  # type: ignore[misc]  # noqa: D101 - Keras has no types; the docstring is the mixin's
+    __doc__ = BatchNormMixin.__doc__
+    _library = _library()

@@ -1,0 +1,65 @@
+"""What the layer is made of in one Keras: its package, its tensors, its stock layer's habits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+from kerasbn.layout import Layout
+
+Tensor = Any
+Operations = Any
+"""`keras.ops`, or a module with the part of it that `kerasbn.tensorflow_ops` lists."""
+
+
+class Kernel(Protocol):
+    """Batch normalization in one operation; gamma, beta and the statistics are flat, in float32."""
+
+    def accepts(self, layout: Layout, dtype: str) -> bool:
+        """Whether `training` takes such an input."""
+
+    def training(
+        self, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
+
+    def infers(self, layout: Layout) -> bool:
+        """Whether `inference` takes such an input."""
+
+    def inference(
+        self,
+        x: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        epsilon: float,
+        layout: Layout,
+    ) -> Tensor:
+        """Outputs from given statistics."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """One Keras on one backend.
+
+    Attributes:
+        keras: The package.
+        ops: Operations on its tensors.
+        kernel: Its fused kernel, if it has one.
+        all_sum: Sums a tensor over the replicas of a distribution strategy, if it can.
+        weight: Arguments of ``add_weight`` for gamma and beta.
+        average: Arguments of ``add_weight`` for moving averages.
+        unbiased_in_stock: (rank, channel axis) of the inputs for which the stock layer averages the unbiased
+            variance.
+    """
+
+    keras: ModuleType
+    ops: Operations
+    kernel: Kernel | None
+    all_sum: Callable[[Tensor], Tensor] | None
+    weight: dict[str, Any]
+    average: dict[str, Any]
+    unbiased_in_stock: frozenset[tuple[int, ...]]

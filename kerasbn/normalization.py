@@ -1,0 +1,81 @@
+"""The arithmetic of the layer, without its weights.
+
+::
+
+    y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kerasbn.averages import population
+from kerasbn.layout import Layout
+from kerasbn.library import Kernel, Operations, Tensor
+from kerasbn.moments import AllSum, Moments, count, moments
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Normalizes inputs of one layout.
+
+    Statistics, gamma and beta have one element per channel, in any shape that holds them in order; gamma and
+    beta may be None.
+
+    Attributes:
+        ops: The operations.
+        kernel: The fused kernel; None computes with plain operations.
+        layout: Which axes are channels.
+        epsilon: Added to the variance.
+        dtype: What plain operations compute in.
+    """
+
+    ops: Operations
+    kernel: Kernel | None
+    layout: Layout
+    epsilon: float
+    dtype: str
+
+    def inference(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Outputs from given statistics."""
+        if self.kernel is None or not self.kernel.infers(self.layout):
+            return self._plain(x, gamma, beta, mean, variance)
+        statistics = self._flat(mean), self._flat(variance)
+        return self.kernel.inference(x, *self._weights(gamma, beta), *statistics, self.epsilon, self.layout)
+
+    def training(
+        self, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tensor = None, all_sum: AllSum | None = None
+    ) -> tuple[Tensor, Moments]:
+        """Outputs from the statistics of the batch, and those statistics."""
+        if self.kernel is not None and mask is None and all_sum is None:
+            return self._fused(self.kernel, x, gamma, beta)
+        found = moments(self.ops, self.ops.cast(x, self.dtype), self.layout, mask, all_sum)
+        return self._plain(x, gamma, beta, found.mean, found.variance), found
+
+    def _fused(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Moments]:
+        y, mean, variance = kernel.training(x, *self._weights(gamma, beta), self.epsilon, self.layout)
+        number = count(self.ops, x, self.layout)
+        mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, variance))
+        return y, Moments(mean, population(self.ops, variance, number), number)
+
+    def _plain(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        scale = self.ops.rsqrt(self._spread(variance) + self.epsilon)
+        if gamma is not None:
+            scale = scale * self._spread(gamma)
+        y = (self.ops.cast(x, self.dtype) - self._spread(mean)) * scale
+        if beta is not None:
+            y = y + self._spread(beta)
+        return self.ops.cast(y, x.dtype)
+
+    def _weights(self, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        channels = (self.layout.channels,)
+        return (
+            self.ops.ones(channels, "float32") if gamma is None else self._flat(gamma),
+            self.ops.zeros(channels, "float32") if beta is None else self._flat(beta),
+        )
+
+    def _flat(self, vector: Tensor) -> Tensor:
+        return self.ops.reshape(self.ops.cast(vector, "float32"), (-1,))
+
+    def _spread(self, vector: Tensor) -> Tensor:
+        return self.ops.reshape(self.ops.cast(vector, self.dtype), self.layout.broadcast_shape)

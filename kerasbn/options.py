@@ -1,0 +1,54 @@
+"""The constructor arguments that are no weights: what is accepted, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import InvalidArgumentError
+from kerasbn.layout import Axis
+
+
+def checked_axis(axis: Any) -> Axis:
+    """An int, or a list of at least two."""
+    axes = [axis] if isinstance(axis, int | np.integer) else axis
+    if not isinstance(axes, Sequence) or isinstance(axes, str) or not axes:
+        raise _refused("axis", axis, "an int or a list of ints")
+    if not all(isinstance(each, int | np.integer) and not isinstance(each, bool) for each in axes):
+        raise _refused("axis", axis, "an int or a list of ints")
+    return int(axes[0]) if len(axes) == 1 else [int(each) for each in axes]
+
+
+def checked_fraction(name: str, value: Any) -> float:
+    """A number from 0 to 1."""
+    if not 0 <= (number := _number(name, value)) <= 1:
+        raise _refused(name, value, "a number from 0 to 1")
+    return number
+
+
+def checked_epsilon(value: Any) -> float:
+    """A finite number that is not negative."""
+    if not 0 <= (number := _number("epsilon", value)) < float("inf"):
+        raise _refused("epsilon", value, "a finite number, at least 0")
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise _refused(name, value, "a number") from error
+
+
+def _refused(name: str, value: Any, accepted: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"BatchNormalization got {name}={value!r}; accepted: {accepted}.")
+
+
+def checked_clipping(clipping: Any) -> dict[str, Any]:
+    """The bounds of the renorm correction: ``rmin <= r <= rmax``, ``|d| <= dmax``."""
+    clipping = {} if clipping is None else clipping
+    if not isinstance(clipping, Mapping) or set(clipping) - {"rmin", "rmax", "dmax"}:
+        raise _refused("renorm_clipping", clipping, "a dict with keys among rmin, rmax, dmax")
+    return dict(clipping)

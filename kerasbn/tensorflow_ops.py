@@ -1,0 +1,52 @@
+"""TensorFlow under the names of `keras.ops`: what the layer needs of it, in both Kerases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kerasbn.library import Tensor
+
+cast = tf.cast
+reshape = tf.reshape
+broadcast_to = tf.broadcast_to
+expand_dims = tf.expand_dims
+ones = tf.ones
+zeros = tf.zeros
+zeros_like = tf.zeros_like
+square = tf.square
+sqrt = tf.sqrt
+rsqrt = tf.math.rsqrt
+where = tf.where
+maximum = tf.maximum
+minimum = tf.minimum
+stop_gradient = tf.stop_gradient
+cond = tf.cond
+
+
+def sum(x: Tensor, axis: Sequence[int], keepdims: bool = False) -> Tensor:  # noqa: A001 - keras.ops calls it so
+    """The sum over some axes."""
+    return tf.reduce_sum(x, axis, keepdims)
+
+
+def mean(x: Tensor, axis: Sequence[int], keepdims: bool = False) -> Tensor:
+    """The mean over some axes."""
+    return tf.reduce_mean(x, axis, keepdims)
+
+
+def shape(x: Tensor) -> tuple[Any, ...]:
+    """The shape: ints where they are static, scalars where they are not."""
+    if x.shape.is_fully_defined():
+        return tuple(x.shape)
+    dynamic = tf.shape(x)
+    return tuple(dynamic[i] if size is None else size for i, size in enumerate(x.shape))
+
+
+def all_sum(x: Tensor) -> Tensor:
+    """The sum over the replicas of a `tf.distribute` strategy; ``x`` itself outside of one."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return x
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, x)

@@ -1,0 +1,35 @@
+"""Batch normalization for Keras 2: ``from kerasbn.tf_keras import BatchNormalization``."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from kerasbn import fused, tensorflow_ops
+from kerasbn.batch_normalization import BatchNormMixin
+from kerasbn.library import Library
+
+__all__ = ["BatchNormalization"]
+
+
+@tf_keras.saving.register_keras_serializable("kerasbn")
+class BatchNormalization(BatchNormMixin, tf_keras.layers.Layer):  # type: ignore[misc]  # noqa: D101 - Keras has no types; the docstring is the mixin's
+    __doc__ = BatchNormMixin.__doc__
+    _library = Library(
+        keras=tf_keras,
+        ops=tensorflow_ops,
+        kernel=fused,
+        all_sum=tensorflow_ops.all_sum,
+        weight={"experimental_autocast": False},
+        average={
+            "experimental_autocast": False,
+            "trainable": False,
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.MEAN,
+        },
+        # Where its kernel is fused.
+        unbiased_in_stock=frozenset({(4, 1), (4, 3), (5, 1), (5, 4)}),
+    )
+
+    # Nothing here needs AutoGraph, which would rewrite it all for every trace.
+    call = tf.autograph.experimental.do_not_convert(BatchNormMixin.call)
