@@ -47,10 +47,7 @@ def _load(file: ModelFile, allow_code: bool) -> Any:
     try:
         return load(str(file.path), compile=False, safe_mode=not allow_code)
     except Exception as error:  # whatever Keras stumbles over, the file is what it stumbled over
-        raise ModelFileError(
-            f"{file.path}: {file.flavour.name} cannot load it: {_first_line(error)} "
-            "(a custom layer has to be registered with register_keras_serializable before loading)."
-        ) from error
+        raise ModelFileError(f"{file.path}: {file.flavour.name} cannot load it: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -59,7 +59,7 @@ def _walk(node: Any, layer: str, is_registered: Callable[[str], bool]) -> Iterat
             return
         for child in node.values():
             yield from _walk(child, layer, is_registered)
-    elif isinstance(node, list):
+    elif isinstance(node, (list, tuple)):
         for child in node:
             yield from _walk(child, layer, is_registered)
 

@@ -103,7 +103,9 @@ def _input_names(model: Any) -> list[str]:
 
 
 def _output_names(model: Any) -> list[str]:
-    structure = None if isinstance(model, flavour_of(model).keras.Sequential) else model.output
+    if isinstance(model, flavour_of(model).keras.Sequential):
+        return [str(model.layers[-1].name)]
+    structure = model.output
     if isinstance(structure, dict) and not any(isinstance(value, dict | list | tuple) for value in structure.values()):
         return [str(key) for key in sorted(structure)]
     return [str(name) for name in model.output_names]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Tensor:
         name: The converter's name for it; intermediate ones carry the paths of Keras layers.
         shape: With -1 where an axis is free.
         dtype: ``"FLOAT32"``, ``"INT8"``, ... as the schema spells it.
-        constant: Whether its values are stored in the file.
+        constant: Whether its values are stored in the file, be it in float16 for a float32 tensor.
     """
 
     name: str
@@ -149,7 +149,7 @@ def _read(path: str | Path) -> bytes:
 
 
 def _parse(model: Any, size: int) -> TFLiteFile:
-    tensors = [[_tensor(model, tensor) for tensor in subgraph.tensors] for subgraph in model.subgraphs]
+    tensors = [_tensors(model, subgraph) for subgraph in model.subgraphs]
     ops = [
         _op(model, op, tensors[index]) for index, subgraph in enumerate(model.subgraphs) for op in subgraph.operators
     ]
@@ -164,6 +164,16 @@ def _parse(model: Any, size: int) -> TFLiteFile:
         output_names=_names(signature.outputs if signature else [], main.outputs, tensors[0]),
         metadata={_text(entry.name): bytes(model.buffers[entry.buffer].data) for entry in model.metadata or []},
     )
+
+
+def _tensors(model: Any, subgraph: Any) -> list[Tensor]:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    tensors = [_tensor(model, tensor) for tensor in subgraph.tensors]
+    for op in subgraph.operators:  # a float16 constant is used through a DEQUANTIZE, and stays a constant
+        if flatbuffer_utils.opcode_to_name(model, op.opcodeIndex) == "DEQUANTIZE" and tensors[op.inputs[0]].constant:
+            tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], constant=True)
+    return tensors
 
 
 def _tensor(model: Any, tensor: Any) -> Tensor:

@@ -1,0 +1,117 @@
+"""Calibration data in every form become one array per input, or are refused before anything slow."""
+
+import numpy as np
+import pytest
+
+from kerasbn.errors import CalibrationError
+from kerasbn_export.calibration import ModelInput, read_calibration
+
+IMAGE = ModelInput("image", (1, 4, 4, 3), "float32")
+AGE = ModelInput("age", (None, 2), "float32")
+IDS = ModelInput("ids", (None, 6), "int32")
+N = 5
+
+
+@pytest.fixture
+def images(rng):
+    return rng.normal(size=(N, 4, 4, 3)).astype("float32")
+
+
+@pytest.fixture
+def ages(rng):
+    return rng.normal(size=(N, 2)).astype("float32")
+
+
+def dataset(images, ages):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((images, ages)).batch(2)
+
+
+FORMS = {
+    "list": lambda images, ages: [images, ages],
+    "dict in another order": lambda images, ages: {"age": ages, "image": images},
+    "generator of lists": lambda images, ages: ([i, a] for i, a in zip(images, ages, strict=True)),
+    "generator of batches": lambda images, ages: ([images[i : i + 2], ages[i : i + 2]] for i in range(0, N, 2)),
+    "generator of dicts": lambda images, ages: ({"image": i, "age": a} for i, a in zip(images, ages, strict=True)),
+    "function": lambda images, ages: lambda: zip(images, ages, strict=True),
+    "dataset": dataset,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_samples(form, images, ages):
+    calibration = read_calibration(FORMS[form](images, ages), [IMAGE, AGE])
+    assert len(calibration) == N
+    np.testing.assert_array_equal(calibration.arrays[0], images)
+    np.testing.assert_array_equal(calibration.arrays[1], ages)
+
+
+def test_one_input_takes_the_array_itself(images):
+    calibration = read_calibration(images, [IMAGE])
+    np.testing.assert_array_equal(calibration.arrays[0], images)
+    assert calibration.source == "array"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float64"])
+def test_numbers_are_cast_to_the_dtype_of_the_input(dtype, images):
+    calibration = read_calibration((images * 10).astype(dtype), [IMAGE])
+    assert calibration.arrays[0].dtype == np.float32
+
+
+def test_batches_have_exactly_their_size(images):
+    calibration = read_calibration(images, [IMAGE])
+    batches = [arrays[0] for arrays in calibration.batches(2)]
+    assert [len(batch) for batch in batches] == [2, 2, 2]
+    np.testing.assert_array_equal(np.concatenate(batches)[:N], images)
+
+
+def test_an_endless_generator_is_cut_at_the_limit():
+    def forever():
+        while True:
+            yield np.ones((4, 4, 3), "float32")
+
+    assert len(read_calibration(forever, [IMAGE], limit=7)) == 7
+
+
+def test_random_numbers_come_only_by_name_and_from_the_seed():
+    first, same, other = (read_calibration("random", [IMAGE], seed=seed) for seed in (1, 1, 2))
+    assert first.source == "random"
+    np.testing.assert_array_equal(first.arrays[0], same.arrays[0])
+    assert not np.array_equal(first.arrays[0], other.arrays[0])
+
+
+def spoiled(images, value):
+    images = images.copy()
+    images[3, 1, 1, 1] = value
+    return images
+
+
+BAD = {
+    "none": (lambda _: None, [IMAGE], 'No calibration data were given; accepted: .*"random"'),
+    "word": (lambda _: "gaussian", [IMAGE], "'gaussian' is not known"),
+    "number": (lambda _: 3, [IMAGE], "type int are not understood"),
+    "shape": (lambda images: images[:, :3], [IMAGE], r"shape \(n, 3, 4, 3\); .*'image' of shape \(n, 4, 4, 3\)"),
+    "rank": (lambda images: images[0], [IMAGE], r"shape \(n, 4, 3\); .* \(n, 4, 4, 3\)"),
+    "text": (lambda images: images.astype(str), [IMAGE], "are <U32; the model wants input 'image'"),
+    "float ids": (lambda _: np.ones((N, 6)), [IDS], "are float64; the model wants input 'ids' .* int32"),
+    "nan": (lambda images: spoiled(images, np.nan), [IMAGE], "hold NaN or infinity, first in row 3"),
+    "infinity": (lambda images: spoiled(images, np.inf), [IMAGE], "hold NaN or infinity, first in row 3"),
+    "empty": (lambda images: images[:0], [IMAGE], "are empty"),
+    "empty generator": (lambda _: iter(()), [IMAGE], "yields no samples"),
+    "too few inputs": (lambda images: [images], [IMAGE, AGE], "hold 1 array; the model has 2 inputs: input 'image'"),
+    "too many inputs": (lambda images: [images, images], [IMAGE], "hold 2 arrays; the model has 1 input"),
+    "names": (lambda images: {"picture": images}, [IMAGE], r"named \['picture'\]; the model's inputs are \['image'\]"),
+    "lengths": (lambda images: [images, np.ones((3, 2))], [IMAGE, AGE], "different numbers .*'image': 5, 'age': 3"),
+    "late shape": (lambda images: iter([images[0], images[1, :2]]), [IMAGE], r"sample 1 have shape .*wants"),
+    "late nan": (lambda images: iter(spoiled(images, np.nan)), [IMAGE], "sample 3 for input 'image'"),
+    "random ids": (lambda _: "random", [IDS], "needs a fixed shape and a float dtype; found input 'ids'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_does_not_fit_is_refused_with_both_sides(case, images):
+    make, inputs, message = BAD[case]
+    with pytest.raises(CalibrationError, match=message) as caught:
+        read_calibration(make(images), inputs)
+    assert caught.value.exit_code == 2
