@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,11 +50,16 @@ class KerasRunner:
 
     def before_activation(self, arrays: Sequence[Array]) -> list[Array | None]:
         """The values before each output's softmax or sigmoid; None where there is none."""
-        wanted = [tensor for tensor in self._before if tensor is not None]
-        if not wanted:
-            return [None] * len(self.outputs)
-        values = iter(self._in_chunks(self._keras.Model(self.model.inputs, wanted), arrays))
+        values = iter(self._in_chunks(self._before_model, arrays) if any(self._has_before) else ())
         return [None if tensor is None else next(values) for tensor in self._before]
+
+    @cached_property
+    def _before_model(self) -> Any:
+        return self._keras.Model(self.model.inputs, [tensor for tensor in self._before if tensor is not None])
+
+    @property
+    def _has_before(self) -> list[bool]:
+        return [tensor is not None for tensor in self._before]
 
     def _input_port(self, key: str, tensor: Any) -> Port:
         name = tensor.name if isinstance(tensor.name, str) else ""
