@@ -16,7 +16,8 @@ from kerasbn.errors import OutputError
 def replacing(path: str | Path) -> Iterator[Path]:
     """Gives a free path in the same folder; what is written there takes the place of `path` at the end.
 
-    On any failure, an interruption included, the destination stays as it was and nothing else is left.
+    On any failure, an interruption included, the destination stays as it was and nothing else is left; so it does
+    where nothing is at the path that was given out when the block ends.
 
     Args:
         path: The destination. The path given out has the same suffix.
@@ -29,8 +30,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = destination.with_name(f".{destination.stem}.{secrets.token_hex(4)}{destination.suffix}")
     try:
         yield temporary
-        _flush(temporary)
-        os.replace(temporary, destination)
+        if temporary.exists():
+            _flush(temporary)
+            os.replace(temporary, destination)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
@@ -44,6 +46,13 @@ def check_destination(path: str | Path) -> None:
     folder = _destination(path).parent
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: the folder {folder} may not be written to.")
+
+
+def check_model_destination(path: str | Path) -> None:
+    """The same for the file of a Keras model, whose suffix must be one of Keras'."""
+    if Path(path).suffix.lower() not in {".keras", ".h5", ".hdf5"}:
+        raise OutputError(f"{path}: a Keras model is written to a file that ends in .keras, .h5 or .hdf5.")
+    check_destination(path)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -62,8 +71,7 @@ def save_model(model: Any, path: str | Path) -> None:
     Raises:
         OutputError: The suffix is another one, Keras cannot save the model, or see `replacing`.
     """
-    if Path(path).suffix.lower() not in {".keras", ".h5", ".hdf5"}:
-        raise OutputError(f"{path}: a Keras model is written to a file that ends in .keras, .h5 or .hdf5.")
+    check_model_destination(path)
     with replacing(path) as temporary:
         try:
             model.save(str(temporary))

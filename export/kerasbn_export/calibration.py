@@ -1,29 +1,31 @@
 """Calibration data: what a quantized model's ranges are measured on, checked before the slow part.
 
-Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, and a generator, a
-``tf.data.Dataset`` or a function that returns one, whose items are samples or batches in any of these forms.
-Every form ends as one array per input with the samples on the first axis. The text ``"random"`` asks for
-standard normal numbers; nothing else makes them.
+Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, the path of a ``.npy`` or
+``.npz`` file with any of these, and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
+samples or batches in any of these forms. Every form ends as one array per input with the samples on the first axis.
+The text ``"random"`` asks for standard normal numbers; nothing else makes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import CalibrationError
+from kerasbn_export.array_file import SUFFIXES, read_arrays
 
 LIMIT = 1000
 """Samples taken from a source that may be endless."""
 RANDOM_SAMPLES = 100
 WANTED = (
-    "an array, a list with one array per input, a dict of arrays by input name, a generator of samples, or the "
-    'text "random"'
+    "an array, a list with one array per input, a dict of arrays by input name, a .npy or .npz file, a generator of "
+    'samples, or the text "random"'
 )
 
 
@@ -45,7 +47,7 @@ class Calibration:
 
     Attributes:
         arrays: One array per input, in the order of the inputs, all with the same length.
-        source: Where they come from, for the report: ``"array"``, ``"generator"`` or ``"random"``.
+        source: Where they come from, for the report: ``"array"``, ``"generator"``, ``"random"`` or a file's name.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -53,6 +55,10 @@ class Calibration:
 
     def __len__(self) -> int:
         return len(self.arrays[0])
+
+    def __str__(self) -> str:
+        kind = "random number samples" if self.source == "random" else f"samples from {self.source}"
+        return f"{len(self)} {kind}"
 
     def batches(self, size: int) -> Iterator[list[NDArray[Any]]]:
         """The samples in batches of exactly `size`; the last one is filled up from the start."""
@@ -74,6 +80,8 @@ def read_calibration(data: Any, inputs: Sequence[ModelInput], *, seed: int = 0, 
         CalibrationError: There are none, their number, names, shapes or dtypes do not fit, or a value is NaN
             or infinite.
     """
+    if isinstance(data, str | Path) and Path(data).suffix.lower() in SUFFIXES:
+        return replace(read_calibration(read_arrays(data), inputs), source=str(Path(data).name))
     if data is None:
         raise CalibrationError(f"No calibration data were given; accepted: {WANTED}.")
     if isinstance(data, str):

@@ -100,6 +100,11 @@ class TFLiteFile:
         )
 
     @property
+    def float_op_counts(self) -> dict[str, int]:
+        """How often each of the `float_ops` occurs."""
+        return dict(Counter(op.name for op in self.float_ops).most_common())
+
+    @property
     def precision(self) -> str:
         """``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``, by the types that the tensors have."""
         results = {tensor.dtype for op in self.ops for tensor in op.outputs}

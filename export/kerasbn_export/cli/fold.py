@@ -1,0 +1,33 @@
+"""``kerasbn fold``."""
+
+from __future__ import annotations
+
+import click
+
+from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, verdict_line, verdict_table
+
+
+@click.command("fold")
+@click.argument("model")
+@click.option("-o", "--out", required=True, help="The .keras, .h5 or .hdf5 file to write.")
+@click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
+@click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
+def command(model: str, out: str, strict: bool, allow_code: bool) -> None:
+    """Write the model again without its BatchNorms."""
+    refuse_overwriting(model, out)
+    with progress() as step:
+        step(f"load {model}")
+        from kerasbn_export.atomic import check_model_destination, save_model
+        from kerasbn_export.fold import fold
+        from kerasbn_export.load import load_model
+
+        check_model_destination(out)
+        loaded = load_model(model, allow_code=allow_code)
+        step("fold")
+        folded = fold(loaded, strict=strict)
+        step(f"write {out}")
+        save_model(folded.model, out)
+    console = stdout()
+    if folded.verdicts:
+        console.print(verdict_table(folded.verdicts))
+    console.print(f"{out}: {verdict_line(folded.verdicts)}", soft_wrap=True)

@@ -1,0 +1,89 @@
+"""What the commands write: tables and JSON on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kerasbn.errors import OutputError
+from kerasbn_export.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from kerasbn_export.verdict import Verdict
+
+PIPED_WIDTH = 160
+"""Columns where the output is no terminal, so that a name is not cut."""
+
+
+def stdout() -> Console:
+    """Standard output."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is being done; nothing where that is no terminal."""
+    with Console(stderr=True).status("start ...") as status:
+        yield lambda step: status.update(f"{step} ...")
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    print(json_text(record), end="")  # noqa: T201 - rich would wrap it
+
+
+def write_json(record: dict[str, Any], path: str) -> None:
+    """Writes one JSON document to a file, or to standard output for ``-``."""
+    if path == "-":
+        print_json(record)
+    else:
+        write_bytes(path, json_text(record).encode())
+
+
+def json_text(record: dict[str, Any]) -> str:
+    """The record as JSON; a number that is not finite is an error, since JSON has none."""
+    return json.dumps(record, indent=2, allow_nan=False) + "\n"
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; columns whose name ends in ``>`` are aligned to the right."""
+    made = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, title_style="")
+    for column in columns:
+        made.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(escape(str(cell)) for cell in row))
+    return made
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """What became of each BatchNorm, and where it went or why it stayed."""
+    rows = [(v.layer, v.action.value, v.direction or "", ", ".join(v.into) if v.gone else v.sentence) for v in verdicts]
+    return table("", ("BatchNorm", "is", "direction", "into, or why not"), rows)
+
+
+def verdict_line(verdicts: Sequence[Verdict]) -> str:
+    """One sentence about all BatchNorms."""
+    if not verdicts:
+        return "The model has no BatchNorm: nothing to fold."
+    gone = sum(verdict.gone for verdict in verdicts)
+    left = Counter(
+        verdict.reason.value if verdict.reason else verdict.action.value for verdict in verdicts if not verdict.gone
+    )
+    why = "".join(f"; {count} left: {reason}" for reason, count in left.items())
+    return f"{gone} of {len(verdicts)} BatchNorms folded{why}."
+
+
+def refuse_overwriting(source: str, out: str) -> None:
+    """Raises `OutputError` if the result would take the place of the model it is made from."""
+    if Path(out).exists() and Path(source).exists() and Path(out).samefile(source):
+        raise OutputError(f"{out}: is the model itself; give another name for the result.")
