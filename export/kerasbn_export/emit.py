@@ -87,7 +87,10 @@ class _Emission:
         options = {key: config[key] for key in ("sparse", "ragged", "optional") if config.get(key)}
         dtype = self.dtype if self.dtype and "float" in config["dtype"] else config["dtype"]
         batch_shape = (self.batch_size or shape[0], *shape[1:])
-        return self.keras.Input(batch_shape=batch_shape, dtype=dtype, name=self._free_name(layer), **options)
+        tensor = self.keras.Input(batch_shape=batch_shape, dtype=dtype, name=self._free_name(layer), **options)
+        if self.graph.flavour.name == "keras":  # knows an input by its tensor's name, which need not be the layer's
+            tensor.name = layer.source.output.name
+        return tensor
 
     def _named(self, value: Value, name: str) -> Any:
         """The output tensor under the name it had; a linear activation, which no converter keeps, carries the name."""
