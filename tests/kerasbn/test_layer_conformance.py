@@ -1,4 +1,4 @@
-"""The layer against the stock layer of the same Keras: outputs, gradients, moving statistics, over a grid of options."""
+"""The layer against the stock layer of its Keras: outputs, gradients, moving statistics, over the options."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,89 @@
+"""Inputs at the edge: empty, one element, constant, and means far larger than the spread."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+RANKS = [((0, 3), -1), ((0, 5, 3), -1), ((0, 3, 5), 1), ((0, 4, 5, 3), -1), ((0, 2, 3, 4, 3), -1)]
+
+
+def built(flavour, shape, **options):
+    layer = flavour.batch_normalization(momentum=0.5, **options)
+    layer.build((None, *shape[1:]))
+    layer.set_weights(np.array([[1.0, -2, 0], [0.5, 0, 1], [10, -20, 3], [4, 0.01, 100]]))
+    return layer
+
+
+@pytest.mark.parametrize("fused", [None, False])
+@pytest.mark.parametrize(("shape", "axis"), RANKS)
+@pytest.mark.parametrize("static", [True, False])
+def test_empty_batches_move_nothing(keras_flavour, shape, axis, fused, static):
+    layer = built(keras_flavour, shape, axis=axis, fused=fused)
+    before = layer.get_weights()
+    signature = [tf.TensorSpec(shape if static else (None, *shape[1:]))]
+    y = tf.function(lambda x: layer(x, training=True), input_signature=signature)(tf.zeros(shape))
+    assert tuple(y.shape) == shape
+    for weight, weight_before in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, weight_before)
+
+
+@pytest.mark.parametrize("unbiased", [True, False])
+@pytest.mark.parametrize("fused", [None, False])
+def test_a_batch_of_one_has_variance_zero(keras_flavour, fused, unbiased, assert_close):
+    layer = built(keras_flavour, (1, 3), fused=fused, unbiased_variance=unbiased)
+    y = layer(tf.constant([[7.0, -1, 2]]), training=True)
+    assert_close(y, [[0.5, 0, 1]], 1e-6)
+    assert_close(layer.moving_mean.numpy(), [8.5, -10.5, 2.5], 1e-6)
+    assert_close(layer.moving_variance.numpy(), [2, 0.005, 50], 1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 0.0])
+@pytest.mark.parametrize("fused", [None, False])
+def test_constant_inputs_give_beta(keras_flavour, fused, epsilon, assert_close, step):
+    layer = built(keras_flavour, (4, 5, 3), fused=fused, epsilon=epsilon)
+    found = step(layer, tf.fill((4, 5, 3), 123.0))
+    if epsilon:
+        assert_close(found.y, np.broadcast_to([0.5, 0, 1], (4, 5, 3)), 1e-6)
+        assert np.isfinite(found.dx).all()
+
+
+def relative_error(layer, x, exact, jit_compile):
+    tf.function(lambda x: layer(x, training=True), jit_compile=jit_compile)(x)
+    return np.abs(layer.moving_variance.numpy() / exact - 1).max()
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("ratio", [1e2, 1e3, 1e4])
+@pytest.mark.parametrize(("shape", "axis"), [((4096, 3), -1), ((64, 3, 64), 1), ((16, 16, 16, 3), -1)])
+def test_variance_under_large_means(keras_flavour, shape, axis, ratio, jit_compile, rng, assert_close):
+    """Never worse than the stock layer beyond 3e-6, the rounding of a sum; never worse than 1e-5."""
+    x = (rng.normal(size=shape) + ratio).astype("float32")
+    axes = tuple(each for each in range(len(shape)) if each != axis % len(shape))
+    ours = keras_flavour.batch_normalization(axis=axis, momentum=0.0, unbiased_variance=False)
+    stock = keras_flavour.keras.layers.BatchNormalization(axis=axis, momentum=0.0)
+    ddof = 1 if keras_flavour.name == "tf_keras" and len(shape) == 4 else 0
+    wide = x.astype("float64")
+    error = relative_error(ours, x, wide.var(axes), jit_compile)
+    assert error <= 1e-5
+    assert error <= max(relative_error(stock, x, wide.var(axes, ddof=ddof), jit_compile), 3e-6)
+    exact = (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + 1e-3)
+    assert_close(ours(x, training=True), exact, 1e-4)
+
+
+def test_gradients_under_large_means(keras_flavour, rng, step, assert_close):
+    """The shift that keeps the variance exact is no part of the gradient."""
+    x = rng.normal(size=(64, 3))
+    near, far = keras_flavour.batch_normalization(), keras_flavour.batch_normalization()
+    expected = step(near, tf.constant(np.round(x * 64) / 64, "float32"))
+    found = step(far, tf.constant(np.round(x * 64) / 64 + 4096, "float32"))
+    assert_close(found.y, expected.y, 1e-5)
+    assert_close(found.dx, expected.dx, 1e-5)
+
+
+def test_the_stock_layer_fails_that_test_in_xla(rng):
+    """Why the kernel is given centred inputs under XLA; if this fails, XLA has learned to do it."""
+    from kerasbn.flavour import TF_KERAS
+
+    x = (rng.normal(size=(16, 16, 16, 3)) + 1e4).astype("float32")
+    stock = TF_KERAS.keras.layers.BatchNormalization(momentum=0.0)
+    assert relative_error(stock, x, x.astype("float64").var((0, 1, 2), ddof=1), True) > 0.5
