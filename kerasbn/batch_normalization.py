@@ -52,7 +52,7 @@ class BatchNormMixin:
     Args:
         axis: The channel axis, or a list of channel axes (statistics for each combination of their indices).
         momentum: Share of the old value that a moving average keeps.
-        epsilon: Added to the variance. Never raised to the 1.001e-5 that tf_keras' fused path has for a minimum.
+        epsilon: Added to the variance.
         center: Whether there is a beta.
         scale: Whether there is a gamma.
         beta_initializer: Initializer of beta; and so on for the other weights.
