@@ -1,5 +1,6 @@
 import configparser
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -99,16 +100,12 @@ def test_wheel_runs_from_an_empty_environment(tmp_path, wheel):
     scripts = tmp_path / "empty" / ("Scripts" if sys.platform == "win32" else "bin")
     python = scripts / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    subprocess.run(
-        [*pip, "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True
-    )
+    subprocess.run([*pip, "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
     put_beside(python, "click")  # the one dependency that `--version` needs
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "export.py").write_text("raise ImportError('a user script shadows a package of kerasbn')")
-    done = subprocess.run(
-        [str(scripts / "kerasbn"), "--version"], cwd=elsewhere, capture_output=True, text=True
-    )
+    done = subprocess.run([str(scripts / "kerasbn"), "--version"], cwd=elsewhere, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == kerasbn.__version__
     assert done.stderr == ""

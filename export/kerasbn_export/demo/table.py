@@ -1,36 +1,62 @@
-"""The demo's table: one row per form of the network."""
+"""The demo's table: one row per form of the network, then what became of the BatchNorms that are left."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kerasbn_export.demo.report import DemoReport
 from kerasbn_export.demo.variant import Variant
 
-ANSWERS = {None: Text("reference", "dim"), True: Text("equal", "green"), False: Text("differs", "bold red")}
+KERAS_NAMES = {"keras": "Keras 3", "tf_keras": "Keras 2"}
+ANSWERS = {None: Text(""), True: Text("equal", "green"), False: Text("differs", "bold red")}
 
 
-def comparison_table(variants: Sequence[Variant], *, title: str) -> Table:
+def title(report: DemoReport) -> str:
+    """One line for the table and the picture."""
+    return f"Digits in {KERAS_NAMES[report.keras]}: {report.gone} of {len(report.verdicts)} BatchNorms folded away"
+
+
+def print_report(report: DemoReport, out: Path, console: Console) -> None:
+    """Print the table, a line for each BatchNorm that is left, and where the files are."""
+    console.print(comparison_table(report))
+    for verdict in report.verdicts:
+        if not verdict.gone:
+            reason = verdict.reason.value if verdict.reason else "no reason given"
+            console.print(Text(f"{verdict.action.value} {verdict.layer} ({reason}): {verdict.sentence}"))
+    console.print(Text(f"Models, demo.json and demo.png are in {out}. {report.seconds:.0f} s."), soft_wrap=True)
+
+
+def comparison_table(report: DemoReport) -> Table:
     """The table of all forms of the network."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(
+        title=title(report),
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
     table.add_column("model", no_wrap=True)
-    for heading in ("accuracy", "BatchNorms\nleft", "ops", "bytes", "latency\nratio", "largest\ndifference"):
-        table.add_column(heading, justify="right")
-    table.add_column("verifier")
-    for variant in variants:
-        table.add_row(*_cells(variant), end_section=variant.latency is None and variant.equal is not None)
+    for heading in ("accuracy", "BNs\nleft", "ops or\nlayers", "bytes", "latency\nratio", "largest\ndifference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verified", no_wrap=True)
+    for variant, following in zip(report.variants, [*report.variants[1:], None], strict=True):
+        table.add_row(*_cells(variant), end_section=following is None or following.group != variant.group)
     return table
 
 
 def _cells(variant: Variant) -> list[str | Text]:
-    is_keras = variant.latency is None
     return [
         variant.name,
         f"{variant.accuracy:.2%}",
         str(variant.batchnorms),
-        f"{variant.ops} layers" if is_keras else str(variant.ops),
+        str(variant.ops),
         f"{variant.bytes:,}",
         "" if variant.latency is None else f"{variant.latency.ratio:.2f}",
         "" if variant.equal is None else f"{variant.difference:.1e}",

@@ -15,8 +15,10 @@ LEARNING_RATE = 0.002
 MOMENTUM = 0.9
 
 
-def train(flavour: Flavour, digits: Digits, *, epochs: int, seed: int, on_epoch: Callable[[], None]) -> Any:
-    """The trained model; ``on_epoch`` is called after every epoch.
+def train(flavour: Flavour, digits: Digits, *, epochs: int, seed: int, on_epoch: Callable[[], None]) -> tuple[Any, Any]:
+    """The trained model, and the same weights in the BatchNormalization that Keras ships.
+
+    Neither has an optimizer any more. ``on_epoch`` is called after every epoch.
 
     Momentum is 0.9: with Keras' 0.99 the moving statistics still hold their initial values after a few
     hundred steps, and the trained network predicts at random.
@@ -26,9 +28,7 @@ def train(flavour: Flavour, digits: Digits, *, epochs: int, seed: int, on_epoch:
     keras = flavour.keras
     keras.utils.set_random_seed(seed)
     model = digits_cnn(flavour.name, momentum=MOMENTUM)
-    model.compile(
-        keras.optimizers.Adam(LEARNING_RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    model.compile(keras.optimizers.Adam(LEARNING_RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     progress = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch())
     model.fit(
         digits.train_images,
@@ -38,7 +38,15 @@ def train(flavour: Flavour, digits: Digits, *, epochs: int, seed: int, on_epoch:
         verbose=0,
         callbacks=[progress],
     )
-    return model
+    return _with_weights_of(model, flavour, "kerasbn"), _with_weights_of(model, flavour, "stock")
+
+
+def _with_weights_of(model: Any, flavour: Flavour, batchnorm: str) -> Any:
+    from kerasbn_models import digits_cnn
+
+    other = digits_cnn(flavour.name, momentum=MOMENTUM, batchnorm=batchnorm)
+    other.set_weights(model.get_weights())
+    return other
 
 
 def accuracy(logits: Array, labels: Array) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kerasbn_export.latency import Latency
+from kerasbn_export.verify.records import Comparison
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,12 @@ class Variant:
         name: What it is.
         path: The file it is in.
         precision: ``"float32"`` or ``"int8"``.
+        ours: Whether kerasbn made it.
         accuracy: On the test images.
         batchnorms: BatchNorms that still cost operations when it runs.
         ops: Operations of a .tflite; layers of a Keras model.
         latency: Relative to the stock converter's file of the same precision; None for a Keras model.
-        difference: ``max|difference| / max|reference|`` from the trained model, over the test images.
+        difference: From the trained model over the test images, ``max|difference| / max|reference|``.
         sqnr_db: The same as a ratio of signal to noise; None for the trained model itself.
         agreement: The share of test images with the same answer as the trained model.
         equal: What the verifier says; None for the trained model itself.
@@ -30,23 +32,44 @@ class Variant:
     name: str
     path: Path
     precision: str
+    ours: bool
     accuracy: float
     batchnorms: int
     ops: int
-    latency: Latency | None
-    difference: float
-    sqnr_db: float | None
-    agreement: float | None
-    equal: bool | None
+    latency: Latency | None = None
+    difference: float = 0.0
+    sqnr_db: float | None = None
+    agreement: float | None = None
+    equal: bool | None = None
 
     @property
     def bytes(self) -> int:
         """The size of the file."""
         return self.path.stat().st_size
 
+    @property
+    def group(self) -> str:
+        """What it is compared with in the table: its precision, or ``"keras"``."""
+        return "keras" if self.latency is None else self.precision
+
+    def judged(self, comparison: Comparison) -> Variant:
+        """The same with what the verifier found."""
+        found = comparison.outputs[0].measurement
+        return replace(
+            self,
+            difference=found.relative,
+            sqnr_db=found.sqnr_db,
+            agreement=found.agreement,
+            equal=bool(comparison),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values; the file by its name alone."""
         record = {**asdict(self), "path": self.path.name, "bytes": self.bytes}
         if self.latency is not None:
-            record["latency"] = {**asdict(self.latency), "path": self.latency.path.name}
+            record["latency"] = {
+                "milliseconds": self.latency.milliseconds,
+                "ratio": self.latency.ratio,
+                "quartiles": list(self.latency.spread),
+            }
         return record

@@ -1,0 +1,171 @@
+"""The demo from end to end: digits, training, folding, export, verification, table, files."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from kerasbn.errors import OutputError
+from kerasbn.flavour import Flavour
+from kerasbn_export.atomic import replacing, save_model, write_bytes
+from kerasbn_export.demo.data import load_digits
+from kerasbn_export.demo.measure import Trained, keras_variant, reference_variant, tflite_variant
+from kerasbn_export.demo.picture import draw
+from kerasbn_export.demo.report import DemoReport
+from kerasbn_export.demo.requirements import require_packages
+from kerasbn_export.demo.scales import changed_scales
+from kerasbn_export.demo.steps import Steps
+from kerasbn_export.demo.table import print_report, title
+from kerasbn_export.demo.train import train
+from kerasbn_export.demo.variant import Variant
+from kerasbn_export.export import export_tflite
+from kerasbn_export.fold import FoldResult, fold
+from kerasbn_export.latency import compare_latency
+from kerasbn_export.verify.gates import GATES
+from kerasbn_export.verify.records import Comparison
+
+CALIBRATION_IMAGES = 200
+PRECISIONS = ("float32", "int8")
+
+
+def run_demo(
+    out: Path,
+    keras: str = "keras",
+    *,
+    epochs: int = 12,
+    seed: int = 0,
+    console: Console | None = None,
+    progress: Console | None = None,
+) -> DemoReport:
+    """Trains a CNN with BatchNorms on real digits, ships it without them, and compares every form of it.
+
+    Args:
+        out: The folder for the models, ``demo.json`` and ``demo.png``; made if its parent exists.
+        keras: ``"keras"`` (Keras 3) or ``"tf_keras"`` (Keras 2).
+        epochs: Passes over the 1437 training images.
+        seed: Of the split, the initial weights and the order of the batches.
+        console: Where the table goes; standard output if not given.
+        progress: Where the progress goes; standard error if not given.
+
+    Returns:
+        What was found; false if the verifier refused something that kerasbn wrote.
+
+    Raises:
+        MissingPackageError: scikit-learn or matplotlib is not installed.
+        InvalidArgumentError: ``keras`` is neither of the two.
+        OutputError: The folder cannot be made or written to.
+    """
+    start, flavour = time.perf_counter(), Flavour(keras)
+    require_packages()
+    _make_folder(out)
+    with Steps(progress or Console(stderr=True)).shown() as steps:
+        run = _Run(out, flavour, seed, steps)
+        trained = run.train(epochs)
+        folded = run.fold(trained)
+        for precision in PRECISIONS:
+            run.export(trained, precision)
+        with steps.step("draw the picture and write the report"):
+            report = run.report(trained, folded, epochs, time.perf_counter() - start)
+            _write(out, report)
+    print_report(report, out, console or Console())
+    return report
+
+
+@dataclass
+class _Run:
+    """The demo while it runs: what has been measured so far."""
+
+    out: Path
+    flavour: Flavour
+    seed: int
+    steps: Steps
+    variants: list[Variant] = field(default_factory=list)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+
+    def train(self, epochs: int) -> Trained:
+        with self.steps.step(f"import {self.flavour.name} and read the digits"):
+            digits = load_digits(self.seed)
+            _ = self.flavour.batch_normalization
+        with self.steps.step(f"train for {epochs} epochs on {len(digits.train_images)} images", epochs) as advance:
+            model, stock = train(self.flavour, digits, epochs=epochs, seed=self.seed, on_epoch=advance)
+        save_model(model, self.out / "digits.keras")
+        trained = Trained(model, stock, digits, self.flavour)
+        self.variants.append(reference_variant(trained, "Keras, trained", self.out / "digits.keras"))
+        return trained
+
+    def fold(self, trained: Trained) -> FoldResult:
+        path = self.out / "digits-folded.keras"
+        with self.steps.step("fold and verify"):
+            folded = fold(trained.model)
+            save_model(folded.model, path)
+            self._add(*keras_variant(trained, "Keras, folded", path, folded))
+        return folded
+
+    def export(self, trained: Trained, precision: str) -> None:
+        stock, ours = self.out / f"digits-stock-{precision}.tflite", self.out / f"digits-{precision}.tflite"
+        calibration = trained.digits.calibration(CALIBRATION_IMAGES) if precision == "int8" else None
+        with self.steps.step(f"export {precision}: the stock converter's file and kerasbn's", 2) as advance:
+            for path, model, folding in ((stock, trained.stock, False), (ours, trained.model, True)):
+                export_tflite(model, path, precision=precision, calibration=calibration, fold=folding)
+                advance()
+        with self.steps.step(f"run, time and verify both {precision} files"):
+            stock_latency, our_latency = compare_latency([stock, ours])
+            self._add(*tflite_variant(trained, f"{precision}, stock", stock_latency, ours=False))
+            self._add(*tflite_variant(trained, f"{precision}, kerasbn", our_latency, ours=True))
+
+    def _add(self, variant: Variant, comparison: Comparison) -> None:
+        self.variants.append(variant)
+        self.comparisons[variant.name] = comparison
+
+    def report(self, trained: Trained, folded: FoldResult, epochs: int, seconds: float) -> DemoReport:
+        return DemoReport(
+            keras=self.flavour.name,
+            seed=self.seed,
+            epochs=epochs,
+            seconds=seconds,
+            variants=tuple(self.variants),
+            verdicts=tuple(folded.verdicts),
+            layers=_compared_layers(trained.model, self.comparisons.values()),
+            differences={name: _differences(comparison) for name, comparison in self.comparisons.items()},
+            scales=changed_scales(trained.model, folded.model),
+        )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: the folder cannot be made: {error.strerror}; its parent must exist.") from error
+
+
+def _differences(comparison: Comparison) -> dict[str, float]:
+    """The cumulative difference at each layer that the compared model holds the value of.
+
+    Where the whole is equal and a layer is further off than the whole, there is no such value: the stock converter
+    merges some layers into the next one.
+    """
+    bound = comparison.required_tolerance if comparison else math.inf
+    layers = {
+        found.position: found.cumulative_error
+        for found in comparison.per_layer
+        if found.passed or found.cumulative_error <= bound
+    }
+    return layers | {output.name: output.measurement.relative for output in comparison.outputs}
+
+
+def _compared_layers(model: Any, comparisons: Iterable[Comparison]) -> tuple[str, ...]:
+    """Every layer that some form of the network could be read at, in the order of computation."""
+    found = {name for comparison in comparisons for name in _differences(comparison)}
+    return tuple(layer.name for layer in model.layers if layer.name in found)
+
+
+def _write(out: Path, report: DemoReport) -> None:
+    with replacing(out / "demo.png") as path:
+        draw(path, report, title=title(report), gate=GATES["float32"].tolerance or 0.0)
+    write_bytes(out / "demo.json", report.json_bytes())
