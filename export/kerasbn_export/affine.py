@@ -42,7 +42,39 @@ class Affine:
     @property
     def is_identity(self) -> bool:
         """Whether it changes nothing, exactly."""
-        return bool(np.all(self.scale == 1.0) and np.all(self.shift == 0.0))
+        return self.keeps_scale and self.keeps_zero
+
+    @property
+    def keeps_scale(self) -> bool:
+        """Whether it only shifts: ``s = 1``."""
+        return bool(np.all(self.scale == 1.0))
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether it only scales: ``t = 0``."""
+        return bool(np.all(self.shift == 0.0))
+
+    @property
+    def scaling(self) -> Affine:
+        """Its scale alone: ``s*x``."""
+        return Affine(self.scale, np.zeros_like(self.shift))
+
+    @property
+    def shifting(self) -> Affine:
+        """Its shift alone: ``x + t``."""
+        return Affine(np.ones_like(self.scale), self.shift)
+
+    @property
+    def shift_before_scale(self) -> Affine | None:
+        """``x + t/s``, which followed by `scaling` is the whole: ``s*(x + t/s) = s*x + t``.
+
+        None where some channel has ``s = 0`` and ``t != 0``, or where ``t/s`` is not a finite number.
+        """
+        if np.any((self.scale == 0) & (self.shift != 0)):
+            return None
+        with np.errstate(over="ignore"):
+            shift = np.divide(self.shift, self.scale, out=np.zeros_like(self.shift), where=self.shift != 0)
+        return Affine(np.ones_like(self.scale), shift) if np.all(np.isfinite(shift)) else None
 
 
 def batchnorm_affine(

@@ -16,9 +16,17 @@ KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
 
 
 def layer_kind(flavour: Flavour, layer: Any) -> str | None:
-    """The public name of the layer's class where it is exactly a stock layer or kerasbn's own, else None."""
-    if type(layer).__module__ == f"kerasbn.{flavour.name}" and type(layer) is flavour.batch_normalization:
+    """The public name of the layer's class where it is exactly a stock layer or kerasbn's own, else None.
+
+    An operation of Keras 3 is ``"ops.Add"``, a TensorFlow function that tf_keras made a layer of ``"tf.math.add"``.
+    """
+    module = type(layer).__module__
+    if module == f"kerasbn.{flavour.name}" and type(layer) is flavour.batch_normalization:
         return "BatchNormalization"
+    if module.startswith("keras.src.ops."):
+        return f"ops.{type(layer).__name__}"
+    if module.startswith("tf_keras.src.") and type(layer).__name__ == "TFOpLambda":
+        return f"tf.{layer.symbol}" if layer.symbol else None
     return flavour.stock_name(layer)
 
 

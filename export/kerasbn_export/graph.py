@@ -30,11 +30,13 @@ class Value:
     Attributes:
         shape: With None for what is not known; None as a whole if not even the rank is known.
         dtype: Its name, as ``"float32"``.
+        masked: Whether Keras carries a mask with it.
         producer: The call that gives it.
     """
 
     shape: tuple[int | None, ...] | None
     dtype: str
+    masked: bool = False
     producer: Call | None = field(default=None, repr=False)
 
     @property
@@ -78,7 +80,8 @@ class Layer:
     def source_weights(self) -> dict[str, Array]:
         """The weights it was read with, by their own name, as ``"kernel"``."""
         return {
-            variable.name.rpartition("/")[2].partition(":")[0]: np.asarray(variable) for variable in self.source.weights
+            variable.name.rpartition("/")[2].partition(":")[0]: np.asarray(variable)
+            for variable in getattr(self.source, "weights", ())
         }
 
     @property
@@ -200,6 +203,12 @@ class Graph:
         self.outputs = substitute(self.outputs, call.output, value)
         self._unregister(call)
         del self._calls[call]
+
+    def replace(self, call: Call, layer: Layer, value: Value) -> None:
+        """Let the call be one of another layer, on one value and nothing else."""
+        self._unregister(call)
+        call.layer, call.args, call.kwargs = layer, (value,), {}
+        self._register(call)
 
     def in_order(self) -> list[Call]:
         """The calls, each after those that it depends on; otherwise in the order they came."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from kerasbn_export.batchnorm import inner_batchnorms, is_batchnorm
 from kerasbn_export.graph import Call, Graph
-from kerasbn_export.rules.step import Refusal, Step
+from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Action, Reason, Verdict
+from kerasbn_export.way import Way
 
 OPS_PER_CALL = 2
 """A BatchNorm at inference is one MUL and one ADD."""
@@ -22,15 +23,24 @@ class Account:
         calls: How often it is called.
         into: The layers that took it in, over all its calls.
         rules: The rules used.
-        merged: Whether it was composed with another BatchNorm.
+        directions: The directions in which it went.
+        static_shape: Whether a rule relied on the shapes that the graph says.
         refusal: The last reason why one of its calls found no way.
+        forms: For each of its calls that was lowered, the form.
     """
 
     calls: int = 0
     into: dict[str, None] = field(default_factory=dict)
     rules: dict[str, None] = field(default_factory=dict)
-    merged: bool = False
+    directions: dict[str, None] = field(default_factory=dict)
+    static_shape: bool = False
     refusal: Refusal | None = None
+    forms: list[str] = field(default_factory=list)
+
+    @property
+    def direction(self) -> str | None:
+        """``"backward"``, ``"forward"``, ``"both"`` or None."""
+        return "both" if len(self.directions) > 1 else next(iter(self.directions), None)
 
 
 class Ledger:
@@ -56,31 +66,37 @@ class Ledger:
         for name in self.origins[call]:
             self.accounts[name].refusal = refusal
 
-    def placed(self, call: Call, steps: list[Step]) -> None:
+    def placed(self, call: Call, way: Way) -> None:
         """The call found a way, by these steps."""
-        origins = self.origins.pop(call)
+        self._travelled(self.origins.pop(call), way)
+
+    def lowered(self, call: Call, form: str, way: Way | None = None) -> None:
+        """The call takes one operation from now on; ``way`` is that of the half that is gone."""
+        origins = self.origins[call]
+        self.accounts[origins[0]].forms.append(form)
         for name in origins:
-            self.accounts[name].rules.update(dict.fromkeys(step.rule for step in steps))
-        for step in steps:
-            if step.layer is not None and step.call in self.origins:
-                self._merged(origins, step.call)
-            elif step.layer is not None:
-                self._into(origins, step.layer.path)
+            self.accounts[name].rules[form] = None
+        if way is not None:
+            self._travelled(origins, way)
 
     def verdicts(self) -> list[Verdict]:
         """One verdict for each BatchNorm, in the order of the model."""
         left = Counter(name for names in self.origins.values() for name in names)
-        alone = Counter(names[0] for names in self.origins.values())
-        return [self._verdict(name, account, left[name], alone[name]) for name, account in self.accounts.items()]
+        leading = Counter(names[0] for names in self.origins.values())
+        return [self._verdict(name, account, left[name], leading[name]) for name, account in self.accounts.items()]
 
-    def _merged(self, origins: tuple[str, ...], target: Call) -> None:
-        self.origins[target] += origins
+    def _travelled(self, origins: tuple[str, ...], way: Way) -> None:
         for name in origins:
-            self.accounts[name].merged = True
-
-    def _into(self, origins: tuple[str, ...], path: str) -> None:
-        for name in origins:
-            self.accounts[name].into[path] = None
+            account = self.accounts[name]
+            account.rules.update(dict.fromkeys(step.rule for step in way.steps))
+            account.directions.update(dict.fromkeys(way.directions))
+            account.static_shape |= any(step.static_shape for step in way.steps)
+        for step in way.steps:
+            if step.change is not None and step.call in self.origins:
+                self.origins[step.call] = tuple(dict.fromkeys((*self.origins[step.call], *origins)))
+            elif step.change is not None:
+                for name in origins:
+                    self.accounts[name].into[step.call.layer.path] = None
 
     def _closed(self, call: Call) -> None:
         for inner in inner_batchnorms(self.graph.flavour, call.layer.source):
@@ -89,24 +105,27 @@ class Ledger:
             sentence = f"It sits inside {kind} {call.layer.path!r}, which is kept closed."
             self.accounts[path] = Account(calls=1, refusal=Refusal(Reason.OPAQUE, sentence))
 
-    def _verdict(self, name: str, account: Account, left: int, alone: int) -> Verdict:
-        """``left``: its calls that are still there in some form; ``alone``: those that no other one leads."""
+    def _verdict(self, name: str, account: Account, left: int, leading: int) -> Verdict:
+        """``left``: its calls that are still there in some form; ``leading``: those that stand under its own name."""
         closed = account.refusal is not None and account.refusal.reason is Reason.OPAQUE
-        if closed or alone:
-            action = Action.KEPT
-        elif left:
-            action = Action.MERGED
-        else:
-            action = Action.FOLDED
-        gone = action is not Action.KEPT
+        stay = account.calls if closed else leading
+        action = _action(left, stay, len(account.forms))
+        refusal = account.refusal if stay else None
         return Verdict(
             layer=name,
             action=action,
-            direction="backward" if account.into else None,
+            direction=account.direction,
             into=tuple(account.into),
             rules=tuple(account.rules),
             ops_before=OPS_PER_CALL * account.calls,
-            ops_after=0 if gone else OPS_PER_CALL * (account.calls if closed else alone),
-            reason=None if gone or account.refusal is None else account.refusal.reason,
-            sentence="" if gone or account.refusal is None else account.refusal.sentence,
+            ops_after=OPS_PER_CALL * stay - len(account.forms),
+            reason=None if refusal is None else refusal.reason,
+            sentence="" if refusal is None else refusal.sentence,
+            static_shape=account.static_shape,
         )
+
+
+def _action(left: int, stay: int, lowered: int) -> Action:
+    if stay:
+        return Action.LOWERED if lowered == stay else Action.KEPT
+    return Action.MERGED if left else Action.FOLDED

@@ -34,7 +34,17 @@ class Reason(str, Enum):
     AXIS = "axis"
     """It normalises an axis that is not the output axis of the layer before it."""
     MODEL_INPUT = "model-input"
-    """It normalises an input of the model."""
+    """It normalises an input of the model, and what follows takes no affine in."""
+    MODEL_OUTPUT = "model-output"
+    """Its output, or a value that it would change on the way, is an output of the model."""
+    NEGATIVE_SCALE = "negative-scale"
+    """A channel with a scale below zero cannot pass a maximum or a ReLU."""
+    ZERO_PADDING = "zero-padding"
+    """Its shift cannot pass zero padding, or a transposed convolution, whose outputs see different numbers of taps."""
+    NOT_AFFINE = "not-affine"
+    """What lies on the way lets a scale pass or a shift, but not both."""
+    SHAPE = "shape"
+    """A size that the way depends on is not known, or one axis is mixed with others."""
     OVERFLOW = "overflow"
     """The folded weights would not be finite in the layer's precision."""
     OPAQUE = "opaque"
@@ -48,7 +58,7 @@ class Verdict:
     Attributes:
         layer: Its name, with the path of the nested models it sits in: ``"backbone/bn1"``.
         action: What was done.
-        direction: ``"backward"`` into the producer, ``"forward"`` into the consumers, or None.
+        direction: ``"backward"`` into the layers before, ``"forward"`` into those behind, ``"both"``, or None.
         into: The layers whose weights now hold it.
         rules: The rules used, in order.
         ops_before: Elementwise operations it costs unfolded (MUL + ADD), over all its calls.

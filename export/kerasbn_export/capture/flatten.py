@@ -141,7 +141,8 @@ def _value(tensor: Any) -> Value:
     shape = tensor.shape
     known = getattr(shape, "rank", len(shape) if isinstance(shape, tuple) else None) is not None
     dtype = tensor.dtype
-    return Value(tuple(shape) if known else None, dtype if isinstance(dtype, str) else dtype.name)
+    name = dtype if isinstance(dtype, str) else dtype.name
+    return Value(tuple(shape) if known else None, name, getattr(tensor, "_keras_mask", None) is not None)
 
 
 def _bound(leaf: Any, scope: Scope) -> Any:

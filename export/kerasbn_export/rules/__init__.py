@@ -1,16 +1,51 @@
 """The rules that move an affine through a graph; each module is one rule, its docstring the equation.
 
-A rule looks at one call and an affine on its output, and answers with a `Step` (the call takes the affine in, or
-hands it on to its inputs) or with a `Refusal` that says why not. Rules change nothing: the steps of a whole way are
-collected first and applied together, so that a way that ends in a refusal leaves no trace.
+A rule looks at one call and an affine on its output (backward) or on its input (forward), and answers with a `Step`
+(the call takes the affine in, or hands it on) or with a `Refusal` that says why not. Rules change nothing: the engine
+takes the steps of a way, and takes them back where the way ends in a refusal.
 """
 
 from __future__ import annotations
 
-from kerasbn_export.rules import compose, identity, producer
-from kerasbn_export.rules.step import BackwardRule
+from kerasbn_export.rules import (
+    add,
+    compose,
+    concatenate,
+    consumer,
+    embedding,
+    homogeneous,
+    identity,
+    layout,
+    producer,
+    recurrent,
+    spatial,
+)
+from kerasbn_export.rules.step import Rule
 
-BACKWARD: tuple[BackwardRule, ...] = (producer.backward, compose.backward, identity.backward)
+BACKWARD: tuple[Rule, ...] = (
+    producer.backward,
+    compose.backward,
+    identity.backward,
+    spatial.backward,
+    layout.backward,
+    concatenate.backward,
+    add.backward,
+    homogeneous.backward,
+    embedding.backward,
+)
 """In the order in which they are asked; the first that knows the call's kind answers."""
 
-__all__ = ["BACKWARD"]
+FORWARD: tuple[Rule, ...] = (
+    consumer.forward,
+    compose.forward,
+    identity.forward,
+    spatial.forward,
+    layout.forward,
+    concatenate.forward,
+    add.forward,
+    homogeneous.forward,
+    recurrent.forward,
+)
+"""Likewise."""
+
+__all__ = ["BACKWARD", "FORWARD"]

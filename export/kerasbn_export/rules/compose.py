@@ -12,8 +12,8 @@ import numpy as np
 from kerasbn_export.affine import Affine
 from kerasbn_export.batchnorm import affine, axes, is_batchnorm, is_training
 from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.rules.producer import fits, overflow
-from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.rules.producer import checked
+from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
 from kerasbn_export.verdict import Reason
 
 
@@ -24,8 +24,17 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
         return None
     if push.axes != axes(call.layer, push.value.rank or 0):
         return Refusal(Reason.AXIS, f"BatchNorm {call.layer.path!r} before it runs along other axes.")
-    merged = with_affine(call.layer, affine(call.layer).then(push.affine))
-    return Step("compose", call, merged) if fits(merged, merged.weights) else overflow(merged)
+    return Step("compose", call, lambda layer: checked(with_affine(layer, affine(layer).then(push.affine))))
+
+
+def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
+    """Into the BatchNorm behind."""
+    del graph
+    if not is_batchnorm(call.layer) or is_training(call) or not takes_only(call, push.value):
+        return None
+    if push.axes != axes(call.layer, push.value.rank or 0):
+        return Refusal(Reason.AXIS, f"BatchNorm {call.layer.path!r} behind it runs along other axes.")
+    return Step("compose", call, lambda layer: checked(with_affine(layer, push.affine.then(affine(layer)))))
 
 
 def with_affine(layer: Layer, new: Affine) -> Layer:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from kerasbn_export.graph import Call, Graph, Value
 from kerasbn_export.rules.producer import has_no_activation
-from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.rules.step import Push, Refusal, Step, in_training, takes_only
 from kerasbn_export.verdict import Reason
 
 KINDS = (
@@ -29,10 +29,18 @@ KINDS = (
 
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's input."""
+    return _pass(graph, call, push, call.inputs[0]) if call.inputs else None
+
+
+def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
+    """On to the layer's output."""
+    return _pass(graph, call, push, call.output) if takes_only(call, push.value) else None
+
+
+def _pass(graph: Graph, call: Call, push: Push, value: Value) -> Step | Refusal | None:
     linear_activation = call.layer.kind == "Activation" and has_no_activation(graph, call.layer)
     if call.layer.kind not in KINDS and not linear_activation:
         return None
-    flag = call.kwargs.get("training", call.args[1] if len(call.args) > 1 else None)
-    if flag is True or isinstance(flag, Value):
-        return Refusal(Reason.TRAINING, f"{call.layer.kind} {call.layer.path!r} before it is called in training mode.")
-    return Step("pass", call, onward=(replace(push, value=call.inputs[0]),))
+    if in_training(call):
+        return Refusal(Reason.TRAINING, f"{call.layer.kind} {call.layer.path!r} is called in training mode.")
+    return Step("pass", call, onward=(replace(push, value=value),))

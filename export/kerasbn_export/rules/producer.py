@@ -2,8 +2,9 @@
 
     s*(W x + b) + t = (s*W) x + (s*b + t)
 
-Condition: nothing else sees the layer's output (the engine asks), the layer applies no activation inside, the affine
-runs along its output channels, and the new weights are finite in the precision the layer computes in.
+Condition: nothing else sees the layer's output (the engine asks), the layer applies no activation inside, or a ReLU and
+``t = 0, s >= 0`` (rule 8), the affine runs along its output channels, and the new weights are finite in the precision
+the layer computes in.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.graph import Array, Call, Graph, Layer
-from kerasbn_export.linear import kernel_name, linear
+from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.linear import LINEAR, kernel_name, linear
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
@@ -21,9 +22,9 @@ from kerasbn_export.verdict import Reason
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the kernel and bias of the call's layer."""
     layer = call.layer
-    if layer.kind is None or kernel_name(layer.kind, layer.weights) is None:
+    if layer.kind not in LINEAR or kernel_name(layer.kind, layer.weights) is None:
         return None
-    if not has_no_activation(graph, layer):
+    if not has_no_activation(graph, layer) and not _passes_activation(graph, layer, push):
         name = layer.config["activation"]
         return Refusal(
             Reason.ACTIVATION,
@@ -37,10 +38,11 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
             f"The BatchNorm runs along axis {_list(push.axes)}, which is not the output channel axis of "
             f"{layer.kind} {layer.path!r}.",
         )
-    weights = form.fold_after(layer.weights, push.affine)
-    if not fits(layer, weights):
-        return overflow(layer)
-    return Step("backward", call, layer.with_weights(weights, **form.options))
+
+    def change(layer: Layer) -> Layer | Refusal:
+        return checked(layer.with_weights(form.fold_after(layer.weights, push.affine), **form.options))
+
+    return Step("backward", call, change)
 
 
 def has_no_activation(graph: Graph, layer: Layer) -> bool:
@@ -51,23 +53,27 @@ def has_no_activation(graph: Graph, layer: Layer) -> bool:
     return layer.changed or function is None or function is graph.flavour.keras.activations.linear
 
 
-def fits(layer: Layer, weights: dict[str, Array]) -> bool:
-    """Whether every weight stays finite when it is rounded to the precision the layer computes in."""
+def _passes_activation(graph: Graph, layer: Layer, push: Push) -> bool:
+    """``s*relu(W x + b) = relu((s*W) x + s*b)`` for ``s >= 0``."""
+    function = getattr(layer.source, "activation", None)
+    relu = layer.config["activation"] == "relu" and function in (None, graph.flavour.keras.activations.relu)
+    return relu and push.affine.keeps_zero and bool(np.all(push.affine.scale >= 0))
+
+
+def checked(layer: Layer) -> Layer | Refusal:
+    """The layer, if every weight stays finite when it is rounded to the precision the layer computes in."""
     limit = float(np.finfo(_compute_dtype(layer)).max)
-    return all(bool(np.all(np.abs(array) <= limit)) for array in weights.values())
+    if all(bool(np.all(np.abs(array) <= limit)) for array in layer.weights.values()):
+        return layer
+    return Refusal(
+        Reason.OVERFLOW,
+        f"The folded weights of {layer.kind} {layer.path!r} would exceed the largest {_compute_dtype(layer)} number.",
+    )
 
 
 def _compute_dtype(layer: Layer) -> Any:
     name = getattr(layer.source, "compute_dtype", None) or "float32"
     return np.dtype(name) if name != "bfloat16" else np.dtype("float32")
-
-
-def overflow(layer: Layer) -> Refusal:
-    """The refusal for weights that would not be finite."""
-    return Refusal(
-        Reason.OVERFLOW,
-        f"The folded weights of {layer.kind} {layer.path!r} would exceed the largest {_compute_dtype(layer)} number.",
-    )
 
 
 def _name(activation: Any) -> str:

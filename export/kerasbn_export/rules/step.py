@@ -19,23 +19,6 @@ class Push:
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One step of the way.
-
-    Attributes:
-        rule: The name of the rule.
-        call: The call that it concerns.
-        layer: The layer that the call gets, where the affine goes into its weights.
-        onward: What is left to be placed: affines on the inputs of the call.
-    """
-
-    rule: str
-    call: Call
-    layer: Layer | None = None
-    onward: tuple[Push, ...] = ()
-
-
 @dataclass(frozen=True)
 class Refusal:
     """Why an affine cannot go this way."""
@@ -44,5 +27,36 @@ class Refusal:
     sentence: str
 
 
-BackwardRule = Callable[[Graph, Call, Push], Step | Refusal | None]
-"""From the call that gives ``push.value``; None where the rule does not concern that kind of call."""
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of the way.
+
+    Attributes:
+        rule: The name of the rule.
+        call: The call that it concerns.
+        change: What becomes of the call's layer, where the affine goes into its weights. It is asked only when the
+            whole way is known, and may still refuse, for weights that would not be finite.
+        onward: What is left to be placed: affines on the inputs of the call, or forward on its output.
+        static_shape: Whether the step is right only for the shape that the graph says.
+    """
+
+    rule: str
+    call: Call
+    change: Callable[[Layer], Layer | Refusal] | None = None
+    onward: tuple[Push, ...] = ()
+    static_shape: bool = False
+
+
+Rule = Callable[[Graph, Call, Push], Step | Refusal | None]
+"""Backward: the call gives ``push.value``. Forward: the call takes it. None where it is no call of the rule's kind."""
+
+
+def takes_only(call: Call, value: Value) -> bool:
+    """Whether the call takes the value once, as its first positional argument."""
+    return bool(call.args) and call.args[0] is value and sum(taken is value for taken in call.inputs) == 1
+
+
+def in_training(call: Call) -> bool:
+    """Whether a layer is called in training mode, or in a mode that only run time tells."""
+    flag = call.kwargs.get("training", call.args[1] if len(call.args) > 1 else None)
+    return flag is True or isinstance(flag, Value)

@@ -1,0 +1,75 @@
+"""Rule 13: an affine that has no way out takes its cheapest form.
+
+==========================  =====  ==========================================================================
+form                        ops    condition
+==========================  =====  ==========================================================================
+one ADD                     1      s = 1, or the scale has a way forward or backward on its own
+one MUL                     1      t = 0, likewise for the shift
+one depthwise 1x1           1      rank 4, channels last: ``y = s*x + t`` is a convolution with kernel s, bias t
+MUL + ADD                   2      always: the BatchNorm stays as it is
+==========================  =====  ==========================================================================
+
+A depthwise convolution takes a following activation in, as ADD and MUL do, and in int8 has one scale per channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kerasbn_export.affine import Affine
+from kerasbn_export.batchnorm import affine, axes, is_training
+from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.ledger import Ledger
+from kerasbn_export.rules.producer import checked
+from kerasbn_export.rules.step import Push
+from kerasbn_export.way import Way, backward_step, forward_step, travel
+
+
+def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
+    """Give a BatchNorm call that is left its cheapest form."""
+    value = call.inputs[0]
+    if is_training(call) or value.rank is None or value.masked or axes(call.layer, value.rank) != (value.rank - 1,):
+        return
+    whole = affine(call.layer)
+    if value.rank == 4 and not (whole.keeps_scale or whole.keeps_zero):
+        layer = _depthwise(graph, call.layer, whole)
+        if isinstance(checked(layer), Layer):
+            ledger.lowered(call, "depthwise")
+            graph.replace(call, layer, value)
+        return
+    rest, way = _half(graph, call, Push(value, whole, axes(call.layer, value.rank)))
+    if rest.keeps_scale or rest.keeps_zero:
+        ledger.lowered(call, "add" if rest.keeps_scale else "multiply", way)
+        graph.replace(call, _rescaling(call.layer, rest), value)
+
+
+def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:
+    """What is left of the affine when one half of it finds a way of its own, and that way."""
+    whole, behind = push.affine, replace(push, value=call.output)
+    if whole.keeps_scale or whole.keeps_zero:
+        return whole, None
+    before = whole.shift_before_scale
+    halves = [(backward_step, replace(push, affine=whole.scaling), whole.shifting)]
+    halves.append((forward_step, replace(behind, affine=whole.shifting), whole.scaling))
+    if before is not None:
+        halves.append((forward_step, replace(behind, affine=whole.scaling), before))
+        halves.append((backward_step, replace(push, affine=before), whole.scaling))
+    for stepping, half, rest in halves:
+        way = travel(graph, [(stepping, half)])
+        if isinstance(way, Way):
+            return rest, way
+    return whole, None
+
+
+def _depthwise(graph: Graph, layer: Layer, new: Affine) -> Layer:
+    config = {"name": layer.name, "kernel_size": [1, 1], "use_bias": True, "dtype": layer.config["dtype"]}
+    kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
+    weights = {kernel: new.scale.reshape(1, 1, -1, 1), "bias": new.shift}
+    return Layer(layer.name, layer.path, "DepthwiseConv2D", None, config, weights)
+
+
+def _rescaling(layer: Layer, new: Affine) -> Layer:
+    scale = 1.0 if new.keeps_scale else new.scale.tolist()
+    offset = 0.0 if new.keeps_zero else new.shift.tolist()
+    config = {"name": layer.name, "scale": scale, "offset": offset, "dtype": layer.config["dtype"]}
+    return Layer(layer.name, layer.path, "Rescaling", None, config, {})

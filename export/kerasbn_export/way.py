@@ -1,0 +1,154 @@
+"""Looks for the way of an affine: through which calls it passes, and which take it in.
+
+An affine ``s*x + t`` has four ways that cost nothing. They are tried in this order, and the first that ends is taken:
+
+=======================================  =====================================================================
+backward                                 all of it into the layers before
+forward                                  all of it into the layers behind
+scale backward, shift forward            ``s*x + t``: first ``s*x``, then ``+ t``
+shift backward, scale forward            ``s*(x + t/s)``: first ``+ t/s``, then ``s*``; every s is to be non-zero
+=======================================  =====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.rules import BACKWARD, FORWARD
+from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.verdict import Reason
+
+LONGEST = 256
+"""Steps after which a way is given up: ways are short, and a graph may have thousands of layers."""
+
+Stepping = Callable[[Graph, Push], Iterable[Step | Refusal]]
+"""What a push meets next: one call backward, every consumer forward."""
+
+Starts = list[tuple[Stepping, Push]]
+"""Where a way begins: one affine, or the two halves of one, each with its direction."""
+
+
+@dataclass
+class Way:
+    """Steps that place an affine completely.
+
+    Attributes:
+        directions: ``"backward"``, ``"forward"``, or both.
+        steps: What is to be done, in this order.
+    """
+
+    directions: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    def take(self) -> Refusal | None:
+        """Change the layer of each call; where one refuses, leave all as they were and say why."""
+        before: list[tuple[Call, Layer]] = []
+        for step in self.steps:
+            if step.change is None:
+                continue
+            changed = step.change(step.call.layer)
+            if isinstance(changed, Refusal):
+                for call, layer in reversed(before):
+                    call.layer = layer
+                return changed
+            before.append((step.call, step.call.layer))
+            step.call.layer = changed
+        return None
+
+
+def ways(graph: Graph, call: Call, push: Push) -> Way | Refusal:
+    """The first way that costs nothing for the affine of one call, taken; or why each of them ends.
+
+    Args:
+        graph: The graph with the call in it.
+        call: One input, one output, and nothing but the affine.
+        push: The affine on the input of the call.
+    """
+    whole, behind = push.affine, replace(push, value=call.output)
+    if whole.is_identity:
+        return Way(steps=[Step("identity", call)])
+    candidates: list[Starts] = [[(backward_step, push)], [(forward_step, behind)], *_splits(push, behind)]
+    refusals = []
+    for starts in candidates:
+        way = travel(graph, starts)
+        if isinstance(way, Way):
+            return way
+        refusals.append(way)
+    return _no_way(refusals[0], refusals[1])
+
+
+def _splits(push: Push, behind: Push) -> Iterable[Starts]:
+    """A first part backward and a second part forward, which together are the whole."""
+    whole, before = push.affine, push.affine.shift_before_scale
+    parts = [(whole.scaling, whole.shifting)] + ([] if before is None else [(before, whole.scaling)])
+    for first, second in parts:
+        if not first.is_identity and not second.is_identity:
+            yield [(backward_step, replace(push, affine=first)), (forward_step, replace(behind, affine=second))]
+
+
+def travel(graph: Graph, starts: Starts) -> Way | Refusal:
+    """The way of several affines at once, each backward or forward, taken; or why one of them ends."""
+    way = Way()
+    for stepping, start in starts:
+        way.directions.append("backward" if stepping is backward_step else "forward")
+        pending = [start]
+        while pending:
+            push = pending.pop()
+            if push.affine.is_identity:
+                continue
+            for step in stepping(graph, push) if len(way.steps) < LONGEST else [_too_long()]:
+                if isinstance(step, Refusal):
+                    return step
+                way.steps.append(step)
+                pending.extend(step.onward)
+    return way.take() or way
+
+
+def backward_step(graph: Graph, push: Push) -> Iterable[Step | Refusal]:
+    """One step to the call that gives the value."""
+    call = push.value.producer
+    if call is None or call.layer.kind == "InputLayer":
+        return [Refusal(Reason.MODEL_INPUT, "There is no layer before it that could take it in.")]
+    for rule in BACKWARD:
+        step = rule(graph, call, push)
+        if step is not None:
+            if isinstance(step, Step) and graph.sole_user(push.value) is None:
+                return [_several_uses(graph, call, push.value)]
+            return [step]
+    return [Refusal(Reason.NOT_LINEAR, f"{_kind(call)} {call.layer.path!r} takes no affine in.")]
+
+
+def forward_step(graph: Graph, push: Push) -> Iterable[Step | Refusal]:
+    """One step to every call that takes the value."""
+    if graph.is_output(push.value):
+        return [Refusal(Reason.MODEL_OUTPUT, "The model gives it, or what it would change, to its user.")]
+    return (_forward_one(graph, user, push) for user in graph.users(push.value))
+
+
+def _forward_one(graph: Graph, user: Call, push: Push) -> Step | Refusal:
+    for rule in FORWARD:
+        step = rule(graph, user, push)
+        if step is not None:
+            return step
+    return Refusal(Reason.NOT_LINEAR, f"{_kind(user)} {user.layer.path!r} takes no affine in.")
+
+
+def _kind(call: Call) -> str:
+    return call.layer.kind or type(call.layer.source).__name__
+
+
+def _several_uses(graph: Graph, call: Call, value: Value) -> Refusal:
+    users = [f"{user.layer.path!r}" for user in graph.users(value)]
+    users += ["the model's output"] if graph.is_output(value) else []
+    return Refusal(Reason.SEVERAL_USES, f"The output of {call.layer.path!r} is used by {', '.join(users)}.")
+
+
+def _too_long() -> Refusal:
+    return Refusal(Reason.NOT_LINEAR, f"No layer that takes it in was found within {LONGEST} steps.")
+
+
+def _no_way(back: Refusal, ahead: Refusal) -> Refusal:
+    reason = ahead.reason if back.reason is Reason.MODEL_INPUT else back.reason
+    return Refusal(reason, f"Backward: {back.sentence} Forward: {ahead.sentence}")
