@@ -105,7 +105,9 @@ def test_wheel_runs_from_an_empty_environment(tmp_path, wheel):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "export.py").write_text("raise ImportError('a user script shadows a package of kerasbn')")
-    done = subprocess.run([str(scripts / "kerasbn"), "--version"], cwd=elsewhere, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [str(scripts / "kerasbn"), "--version"]
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == kerasbn.__version__
     assert done.stderr == ""
