@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
@@ -36,15 +37,15 @@ class _Emission:
         self.batch_size = batch_size
         self.built: dict[Layer, Any] = {}
         self.names: set[str] = set()
+        self.owners = _output_owners(graph)
+        self.aliases: dict[str, Any] = {}
         self.tensors: dict[Value, Any] = {}
 
     def model(self, name: str) -> Any:
         for call in self.graph.in_order():
             self._replay(call)
         inputs = map_leaves(self.tensors.__getitem__, self.graph.inputs)
-        named = iter(
-            [self._named(*pair) for pair in zip(leaves(self.graph.outputs), self.graph.output_names, strict=True)]
-        )
+        named = iter([self._named(*pair) for pair in _outputs(self.graph)])
         outputs = _refilled(self.graph.outputs, named)
         model = self.keras.Model(inputs, outputs, name=name)
         for layer, target in self.built.items():
@@ -73,13 +74,13 @@ class _Emission:
     def _free_name(self, layer: Layer) -> str:
         """The layer's own name where it is free, else with those of the models it sat in, else with a number."""
         candidates = [layer.name, layer.path.replace("/", "_")]
-        name = next((c for c in candidates if c not in self.names), candidates[-1])
-        number = 1
-        while name in self.names:
-            number += 1
-            name = f"{candidates[-1]}_{number}"
+        numbered = (f"{candidates[-1]}_{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain(candidates, numbered) if self._is_free(name, layer))
         self.names.add(name)
         return name
+
+    def _is_free(self, name: str, layer: Layer) -> bool:
+        return name not in self.names and self.owners.get(name, layer) is layer
 
     def _input(self, layer: Layer) -> Any:
         config = dict(layer.config)
@@ -95,11 +96,25 @@ class _Emission:
     def _named(self, value: Value, name: str) -> Any:
         """The output tensor under the name it had; a linear activation, which no converter keeps, carries the name."""
         tensor = self.tensors[value]
-        if tensor._keras_history[0].name == name or name in self.names:
+        if self.owners[name] is not None:
             return tensor
-        self.names.add(name)
-        dtype = self.dtype if self.dtype and "float" in value.dtype else value.dtype
-        return self.keras.layers.Activation("linear", name=name, dtype=dtype)(tensor)
+        if name not in self.aliases:
+            self.aliases[name] = self.keras.layers.Activation("linear", name=name, autocast=False)
+        return self.aliases[name](tensor)
+
+
+def _outputs(graph: Graph) -> list[tuple[Value, str]]:
+    return list(zip(leaves(graph.outputs), graph.output_names, strict=True))
+
+
+def _output_owners(graph: Graph) -> dict[str, Layer | None]:
+    """For each name of an output the layer that has it and gives all outputs of that name; None if there is none."""
+    owners: dict[str, Layer | None] = {}
+    for value, name in _outputs(graph):
+        layer = value.producer.layer if value.producer is not None else None
+        fits = layer is not None and layer.name == name and owners.get(name, layer) is layer
+        owners[name] = layer if fits else None
+    return owners
 
 
 def _refilled(structure: Any, values: Any) -> Any:
@@ -107,6 +122,8 @@ def _refilled(structure: Any, values: Any) -> Any:
     if isinstance(structure, dict):
         new = {key: _refilled(structure[key], values) for key in sorted(structure)}
         return {key: new[key] for key in structure}
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):  # a named tuple
+        return type(structure)(*(_refilled(item, values) for item in structure))
     if isinstance(structure, (list, tuple)):
         return type(structure)(_refilled(item, values) for item in structure)
     return next(values)
