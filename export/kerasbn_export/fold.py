@@ -44,17 +44,20 @@ class FoldResult:
     verdicts: tuple[Verdict, ...]
 
 
-def plan(model: Any) -> Plan:
+def plan(model: Any, *, dtype: str | None = None) -> Plan:
     """Find out what folding does with each BatchNorm; nothing is built and the model is not changed.
 
     Args:
         model: A model of Keras 3 or tf_keras.
+        dtype: The precision of the folded model, None for the model's own.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers.
         InvalidModelError: A BatchNorm holds numbers that mean nothing, as a NaN in its moving variance.
     """
     graph = capture(model)
+    if dtype is not None:
+        graph.retype(dtype)
     ledger = fold_batchnorms(graph)
     return Plan(graph, tuple(ledger.verdicts()))
 
@@ -78,7 +81,7 @@ def fold(model: Any, *, strict: bool = False, dtype: str | None = None, batch_si
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
         NotFoldedError: ``strict`` and a BatchNorm is left.
     """
-    planned = plan(model)
+    planned = plan(model, dtype=dtype)
     if strict and planned.left:
         lines = "; ".join(f"{v.layer}: {v.sentence}" for v in planned.left)
         raise NotFoldedError(

@@ -55,6 +55,7 @@ class Layer:
         kind: The public name of its class if it is exactly a stock layer or kerasbn's own; else None.
         source: The Keras layer or operation it was read from, None for a layer that a rule made. Never called,
             never changed.
+        dtype: The precision it computes in.
         new_config: Its configuration where a rule changed it.
         new_weights: Its weights where a rule changed them, in float64.
     """
@@ -63,6 +64,7 @@ class Layer:
     path: str
     kind: str | None
     source: Any = field(repr=False)
+    dtype: str = "float32"
     new_config: dict[str, Any] | None = field(default=None, repr=False)
     new_weights: dict[str, Array] | None = field(default=None, repr=False)
 
@@ -101,7 +103,7 @@ class Layer:
 
 def new_layer(kind: str, name: str, config: dict[str, Any], weights: dict[str, Array] | None = None) -> Layer:
     """A stock layer that was not in the model."""
-    return Layer(name, name, kind, None, {**config, "name": name}, weights or {})
+    return Layer(name, name, kind, None, new_config={**config, "name": name}, new_weights=weights or {})
 
 
 @dataclass(eq=False)
@@ -203,6 +205,15 @@ class Graph:
         self.outputs = substitute(self.outputs, call.output, value)
         self._unregister(call)
         del self._calls[call]
+
+    def retype(self, dtype: str) -> None:
+        """Let every layer compute, and every value be, in another precision."""
+        for call in self._calls:
+            if "float" in call.layer.dtype:
+                call.layer.dtype = dtype
+            for value in call.outputs:
+                if "float" in value.dtype:
+                    value.dtype = dtype
 
     def replace(self, call: Call, layer: Layer, value: Value) -> None:
         """Let the call be one of another layer, on one value and nothing else."""

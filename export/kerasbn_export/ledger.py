@@ -63,12 +63,12 @@ class Ledger:
 
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call found no way."""
-        for name in self.origins[call]:
+        for name in self.origins.get(call, ()):
             self.accounts[name].refusal = refusal
 
     def placed(self, call: Call, way: Way) -> None:
         """The call found a way, by these steps."""
-        self._travelled(self.origins.pop(call), way)
+        self._travelled(self.origins.pop(call, ()), way)
 
     def lowered(self, call: Call, form: str, way: Way | None = None) -> None:
         """The call takes one operation from now on; ``way`` is that of the half that is gone."""

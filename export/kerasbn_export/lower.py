@@ -65,11 +65,11 @@ def _depthwise(graph: Graph, layer: Layer, new: Affine) -> Layer:
     config = {"name": layer.name, "kernel_size": [1, 1], "use_bias": True, "dtype": layer.config["dtype"]}
     kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
     weights = {kernel: new.scale.reshape(1, 1, -1, 1), "bias": new.shift}
-    return Layer(layer.name, layer.path, "DepthwiseConv2D", None, config, weights)
+    return Layer(layer.name, layer.path, "DepthwiseConv2D", None, layer.dtype, config, weights)
 
 
 def _rescaling(layer: Layer, new: Affine) -> Layer:
     scale = 1.0 if new.keeps_scale else new.scale.tolist()
     offset = 0.0 if new.keeps_zero else new.shift.tolist()
     config = {"name": layer.name, "scale": scale, "offset": offset, "dtype": layer.config["dtype"]}
-    return Layer(layer.name, layer.path, "Rescaling", None, config, {})
+    return Layer(layer.name, layer.path, "Rescaling", None, layer.dtype, config, {})

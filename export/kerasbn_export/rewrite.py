@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kerasbn_export.batchnorm import affine, axes, is_batchnorm, is_training
+from kerasbn_export.batchnorm import is_batchnorm, is_training
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
-from kerasbn_export.rules.step import Push, Refusal
+from kerasbn_export.recognise import computes_affine, read
+from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, ways
 
 
 def fold_batchnorms(graph: Graph) -> Ledger:
-    """Fold every BatchNorm of the graph that has a way, lower what is left; the ledger says what became of each."""
+    """Fold every BatchNorm of the graph that has a way, lower what is left; the ledger says what became of each.
+
+    Rescaling, Normalization and constants are folded on the same ways; where they have none they stay as they are.
+    """
     ledger = Ledger(graph)
-    pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if is_batchnorm(call.layer))
+    pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(call))
     while pending:
         call = next(iter(pending))
         del pending[call]
@@ -39,20 +43,24 @@ def fold_batchnorms(graph: Graph) -> Ledger:
 
 
 def place(graph: Graph, call: Call) -> Way | Refusal:
-    """A way out for one BatchNorm call, already taken; or why there is none."""
-    if is_training(call):
+    """A way out for one call, already taken; or why there is none."""
+    if is_batchnorm(call.layer) and is_training(call):
         return Refusal(Reason.TRAINING, "It is called with training=True and normalises with the batch's statistics.")
-    value = call.inputs[0]
-    if value.rank is None:
-        return Refusal(Reason.SHAPE, "The rank of its input is not known.")
-    return ways(graph, call, Push(value, affine(call.layer), axes(call.layer, value.rank)))
+    push = read(call)
+    if push is None:
+        return Refusal(Reason.SHAPE, "The rank of its input is not known, or it changes the precision.")
+    return ways(graph, call, push)
+
+
+def _is_affine(call: Call) -> bool:
+    return is_batchnorm(call.layer) or computes_affine(call)
 
 
 def _neighbours(graph: Graph, call: Call) -> Iterator[Call]:
-    """The BatchNorms right before and behind: what was refused before may have a way now."""
-    yield from (user for user in graph.users(call.output) if is_batchnorm(user.layer))
+    """The affines right before and behind: what was refused before may have a way now."""
+    yield from (user for user in graph.users(call.output) if _is_affine(user))
     producer = call.inputs[0].producer
-    if producer is not None and is_batchnorm(producer.layer):
+    if producer is not None and _is_affine(producer):
         yield producer
 
 

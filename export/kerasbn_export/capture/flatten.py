@@ -131,7 +131,9 @@ class Flattening:
     def _layer(self, source: Any, prefix: str) -> Layer:
         known = self.layers.get(id(source))
         if known is None:
-            known = Layer(source.name, prefix + source.name, layer_kind(self.flavour, source), source)
+            kind = layer_kind(self.flavour, source)
+            dtype = getattr(source, "compute_dtype", None) or "float32"
+            known = Layer(source.name, prefix + source.name, kind, source, dtype)
             self.layers[id(source)] = known
         return known
 

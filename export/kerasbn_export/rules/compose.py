@@ -2,7 +2,8 @@
 
     s2*(s1*x + t1) + t2 = (s2*s1)*x + (s2*t1 + t2)
 
-Condition: nothing else sees the first one's output (the engine asks), and both run along the same axes.
+Condition: nothing else sees the first one's output (the engine asks), and both run along the same axes. A BatchNorm
+takes in what comes before and behind it; a Rescaling, Normalization or constant on the way does not.
 """
 
 from __future__ import annotations

@@ -18,6 +18,13 @@ from kerasbn_export.linear import LINEAR, kernel_name, linear
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
+LARGEST = {
+    "float16": float(np.finfo(np.float16).max),
+    "bfloat16": float(np.finfo(np.float32).max),
+    "float32": float(np.finfo(np.float32).max),
+    "float64": float(np.finfo(np.float64).max),
+}
+
 
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the kernel and bias of the call's layer."""
@@ -62,18 +69,13 @@ def _passes_activation(graph: Graph, layer: Layer, push: Push) -> bool:
 
 def checked(layer: Layer) -> Layer | Refusal:
     """The layer, if every weight stays finite when it is rounded to the precision the layer computes in."""
-    limit = float(np.finfo(_compute_dtype(layer)).max)
+    limit = LARGEST.get(layer.dtype, LARGEST["float32"])
     if all(bool(np.all(np.abs(array) <= limit)) for array in layer.weights.values()):
         return layer
     return Refusal(
         Reason.OVERFLOW,
-        f"The folded weights of {layer.kind} {layer.path!r} would exceed the largest {_compute_dtype(layer)} number.",
+        f"The folded weights of {layer.kind} {layer.path!r} would exceed the largest {layer.dtype} number.",
     )
-
-
-def _compute_dtype(layer: Layer) -> Any:
-    name = getattr(layer.source, "compute_dtype", None) or "float32"
-    return np.dtype(name) if name != "bfloat16" else np.dtype("float32")
 
 
 def _name(activation: Any) -> str:
