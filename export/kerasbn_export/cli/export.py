@@ -39,16 +39,19 @@ def command(model: str, out: str, no_fold: bool, no_verify: bool, allow_code: bo
     """
     refuse_overwriting(model, out)
     options["batch_size"] = options["batch_size"] or None
+    options["fold"] = not no_fold
     with progress() as step:
         step(f"load {model}")
         from kerasbn_export.atomic import check_destination, replacing
-        from kerasbn_export.export import export_tflite
+        from kerasbn_export.export import ExportOptions, build_tflite
         from kerasbn_export.load import load_model
 
+        asked = ExportOptions(**options)
         check_destination(out)
         loaded = load_model(model, allow_code=allow_code)
+        data, result = build_tflite(loaded, Path(out), asked, step)
         with replacing(out) as temporary:
-            result = export_tflite(loaded, temporary, fold=not no_fold, on_step=step, **options)
+            temporary.write_bytes(data)
             step("verify")
             comparison = None if no_verify else _verified(loaded, temporary, options["calibration"])
             kept = _kept(comparison, temporary, Path(out))

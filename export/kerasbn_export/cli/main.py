@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def kerasbn_command(debug: bool) -> None:
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
+    signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C does, so that what is half-written is removed
     sys.exit(run(sys.argv[1:]))
 
 
@@ -59,6 +61,10 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         return _report(error)
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _run(arguments: list[str]) -> int:
