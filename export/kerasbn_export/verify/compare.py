@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from kerasbn_export.verify.measure import Measure, Measurement
 from kerasbn_export.verify.network import Network
 from kerasbn_export.verify.ports import Array, Runnable
 from kerasbn_export.verify.records import Comparison, OutputComparison, Status
-from kerasbn_export.verify.referee import call_referee
 
 CHUNK = 8
 """Samples run at a time: memory does not grow with their number."""
@@ -67,7 +66,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     else:
         arrays = given_data(question.data, reference.inputs)
     sides = Sides(reference, candidate, feeds, pairs)
-    network, note = call_referee(getattr(reference, "original", None))
+    network, note = reference.referee
     records = tuple(_judged(sides, arrays, gate, network))
     located = locate(sides, network, arrays, gate, records) if question.layers and network else None
     return Comparison(
@@ -81,7 +80,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         per_layer=located.layers if located else (),
         first_divergence=located.divergence if located else None,
         coverage=located.coverage if located else (0, 0),
-        notes=tuple(text for text in (note, located.note if located else "") if text),
+        notes=tuple(text for text in (note, located.note if located else "", _lacking(network)) if text),
     )
 
 
@@ -135,8 +134,24 @@ def _judged(sides: Sides, arrays: Sequence[Array], gate: Gate, network: Network 
     if network and wrong:
         finding = _against_float64(sides, arrays, network)
         answers.update({(i, "output"): appeal(answers[i, "output"], gate, *finding[i]) for i in wrong})
+    answers.update(_vouched_for(answers))
     for output in found:
         yield _record(sides, output, gate, answers[output.index, output.stage])
+
+
+def _vouched_for(answers: Mapping[tuple[int, str], Judgement]) -> dict[tuple[int, str], Judgement]:
+    """A softmax or sigmoid so far out that its output is constant: what goes into it speaks for it."""
+    return {
+        (i, stage): Judgement(Status.EQUAL, f"{answer.reason} What goes into its activation varies and is equal.")
+        for (i, stage), answer in answers.items()
+        if answer.status is Status.UNPROVEN and stage == "output"
+        and (before := answers.get((i, "before activation"))) and before.status is Status.EQUAL
+    }  # fmt: skip
+
+
+def _lacking(network: Network | None) -> str:
+    names = [layer.path for layer in network.in_float32] if network else []
+    return f"computed in float32, for want of a float64 kernel: {', '.join(names)}." if names else ""
 
 
 def _can_appeal(answer: Judgement, output: _Output, gate: Gate) -> bool:

@@ -8,36 +8,44 @@ from kerasbn_export.graph import Call, Graph, Value
 from kerasbn_export.verify.gates import Gate
 from kerasbn_export.verify.records import Divergence, LayerComparison
 
+Found = Sequence[tuple[Call, LayerComparison]]
 
-def first_divergence(graph: Graph, found: Sequence[tuple[Call, LayerComparison]], gate: Gate) -> Divergence | None:
+
+def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
     """The first layer in topological order that fails and that no later layer makes good.
 
-    A fold may let a layer give other numbers on purpose, which a later layer takes back; a layer after which the
-    candidate is right again is such a one.
+    A fold may let a layer give other numbers on purpose, which a later layer takes back: then both fail on their own
+    account, and after the second the candidate is right again.
 
     Args:
         graph: The reference.
         found: The layers compared, in topological order.
-        gate: What a layer has to reach.
+        gate: What an output has to reach.
+        outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
     """
     by_path = {call.layer.path: call for call in graph}
-    for number, (call, record) in enumerate(found):
-        if not record.passed and not _made_good(graph, call, found[number + 1 :], gate):
-            suspects = (
-                *_unseen_before(graph, call, {by_path[r.position] for _, r in found}),
-                record.layer,
-                *record.merged,
-            )
-            return _divergence(record, suspects, sum(not r.passed for _, r in found))
+    seen = {by_path[record.position] for _, record in found}
+    wrong = [pair for pair in found if _is_wrong(pair[1], gate, outputs_differ)]
+    for number, (call, record) in enumerate(wrong):
+        if not _undone(graph, call, found, gate):
+            suspects = (*_unseen_before(graph, call, seen), call, *(by_path[path] for path in record.merged))
+            return _divergence(record, suspects, len(wrong) - number - 1)
     return None
 
 
-def _made_good(graph: Graph, call: Call, later: Sequence[tuple[Call, LayerComparison]], gate: Gate) -> bool:
+def _is_wrong(record: LayerComparison, gate: Gate, outputs_differ: bool) -> bool:
+    if record.passed or _right_again(record, gate):
+        return False
+    return outputs_differ or record.rounding is not None
+
+
+def _right_again(record: LayerComparison, gate: Gate) -> bool:
+    return gate.tolerance is not None and record.cumulative_error <= gate.tolerance
+
+
+def _undone(graph: Graph, call: Call, found: Found, gate: Gate) -> bool:
     reached = _reached(graph, call)
-    return any(
-        other in reached and gate.tolerance is not None and record.cumulative_error <= gate.tolerance
-        for other, record in later
-    )
+    return any(other in reached and not record.passed and _right_again(record, gate) for other, record in found)
 
 
 def _reached(graph: Graph, call: Call) -> set[Call]:
@@ -51,8 +59,8 @@ def _reached(graph: Graph, call: Call) -> set[Call]:
     return reached
 
 
-def _unseen_before(graph: Graph, call: Call, seen: set[Call]) -> tuple[str, ...]:
-    """The layers before a call of which the candidate shows no tensor: the error may be theirs."""
+def _unseen_before(graph: Graph, call: Call, seen: set[Call]) -> tuple[Call, ...]:
+    """The calls before a call of which the candidate shows no tensor: the error may be theirs."""
     unseen: dict[Call, None] = {}
     waiting: list[Value] = list(call.inputs)
     while waiting:
@@ -60,18 +68,27 @@ def _unseen_before(graph: Graph, call: Call, seen: set[Call]) -> tuple[str, ...]
         if producer is not None and producer not in seen and producer not in unseen and producer.inputs:
             unseen[producer] = None
             waiting.extend(producer.inputs)
-    return tuple(other.layer.path for other in graph.in_order() if other in unseen)
+    return tuple(other for other in graph.in_order() if other in unseen)
 
 
-def _divergence(record: LayerComparison, suspects: tuple[str, ...], failing: int) -> Divergence:
-    merged = f" (with {', '.join(s for s in suspects if s != record.layer)})" if len(suspects) > 1 else ""
-    more = f" {failing - 1} more layer(s) err on their own account." if failing > 1 else ""
+def _blamed(suspects: Sequence[Call], failing: str) -> str:
+    """The failing layer; where it has no weights to be wrong, the last suspect before it that has some."""
+    paths = [call.layer.path for call in suspects]
+    before = [call for call in suspects[: paths.index(failing) + 1] if call.layer.weights]
+    return str(before[-1].layer.path) if before else failing
+
+
+def _divergence(record: LayerComparison, suspects: Sequence[Call], others: int) -> Divergence:
+    layer, paths = _blamed(suspects, record.layer), tuple(call.layer.path for call in suspects)
+    merged = f" (with {', '.join(path for path in paths if path != layer)})" if len(paths) > 1 else ""
+    more = f" {others} more layer(s) err on their own account." if others else ""
+    times = "" if record.rounding is None else f", {record.rounding:.3g} times what rounding explains,"
     return Divergence(
-        layer=record.layer,
-        suspects=suspects,
+        layer=layer,
+        suspects=paths,
         tensor=record.tensor,
         local_error=record.local_error,
         cumulative_error=record.cumulative_error,
-        sentence=f"First wrong layer: {record.layer!r}{merged}: local error {record.local_error:.3g} of "
-        f"max|reference| in tensor {record.tensor!r}, while its inputs are right.{more}",
+        sentence=f"First wrong layer: {layer!r}{merged}: local error {record.local_error:.3g} of "
+        f"max|reference|{times} in tensor {record.tensor!r}, while its inputs are right.{more}",
     )

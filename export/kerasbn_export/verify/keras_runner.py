@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn.errors import NotComparableError
+from kerasbn.errors import KerasBNError, NotComparableError
 from kerasbn.flavour import flavour_of
+from kerasbn_export.capture import capture
 from kerasbn_export.verify.naming import named_leaves
+from kerasbn_export.verify.network import Network
 from kerasbn_export.verify.ports import Array, Port
 
 CHUNK = 32
@@ -43,6 +45,14 @@ class KerasRunner:
         )
         self._final = self._keras.Model(model.inputs, model.outputs)
         self._before = [self._linear_part(tensor) for tensor in model.outputs]
+
+    @cached_property
+    def referee(self) -> tuple[Network | None, str]:
+        """The model in float64; None and the reason where it cannot be read."""
+        try:
+            return Network(capture(self.original)), ""
+        except KerasBNError as error:
+            return None, f"referee unavailable: {error}"
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The values of every output."""

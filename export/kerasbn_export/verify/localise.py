@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kerasbn_export.graph import Call, Value
+from kerasbn_export.linear import output_axis
+from kerasbn_export.verify.bound import Bound, bound_of
 from kerasbn_export.verify.gates import Gate
 from kerasbn_export.verify.judge import judge_distance
 from kerasbn_export.verify.measure import Measurement, measure
@@ -48,7 +50,25 @@ class _Fit:
     tensor: KeptTensor
     chain: tuple[Call, ...]
     local: Measurement
+    rounding: float | None
     passed: bool
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A value that a layer's tensor may hold: the calls up to it, what the reference gives, what rounding explains."""
+
+    chain: tuple[Call, ...]
+    values: dict[Value, Array]
+    bound: Bound | None
+
+    @property
+    def end(self) -> Value:
+        return self.chain[-1].output
+
+    @property
+    def array(self) -> Array:
+        return self.values[self.end]
 
 
 @dataclass
@@ -60,12 +80,14 @@ class Localiser:
         tensors: The candidate's tensors in the order they were computed.
         ends: The candidate's tensor of each output of the reference.
         gate: What a layer has to reach.
+        exact: Whether the candidate computes in float32, so that rounding has a bound.
     """
 
     network: Network
     tensors: Sequence[KeptTensor]
     ends: Mapping[Value, KeptTensor]
     gate: Gate
+    exact: bool
     _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
     _taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
 
@@ -104,41 +126,59 @@ class Localiser:
             local_error=fit.local.relative,
             cumulative_error=cumulative.relative,
             local_sqnr_db=fit.local.sqnr_db,
+            rounding=fit.rounding,
             passed=fit.passed,
         )
 
     def _best_fit(self, call: Call) -> _Fit | None:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes."""
-        fits = [fit for chain, array in self._chains(call) for fit in self._fits(call, chain, array)]
+        tensors = self._tensors_of(call)
+        fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
         passing = [fit for fit in fits if fit.passed]
         if passing:
             return max(passing, key=lambda fit: len(fit.chain))
         return min(fits, key=lambda fit: fit.local.relative, default=None)
 
-    def _fits(self, call: Call, chain: tuple[Call, ...], array: Array) -> Iterator[_Fit]:
-        for tensor in self._tensors_of(call, chain[-1].output):
-            if tensor.array.size == array.size and _squeezed(tensor.array) == _squeezed(array):
-                found = measure(array, shaped(tensor.array, array))
-                yield _Fit(tensor, chain, found, judge_distance(found, self.gate).status is Status.EQUAL)
+    def _fits(self, step: _Step, tensors: Sequence[KeptTensor]) -> Iterator[_Fit]:
+        for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
+            if _squeezed(tensor.array) == _squeezed(step.array):
+                found = measure(step.array, shaped(tensor.array, step.array))
+                rounding = self._rounding(step, tensor)
+                by_gate = judge_distance(found, self.gate).status is Status.EQUAL
+                yield _Fit(tensor, step.chain, found, rounding, by_gate if rounding is None else rounding <= 1.0)
 
-    def _tensors_of(self, call: Call, value: Value) -> Iterator[KeptTensor]:
-        if value in self.ends:
-            yield self.ends[value]
-            return
+    def _rounding(self, step: _Step, tensor: KeptTensor) -> float | None:
+        """The largest difference as a part of what rounding explains; only where both sides compute in float32."""
+        if step.bound is None or not self.exact:
+            return None
+        difference = np.abs(step.array - shaped(tensor.array, step.array))
+        allowed = np.maximum(step.bound.array, np.finfo(np.float32).tiny)
+        return float(np.nan_to_num(difference / allowed, nan=math.inf).max())
+
+    def _tensors_of(self, call: Call) -> list[KeptTensor]:
         taken = {id(tensor) for tensor in self._taken.values()}
-        for tensor in self.tensors:
-            if call.layer.path in tensor.layers and id(tensor) not in taken:
-                yield tensor
+        return [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
 
-    def _chains(self, call: Call) -> Iterator[tuple[tuple[Call, ...], Array]]:
-        """The layer alone, then with one after another of the layers that can be merged into it."""
-        waiting: list[tuple[tuple[Call, ...], dict[Value, Array]]] = [((call,), dict(self._mixed))]
+    def _steps(self, call: Call, *, clones: bool) -> Iterator[_Step]:
+        """The layer alone, then with one after another of the layers that can be merged into it.
+
+        What several layers take can be merged into one of them only where the layer was cloned.
+        """
+        waiting = [_Step((call,), self._mixed, self._bound(call))]
         while waiting:
-            chain, values = waiting.pop()
-            yield chain, values[chain[-1].output]
-            for user in self.network.graph.users(chain[-1].output):
+            step = waiting.pop()
+            yield step
+            users = self.network.graph.users(step.end)
+            for user in users if len(users) == 1 or clones else ():
                 if user.layer.kind in MERGED and len(user.inputs) == 1:
-                    waiting.append(((*chain, user), {**values, **self.network.evaluate(user, values)}))
+                    values = {**step.values, **self.network.evaluate(user, step.values)}
+                    waiting.append(_Step((*step.chain, user), values, step.bound and step.bound.after(user)))
+
+    def _bound(self, call: Call) -> Bound | None:
+        products = self.network.products(call, self._mixed) if self.exact else None
+        if products is None:
+            return None
+        return bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))
 
 
 def shaped(array: Array, like: Array) -> Array:
@@ -148,11 +188,6 @@ def shaped(array: Array, like: Array) -> Array:
 
 def _squeezed(array: Array) -> tuple[int, ...]:
     return tuple(size for size in array.shape if size != 1)
-
-
-def worst_layer(records: Sequence[LayerComparison]) -> float:
-    """The largest local error of all layers."""
-    return max((record.local_error for record in records), default=math.nan)
 
 
 def as_batch(array: Array, index: int, batch: int) -> Array:

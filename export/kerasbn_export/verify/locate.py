@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kerasbn.errors import KerasBNError
+from kerasbn_export.capture import capture
 from kerasbn_export.graph import Value
 from kerasbn_export.verify.divergence import first_divergence
 from kerasbn_export.verify.gates import Gate
@@ -49,11 +50,12 @@ def locate(
     sample = [as_batch(array, worst, batch) for array in arrays]
     try:
         tensors, ends, total = _tensors(sides, network, sides.for_candidate(sample))
-        found = Localiser(network, tensors, ends, gate).compare(sample)
+        exact = gate.tolerance is not None and sides.candidate.precision == "float32"
+        found = Localiser(network, tensors, ends, gate, exact).compare(sample)
     except KerasBNError as error:
         return Located((), None, (0, 0), f"layers not compared: {error}")
     differs = any(output.status is Status.DIFFERS for output in outputs)
-    divergence = first_divergence(network.graph, found, gate) if differs else None
+    divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)
     note = "" if found else "layers not compared: no tensor of the candidate carries the name of a layer."
     return Located(tuple(record for _, record in found), divergence, (len(found), total), note)
 
@@ -88,7 +90,6 @@ def _of_file(
 def _of_model(
     candidate: KerasRunner, sides: Sides, network: Network, arrays: Sequence[Array], paths: list[str]
 ) -> tuple[list[KeptTensor], dict[Value, KeptTensor], int]:
-    from kerasbn_export.capture import capture
 
     other = Network(capture(candidate.original), dtype=None)
     provenance = Provenance(paths, [call.layer.path for call in other.computing()])

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn.errors import NotComparableError
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
 from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.verify.bound import absolute
 from kerasbn_export.verify.ports import Array
 
 
@@ -23,6 +25,9 @@ class Network:
     Args:
         graph: What `capture` read.
         dtype: The precision to compute in; None for the model's own.
+
+    Attributes:
+        in_float32: The layers for which TensorFlow has no kernel in that precision.
     """
 
     def __init__(self, graph: Graph, dtype: str | None = "float64") -> None:
@@ -30,8 +35,10 @@ class Network:
         self.calls = graph.in_order()
         self.inputs: list[Value] = list(leaves(graph.inputs))
         self.outputs: list[Value] = list(leaves(graph.outputs))
+        self.in_float32: dict[Layer, None] = {}
         self._dtype = dtype
-        self._layers: dict[Layer, Any] = {}
+        self._layers: dict[tuple[Layer, str | None], Any] = {}
+        self._absolute: dict[Layer, Layer | None] = {}
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for some samples; of the values in between only those still needed are kept."""
@@ -54,23 +61,55 @@ class Network:
         }
 
     def evaluate(self, call: Call, values: dict[Value, Array]) -> dict[Value, Array]:
-        """The outputs of one call for the values it takes."""
-        arguments = retyped_arguments((call.args, call.kwargs), self._dtype)
-        args, kwargs = map_leaves(lambda leaf: self._given(leaf, values), arguments)
-        if call.layer not in self._layers:
-            self._layers[call.layer] = self._built(call.layer, args, kwargs)
-        outputs = self._layers[call.layer](*args, **kwargs)
-        return {value: np.asarray(array) for value, array in zip(call.outputs, leaves(outputs), strict=True)}
+        """The outputs of one call for the values it takes.
 
-    def _built(self, layer: Layer, args: Any, kwargs: Any) -> Any:
+        Raises:
+            NotComparableError: The layer cannot be run alone.
+        """
+        try:
+            outputs = self._call(call, values, "float32" if call.layer in self.in_float32 else self._dtype)
+        # TensorFlow lacks some kernels in float64 and says so in many ways; custom layers may raise anything.
+        except Exception as error:
+            if self._dtype is None or call.layer in self.in_float32:
+                raise NotComparableError(
+                    f"Layer {call.layer.path!r} ({call.layer.kind or type(call.layer.source).__qualname__}) cannot be "
+                    f"run alone: {type(error).__name__}: {error}"
+                ) from error
+            self.in_float32[call.layer] = None
+            return self.evaluate(call, values)
+        return {value: self._typed(np.asarray(array)) for value, array in zip(call.outputs, outputs, strict=True)}
+
+    def _call(self, call: Call, values: dict[Value, Array], dtype: str | None) -> list[Any]:
+        arguments = retyped_arguments((call.args, call.kwargs), dtype)
+        args, kwargs = map_leaves(lambda leaf: self._given(leaf, values, dtype), arguments)
+        if (call.layer, dtype) not in self._layers:
+            self._layers[call.layer, dtype] = self._built(call.layer, dtype, args, kwargs)
+        return list(leaves(self._layers[call.layer, dtype](*args, **kwargs)))
+
+    def products(self, call: Call, values: dict[Value, Array]) -> Array | None:
+        """``|x| conv |W|`` of a linear layer; None if it is not one."""
+        if call.layer not in self._absolute:
+            self._absolute[call.layer] = absolute(call.layer)
+        layer = self._absolute[call.layer]
+        if layer is None or len(call.inputs) != 1:
+            return None
+        one = Call(layer, (call.inputs[0],), {}, [])
+        value = Value(call.output.shape, call.output.dtype)
+        one.outputs.append(value)
+        return self.evaluate(one, {call.inputs[0]: np.abs(values[call.inputs[0]])})[value]
+
+    def _built(self, layer: Layer, dtype: str | None, args: Any, kwargs: Any) -> Any:
         """A new layer; its first call makes its variables."""
-        new = build_layer(self.graph.flavour, layer, layer.name, self._dtype)
+        new = build_layer(self.graph.flavour, layer, layer.name, dtype)
         new(*args, **kwargs)
         set_weights(layer, new)
         return new
 
-    def _given(self, leaf: Any, values: dict[Value, Array]) -> Any:
-        return self._tensor(values[leaf]) if isinstance(leaf, Value) else leaf
+    def _given(self, leaf: Any, values: dict[Value, Array], dtype: str | None) -> Any:
+        if not isinstance(leaf, Value):
+            return leaf
+        array = values[leaf]
+        return self._tensor(array.astype(dtype) if dtype and "float" in array.dtype.name else array)
 
     def _tensor(self, array: Array) -> Any:
         keras = self.graph.flavour.keras

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from kerasbn_export.verify.network import Network
 
 Array = npt.NDArray[Any]
 
@@ -88,6 +91,11 @@ class Runnable(Protocol):
     precision: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+
+    @property
+    def referee(self) -> tuple[Network | None, str]:
+        """Its float64 network; None and the reason where it has none."""
+        ...
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The real values of every output for a number of samples given as real values."""

@@ -104,7 +104,8 @@ class LayerComparison:
             candidate's own inputs to it: the error made here.
         cumulative_error: The same where both start from the model's inputs.
         local_sqnr_db: The local error as a ratio of signal to noise in dB.
-        passed: Whether the local error passes the gate.
+        rounding: The local error as a part of what float32 rounding explains at most; None where that is not known.
+        passed: Whether rounding explains the local error or, where that is not known, whether it passes the gate.
     """
 
     layer: str
@@ -114,6 +115,7 @@ class LayerComparison:
     local_error: float
     cumulative_error: float
     local_sqnr_db: float
+    rounding: float | None
     passed: bool
 
 
@@ -173,9 +175,9 @@ class Comparison:
 
     @property
     def status(self) -> Status:
-        """The worst of the outputs; unproven if there is none."""
+        """The worst of the outputs, unproven if there is none; a layer that is wrong beyond rounding differs too."""
         found = {output.status for output in self.outputs}
-        if Status.DIFFERS in found:
+        if Status.DIFFERS in found or self.first_divergence:
             return Status.DIFFERS
         return Status.EQUAL if found == {Status.EQUAL} else Status.UNPROVEN
 

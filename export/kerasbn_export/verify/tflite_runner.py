@@ -7,13 +7,16 @@ import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
 from kerasbn_export.verify.ports import Array, Port
 from kerasbn_export.verify.tflite_graph import TFLiteGraph
+
+if TYPE_CHECKING:
+    from kerasbn_export.verify.network import Network
 
 BACKENDS = {
     "xnnpack": "AUTO",
@@ -52,6 +55,11 @@ class TFLiteRunner:
     def open(cls, path: Path, backend: str = "xnnpack") -> TFLiteRunner:
         """Read a file."""
         return cls(path.read_bytes(), path.name, backend)
+
+    @property
+    def referee(self) -> tuple[Network | None, str]:
+        """None: a file has one precision, its own."""
+        return None, "referee unavailable: the reference is a .tflite file, which has no float64 form."
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The real values of every output."""

@@ -1,0 +1,74 @@
+"""Every fault is caught and blamed on the right layer, and no correct conversion is."""
+
+import functools
+
+import pytest
+
+from kerasbn.flavour import Flavour
+from kerasbn_export.capture import capture
+from kerasbn_export.emit import emit
+from kerasbn_export.verify.compare import Question, compare
+from kerasbn_export.verify.faults import FAULTS, SUBJECTS, convert
+from kerasbn_export.verify.open import open_runnable
+
+QUESTION = Question(data=None, seed=0, samples=8, tolerance=None, min_sqnr=None, layers=True)
+NAMES = [subject.name for subject in SUBJECTS]
+
+
+@functools.lru_cache
+def opened(subject, flavour):
+    model = SUBJECTS[NAMES.index(subject)].build(Flavour(flavour))
+    return open_runnable(model, backend="builtin", allow_code=False)
+
+
+def compared(reference, graph):
+    return compare(reference, open_runnable(emit(graph), backend="builtin", allow_code=False), QUESTION)
+
+
+def place_for(fault, number, flavour):
+    """One of the subjects on which the fault has a place; another one for each fault."""
+    for name in NAMES[number % len(NAMES) :] + NAMES:
+        reference = opened(name, flavour)
+        graph = capture(reference.original)
+        blamed = fault.damage(graph)
+        if blamed is not None:
+            return reference, graph, blamed
+    raise LookupError(f"no subject has a place for {fault.name}")
+
+
+def test_there_are_at_least_25_faults_with_names_of_their_own():
+    assert len(FAULTS) >= 25
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    assert all(fault.text.endswith(".") for fault in FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_the_fault_is_caught_and_named(keras_flavour, fault):
+    reference, graph, blamed = place_for(fault, FAULTS.index(fault), keras_flavour.name)
+    report = compared(reference, graph)
+    assert report.exit_code == 1, f"{fault.name} passed: {report.verdict}"
+    assert report.first_divergence is not None
+    assert report.first_divergence.layer in blamed, report.verdict
+    assert blamed & set(report.first_divergence.suspects)
+
+
+@pytest.mark.parametrize("subject", NAMES)
+def test_the_same_conversion_without_a_fault_is_equal(keras_flavour, subject):
+    reference = opened(subject, keras_flavour.name)
+    graph = capture(reference.original)
+    convert(graph)
+    assert len(graph) < len(capture(reference.original))
+    report = compared(reference, graph)
+    assert report, report.verdict
+    assert report.first_divergence is None
+    assert report.required_tolerance < 5e-6
+    assert all(layer.passed for layer in report.per_layer)
+
+
+def test_a_fault_leaves_the_model_as_it_was(keras_flavour):
+    """Or the faults after it would be measured against a damaged reference."""
+    model = opened("plain", keras_flavour.name).original
+    before = [array.copy() for array in model.get_weights()]
+    for fault in FAULTS:
+        fault.damage(capture(model))
+    assert all((old == new).all() for old, new in zip(before, model.get_weights(), strict=True))
