@@ -109,7 +109,8 @@ def test_a_model_without_batchnorm_is_fine(command, keras_flavour, tmp_path, cap
 
 
 @pytest.mark.parametrize(
-    ("command", "value"), [("inspect", np.nan), ("inspect", np.inf), ("inspect", -1.0), ("fold", np.nan), ("export", np.nan)]
+    ("command", "value"),
+    [("inspect", np.nan), ("inspect", np.inf), ("inspect", -1.0), ("fold", np.nan), ("export", np.nan)],
 )
 def test_a_moving_variance_that_means_nothing(command, value, keras_flavour, tmp_path, capsys):
     path = tmp_path / "sick.keras"
@@ -193,8 +194,7 @@ def test_a_write_that_the_system_stops(flavour, command, name, tmp_path):
     """A real limit on the size of files, set by the process on itself: every write beyond it fails."""
     script = (
         "import resource, tensorflow; resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)); "
-        "from kerasbn.flavour import Flavour
-from kerasbn_export.cli import main; main()"
+        "from kerasbn_export.cli import main; main()"
     )
     good = save_good(Flavour(flavour), tmp_path)
     arguments = [sys.executable, "-c", script, command, good, "-o", str(tmp_path / name)]
