@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import importlib
 import inspect
 from typing import Any
 
@@ -28,6 +30,8 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
         UnsupportedModelError: The layer cannot be made again from its configuration.
     """
     source = layer.source
+    if layer.kind in ("MergeTime", "SplitTime"):
+        return _reshape(flavour, layer.config["shape"], name)
     if source is not None and not isinstance(source, flavour.keras.layers.Layer):
         return _copy_operation(source, name, dtype)
     if _is_function_layer(source):
@@ -43,6 +47,18 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
             f"Layer {layer.path!r} ({cls.__module__}.{cls.__qualname__}) cannot be made again from its get_config(): "
             f"{type(error).__name__}: {error}. Its get_config() must return all that its constructor needs."
         ) from error
+
+
+def _reshape(flavour: Flavour, shape: list[int], name: str) -> Any:
+    """A reshape that may change the batch size, which Keras' own Reshape layer may not."""
+    if flavour.name == "keras":
+        dummy = flavour.keras.KerasTensor(tuple(abs(size) for size in shape))
+        return _copy_operation(flavour.keras.ops.reshape(dummy, tuple(shape))._keras_history[0], name, None)
+    tensorflow = importlib.import_module("tensorflow")
+    dummy = flavour.keras.Input(batch_shape=tuple(abs(size) for size in shape))
+    operation = tensorflow.reshape(dummy, shape)._keras_history[0]
+    layer = type(operation)(operation.function, name=name)
+    return functools.partial(layer, shape=shape)
 
 
 def _copy_operation(operation: Any, name: str, dtype: str | None) -> Any:
@@ -114,7 +130,7 @@ def set_weights(layer: Layer, target: Any) -> None:
         UnsupportedModelError: The layer made again has other weights than its source.
     """
     if layer.new_weights is not None:
-        for variable in target.weights:
+        for variable in getattr(target, "weights", ()):
             own_name = variable.name.rpartition("/")[2].partition(":")[0]
             variable.assign(round_to(layer.new_weights[own_name], _numpy_dtype(variable)))
         return

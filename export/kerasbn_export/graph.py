@@ -215,6 +215,19 @@ class Graph:
                 if "float" in value.dtype:
                     value.dtype = dtype
 
+    def add(self, call: Call) -> None:
+        """Enter a new call; its place follows from what it takes."""
+        self._calls[call] = None
+        self._register(call)
+
+    def prune(self) -> None:
+        """Remove the calls that no output depends on; inputs stay."""
+        for call in reversed(self.in_order()):
+            seen = any(self.users(value) or self.is_output(value) for value in call.outputs)
+            if not seen and call.inputs:
+                self._unregister(call)
+                del self._calls[call]
+
     def replace(self, call: Call, layer: Layer, value: Value) -> None:
         """Let the call be one of another layer, on one value and nothing else."""
         self._unregister(call)

@@ -13,6 +13,7 @@ from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
 from kerasbn_export.recognise import computes_affine, read
+from kerasbn_export.rules import time_distributed
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, ways
@@ -23,6 +24,7 @@ def fold_batchnorms(graph: Graph) -> Ledger:
 
     Rescaling, Normalization and constants are folded on the same ways; where they have none they stay as they are.
     """
+    time_distributed.rewrite(graph)
     ledger = Ledger(graph)
     pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(call))
     while pending:

@@ -19,6 +19,7 @@ from kerasbn_export.rules import (
     producer,
     recurrent,
     spatial,
+    time_distributed,
 )
 from kerasbn_export.rules.step import Rule
 
@@ -32,6 +33,7 @@ BACKWARD: tuple[Rule, ...] = (
     add.backward,
     homogeneous.backward,
     embedding.backward,
+    time_distributed.backward,
 )
 """In the order in which they are asked; the first that knows the call's kind answers."""
 
@@ -45,6 +47,7 @@ FORWARD: tuple[Rule, ...] = (
     add.forward,
     homogeneous.forward,
     recurrent.forward,
+    time_distributed.forward,
 )
 """Likewise."""
 
