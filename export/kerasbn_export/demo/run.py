@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from kerasbn.errors import OutputError
 from kerasbn.flavour import Flavour
 from kerasbn_export.atomic import replacing, save_model, write_bytes
 from kerasbn_export.demo.data import load_digits
+from kerasbn_export.demo.differences import Differences, layer_differences
 from kerasbn_export.demo.measure import Trained, keras_variant, reference_variant, tflite_variant
 from kerasbn_export.demo.picture import draw
 from kerasbn_export.demo.report import DemoReport
@@ -86,7 +85,7 @@ class _Run:
     seed: int
     steps: Steps
     variants: list[Variant] = field(default_factory=list)
-    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    comparisons: dict[Variant, Comparison] = field(default_factory=dict)
 
     def train(self, epochs: int) -> Trained:
         with self.steps.step(f"import {self.flavour.name} and read the digits"):
@@ -121,9 +120,10 @@ class _Run:
 
     def _add(self, variant: Variant, comparison: Comparison) -> None:
         self.variants.append(variant)
-        self.comparisons[variant.name] = comparison
+        self.comparisons[variant] = comparison
 
     def report(self, trained: Trained, folded: FoldResult, epochs: int, seconds: float) -> DemoReport:
+        differences = layer_differences(self.comparisons)
         return DemoReport(
             keras=self.flavour.name,
             seed=self.seed,
@@ -131,8 +131,8 @@ class _Run:
             seconds=seconds,
             variants=tuple(self.variants),
             verdicts=tuple(folded.verdicts),
-            layers=_compared_layers(trained.model, self.comparisons.values()),
-            differences={name: _differences(comparison) for name, comparison in self.comparisons.items()},
+            layers=_compared_layers(trained.model, differences),
+            differences=differences,
             scales=changed_scales(trained.model, folded.model),
         )
 
@@ -144,24 +144,9 @@ def _make_folder(out: Path) -> None:
         raise OutputError(f"{out}: the folder cannot be made: {error.strerror}; its parent must exist.") from error
 
 
-def _differences(comparison: Comparison) -> dict[str, float]:
-    """The cumulative difference at each layer that the compared model holds the value of.
-
-    Where the whole is equal and a layer is further off than the whole, there is no such value: the stock converter
-    merges some layers into the next one.
-    """
-    bound = comparison.required_tolerance if comparison else math.inf
-    layers = {
-        found.position: found.cumulative_error
-        for found in comparison.per_layer
-        if found.passed or found.cumulative_error <= bound
-    }
-    return layers | {output.name: output.measurement.relative for output in comparison.outputs}
-
-
-def _compared_layers(model: Any, comparisons: Iterable[Comparison]) -> tuple[str, ...]:
+def _compared_layers(model: Any, differences: Differences) -> tuple[str, ...]:
     """Every layer that some form of the network could be read at, in the order of computation."""
-    found = {name for comparison in comparisons for name in _differences(comparison)}
+    found = {name for layers in differences.values() for name in layers}
     return tuple(layer.name for layer in model.layers if layer.name in found)
 
 
