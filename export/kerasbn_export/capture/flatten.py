@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +11,11 @@ import numpy as np
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.batchnorm import inner_batchnorms, layer_kind
-from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, read_graph
-from kerasbn_export.capture.trace import first_call_arguments, trace
+from kerasbn_export.capture.arguments import first_call_arguments
+from kerasbn_export.capture.binding import casts, casts_only_floats, has_mask_of_its_own, is_masked, pairs, value_of
+from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
+from kerasbn_export.capture.trace import trace
+from kerasbn_export.capture.training import argument, has_layers_inside, in_context
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.structure import leaves, map_leaves
 
@@ -33,88 +35,112 @@ class Flattening:
         self.model = model
         self.calls: list[Call] = []
         self.layers: dict[int, Layer] = {}
+        self.paths: set[str] = set()
         self.keep_alive: list[Any] = []  # a scope knows tensors by identity: none may be freed and its id reused
 
     def graph(self) -> Graph:
         """The model as a graph."""
-        symbolic = self._top_level()
-        scope: Scope = {}
-        inputs = map_leaves(lambda tensor: self._input(tensor, scope), symbolic.inputs)
-        self._events(symbolic, scope, prefix="", training=False)
-        outputs = map_leaves(lambda tensor: scope[id(tensor)], symbolic.outputs)
-        names = [origin(tensor).name for tensor in leaves(symbolic.outputs)]
-        return Graph(self.flavour, self.model.name, _needed(self.calls, outputs), inputs, outputs, names)
-
-    def _top_level(self) -> Symbolic:
         known = read_graph(self.flavour, self.model)
         if known is not None:
-            return known
-        arguments = first_call_arguments(self.flavour, self.model)
-        symbolic = trace(self.flavour, self.model, arguments, {})
-        structure = arguments[0] if len(arguments) == 1 else list(arguments)
-        return replace(symbolic, inputs=structure)
+            inputs = map_leaves(self._input, known.inputs)
+            symbolic = known
+        else:
+            args, kwargs = map_leaves(self._input, first_call_arguments(self.flavour, self.model))
+            event = Event(self.model, args, kwargs, [])
+            symbolic = trace(self.flavour, self.model, *self._stand_ins(event))
+            inputs = [*args, kwargs] if kwargs else args[0] if len(args) == 1 else list(args)
+        given = inputs if known is not None else [*args, kwargs]
+        outputs = self._nested(symbolic, given, prefix="", training=None)
+        names = self._output_names(symbolic)
+        return Graph(self.flavour, self.model.name, _needed(self.calls, outputs), inputs, outputs, names)
 
-    def _input(self, tensor: Any, scope: Scope) -> Value:
-        value = _value(tensor)
-        layer = self._layer(origin(tensor), prefix="")
-        self.calls.append(Call(layer, (), {}, [value]))
+    def _output_names(self, symbolic: Symbolic) -> list[str]:
+        """As the model itself gives them, also where a subclass of a functional model computes something else."""
+        names = [origin(tensor).name for tensor in leaves(symbolic.outputs)]
+        declared = getattr(own_graph(self.model), "outputs", None) or []
+        return [origin(tensor).name for tensor in declared] if len(declared) == len(names) else names
+
+    def _input(self, tensor: Any) -> Any:
+        if not is_symbolic(tensor):
+            return tensor
+        value = value_of(tensor)
+        self.calls.append(Call(self._layer(origin(tensor), prefix=""), (), {}, [value]))
         self.keep_alive.append(tensor)
-        scope[id(tensor)] = value
         return value
 
-    def _events(self, symbolic: Symbolic, scope: Scope, prefix: str, training: bool) -> None:
-        self.keep_alive.append(symbolic)
-        for event in symbolic.events:
+    def _nested(self, inner: Symbolic, given: Any, prefix: str, training: bool | None) -> Any:
+        """Record the calls of a symbolic graph on given values; its outputs, in their structure."""
+        self.keep_alive.append(inner)
+        scope: Scope = {}
+        for tensor, value in pairs(inner.inputs, given):
+            if is_symbolic(tensor):
+                scope[id(tensor)] = self._conformed(value, tensor, prefix)
+        for event in inner.events:
             args, kwargs = map_leaves(lambda leaf: _bound(leaf, scope), (event.args, event.kwargs))
-            if training and _takes_training(event.layer):
-                kwargs = (
-                    {"training": True, **kwargs} if self.flavour.name == "tf_keras" else {**kwargs, "training": True}
-                )
-            self._event(replace(event, args=args, kwargs=kwargs), event, scope, prefix)
+            bound = in_context(self.flavour, replace(event, args=args, kwargs=kwargs), training, inner.replays)
+            outputs = self._event(bound, event, prefix, training)
+            for tensor, value in zip(event.outputs, outputs, strict=True):
+                scope[id(tensor)] = value
+        return map_leaves(lambda tensor: scope[id(tensor)], inner.outputs)
 
-    def _event(self, bound: Event, event: Event, scope: Scope, prefix: str) -> None:
+    def _event(self, bound: Event, event: Event, prefix: str, training: bool | None) -> list[Value]:
         """Record one call, or the calls inside it. ``bound`` has values where ``event`` has symbolic tensors."""
-        inner = self._inside(bound)
-        if inner is None:
-            outputs = [_value(tensor) for tensor in event.outputs]
-            self.calls.append(Call(self._layer(event.layer, prefix), bound.args, bound.kwargs, outputs))
-        else:
-            training = bound.kwargs.get("training") is True
-            outputs = self._nested(*inner, training, f"{prefix}{event.layer.name}/")
-        for tensor, value in zip(event.outputs, outputs, strict=True):
-            scope[id(tensor)] = value
+        inside = self._inside(bound, event)
+        if inside is not None:
+            flag = argument(bound, "training")
+            flag = training if flag is None else bool(flag)
+            return list(leaves(self._nested(*inside, f"{prefix}{event.layer.name}/", flag)))
+        if training and argument(bound, "training") is None and has_layers_inside(event.layer):
+            raise UnsupportedModelError(
+                f"Layer {prefix + event.layer.name!r} ({type(event.layer).__qualname__}) holds layers and is called in "
+                "training mode by the model around it, which kerasbn cannot write down. Give its `call` a `training` "
+                "argument."
+            )
+        outputs = [value_of(tensor) for tensor in event.outputs]
+        self.calls.append(Call(self._layer(event.layer, prefix), bound.args, bound.kwargs, outputs))
+        return outputs
 
-    def _inside(self, bound: Event) -> tuple[Symbolic, Any] | None:
+    def _inside(self, bound: Event, event: Event) -> tuple[Symbolic, Any] | None:
         """The graph inside what was called and the arguments to bind its inputs to; None for a closed layer."""
         layer = bound.layer
+        if isinstance(argument(bound, "training"), Value):
+            return None
         if isinstance(layer, self.flavour.keras.Model):
             known = read_graph(self.flavour, layer)
             if known is not None:
-                return known, bound.args[0] if bound.args else bound.kwargs["inputs"]
+                given = bound.args[0] if bound.args else bound.kwargs["inputs"]
+                return (
+                    None if has_mask_of_its_own(event) or not casts_only_floats(known.inputs, given) else (known, given)
+                )
         elif layer_kind(self.flavour, layer) or not inner_batchnorms(self.flavour, layer):
             return None
-        stand_ins = map_leaves(self._stand_in, (bound.args, bound.kwargs))
+        if is_masked(event):
+            return None  # whether a mask comes out of it is for its own code to say
         try:
-            return trace(self.flavour, layer, *stand_ins), [*bound.args, bound.kwargs]
+            return trace(self.flavour, layer, *self._stand_ins(bound)), [*bound.args, bound.kwargs]
         except UnsupportedModelError:
             return None  # it stays closed, and the verdict of each BatchNorm inside says so
 
-    def _stand_in(self, leaf: Any) -> Any:
-        if not isinstance(leaf, Value):
-            return leaf
-        return self.flavour.keras.Input(batch_shape=leaf.shape, dtype=leaf.dtype)
+    def _stand_ins(self, bound: Event) -> Any:
+        """The arguments with a new symbolic input for each value, in the dtype that the layer casts it to."""
+        layer = bound.layer
 
-    def _nested(self, inner: Symbolic, given: Any, training: bool, prefix: str) -> list[Value]:
-        scope: Scope = {}
-        for tensor, value in _pairs(inner.inputs, given):
-            if is_symbolic(tensor):
-                scope[id(tensor)] = self._conformed(value, tensor, prefix)
-        self._events(inner, scope, prefix, training)
-        return [scope[id(tensor)] for tensor in leaves(inner.outputs)]
+        def one(leaf: Any) -> Any:
+            if not isinstance(leaf, Value):
+                return leaf
+            if leaf.shape is None:
+                raise UnsupportedModelError(
+                    f"{type(layer).__qualname__} {layer.name!r} is called on a tensor whose rank is not known. Give "
+                    "the model's inputs a shape, with None for the sizes that vary."
+                )
+            dtype = layer.compute_dtype if "float" in leaf.dtype and casts(layer) else leaf.dtype
+            return self.flavour.keras.Input(batch_shape=leaf.shape, dtype=dtype)
+
+        return map_leaves(one, (bound.args, bound.kwargs))
 
     def _conformed(self, value: Value, tensor: Any, prefix: str) -> Value:
         """The value as the nested model takes it in: cast to the dtype of its input."""
-        expected = _value(tensor)
+        expected = value_of(tensor)
         if value.rank != expected.rank:
             raise UnsupportedModelError(
                 f"The nested model {prefix[:-1]!r} was built for an input of shape {expected.shape} and is called on "
@@ -131,20 +157,16 @@ class Flattening:
     def _layer(self, source: Any, prefix: str) -> Layer:
         known = self.layers.get(id(source))
         if known is None:
-            kind = layer_kind(self.flavour, source)
-            dtype = getattr(source, "compute_dtype", None) or "float32"
-            known = Layer(source.name, prefix + source.name, kind, source, dtype)
+            known = Layer(source.name, self._free_path(prefix + source.name), layer_kind(self.flavour, source), source)
             self.layers[id(source)] = known
         return known
 
-
-def _value(tensor: Any) -> Value:
-    """The value that a symbolic tensor stands for."""
-    shape = tensor.shape
-    known = getattr(shape, "rank", len(shape) if isinstance(shape, tuple) else None) is not None
-    dtype = tensor.dtype
-    name = dtype if isinstance(dtype, str) else dtype.name
-    return Value(tuple(shape) if known else None, name, getattr(tensor, "_keras_mask", None) is not None)
+    def _free_path(self, path: str) -> str:
+        """The path, with a number if another layer has it: subclassed models may give two layers one name."""
+        numbered = (f"{path}_{number}" for number in itertools.count(2))
+        free = next(p for p in itertools.chain([path], numbered) if p not in self.paths)
+        self.paths.add(free)
+        return free
 
 
 def _bound(leaf: Any, scope: Scope) -> Any:
@@ -152,26 +174,6 @@ def _bound(leaf: Any, scope: Scope) -> Any:
     if is_symbolic(leaf):
         return scope[id(leaf)]
     return np.array(leaf) if hasattr(leaf, "numpy") and hasattr(leaf, "shape") else leaf
-
-
-def _takes_training(layer: Any) -> bool:
-    call = getattr(layer, "call", None)
-    return call is not None and "training" in inspect.signature(call).parameters
-
-
-def _pairs(expected: Any, given: Any) -> Iterator[tuple[Any, Any]]:
-    """Each input of a nested model with what the call gives it, as Keras binds them: a dict by its keys."""
-    if isinstance(given, dict):
-        for tensor_key, tensor in _keyed(expected):
-            yield from zip(leaves(tensor), leaves(given[tensor_key]), strict=True)
-    else:
-        yield from zip(leaves(expected), leaves(given), strict=True)
-
-
-def _keyed(expected: Any) -> list[tuple[str, Any]]:
-    if isinstance(expected, dict):
-        return list(expected.items())
-    return [(origin(tensor).name, tensor) for tensor in leaves(expected)]
 
 
 def _needed(calls: list[Call], outputs: Any) -> list[Call]:

@@ -22,31 +22,43 @@ class Event:
 
 @dataclass(frozen=True)
 class Symbolic:
-    """The symbolic graph of a model: structures of symbolic tensors and the events between them."""
+    """The symbolic graph of a model: structures of symbolic tensors and the events between them.
+
+    Attributes:
+        inputs: What it takes.
+        outputs: What it gives.
+        events: The calls between, each after those that it depends on.
+        replays: Whether Keras itself runs these events, and not a ``call`` of the user's.
+    """
 
     inputs: Any
     outputs: Any
     events: list[Event]
+    replays: bool = True
 
 
 def read_graph(flavour: Flavour, model: Any) -> Symbolic | None:
     """The graph that Keras keeps of a functional or Sequential model; None if it keeps none or does not run it."""
-    if not _runs_its_graph(model):
+    function = own_graph(model)
+    if function is None or not _runs_its_graph(model):
         return None
+    events = [event_of(flavour, node) for node in _nodes(function)]
     if flavour.name == "keras":
-        function = getattr(model, "_functional", None) or model
-        if getattr(function, "_nodes_by_depth", None) is None:
-            return None
-        return Symbolic(function._inputs_struct, function._outputs_struct, list(_keras_events(function)))
-    if not getattr(model, "_nodes_by_depth", None):
-        return None
-    return Symbolic(plain(model._nested_inputs), plain(model._nested_outputs), list(_tf_keras_events(model)))
+        return Symbolic(plain(function._inputs_struct), plain(function._outputs_struct), events)
+    return Symbolic(plain(function._nested_inputs), plain(function._nested_outputs), events)
+
+
+def own_graph(model: Any) -> Any:
+    """The functional model that holds the graph of a model: itself, or the one inside a Sequential; None if none."""
+    function = getattr(model, "_functional", None) or model
+    return function if getattr(function, "_nodes_by_depth", None) else None
 
 
 def _runs_its_graph(model: Any) -> bool:
     """Whether ``call`` is Keras' own: a subclass may have a graph and compute something else."""
     call = getattr(type(model), "call", None)
-    return getattr(call, "__module__", "").startswith(("keras.src.models.", "tf_keras.src.engine."))
+    own = getattr(call, "__module__", "").startswith(("keras.src.models.", "tf_keras.src.engine."))
+    return own and "call" not in vars(model)
 
 
 def _nodes(function: Any) -> Iterator[Any]:
@@ -54,14 +66,16 @@ def _nodes(function: Any) -> Iterator[Any]:
         yield from (node for node in function._nodes_by_depth[depth] if not node.is_input)
 
 
-def _keras_events(function: Any) -> Iterator[Event]:
-    for node in _nodes(function):
-        yield Event(node.operation, plain(node.arguments.args), plain(node.arguments.kwargs), list(node.outputs))
+def event_of(flavour: Flavour, node: Any) -> Event:
+    """The call that a node of Keras' graph stands for."""
+    if flavour.name == "keras":
+        return Event(node.operation, plain(node.arguments.args), plain(node.arguments.kwargs), list(node.outputs))
+    return Event(node.layer, tuple(plain(node.call_args)), plain(node.call_kwargs), list(leaves(node.outputs)))
 
 
-def _tf_keras_events(model: Any) -> Iterator[Event]:
-    for node in _nodes(model):
-        yield Event(node.layer, tuple(plain(node.call_args)), plain(node.call_kwargs), list(leaves(node.outputs)))
+def node_inputs(flavour: Flavour, node: Any) -> list[Any]:
+    """Every symbolic tensor that a node takes, in args and in kwargs."""
+    return list(node.arguments.keras_tensors if flavour.name == "keras" else node.keras_inputs)
 
 
 def plain(structure: Any) -> Any:
@@ -77,3 +91,8 @@ def is_symbolic(leaf: Any) -> bool:
 def origin(tensor: Any) -> Any:
     """The layer or operation that gave a symbolic tensor."""
     return tensor._keras_history[0]
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras attached to a symbolic tensor, None if there is none."""
+    return getattr(tensor, "_keras_mask", None)

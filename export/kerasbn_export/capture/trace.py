@@ -1,18 +1,20 @@
-"""Traces a subclassed model: one symbolic run of its ``call``."""
+"""Traces a model or layer that computes in a ``call`` of its own: one symbolic run in inference."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
-from kerasbn_export.capture.symbolic import Symbolic, is_symbolic, plain, read_graph
+from kerasbn_export.capture.symbolic import Event, Symbolic, event_of, is_symbolic, node_inputs, plain
+from kerasbn_export.capture.untouched import untouched
 from kerasbn_export.structure import leaves
 
 
 def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Symbolic:
-    """The graph of one run of ``layer.call`` in inference.
+    """The graph of one run of ``layer.call`` in inference; the layer is left as it was.
 
     Args:
         flavour: The layer's Keras.
@@ -21,21 +23,50 @@ def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str,
         kwargs: Its keyword arguments, likewise.
 
     Raises:
-        UnsupportedModelError: The run failed, or gave something that is no symbolic tensor.
+        UnsupportedModelError: The run failed, or gave something that is no symbolic tensor of this run.
     """
-    try:
-        outputs = plain(layer.call(*args, **_in_inference(layer, args, kwargs)))
-        # Keras and TensorFlow raise nearly every type when user code meets a symbolic tensor.
-    except Exception as error:
-        raise UnsupportedModelError(_refusal(layer, f"{type(error).__name__}: {_first_line(error)}")) from error
-    for leaf in leaves(outputs):
-        if not is_symbolic(leaf):
-            raise UnsupportedModelError(_refusal(layer, f"it returned a {type(leaf).__name__}"))
-    inputs = [leaf for leaf in leaves([list(args), kwargs]) if is_symbolic(leaf)]
-    graph = read_graph(flavour, flavour.keras.Model(inputs, list(leaves(outputs))))
-    if graph is None:  # pragma: no cover - a functional model always has its graph
-        raise UnsupportedModelError(_refusal(layer, "Keras recorded nothing"))
-    return Symbolic([*args, kwargs], outputs, graph.events)
+    unbuilt = [inner for inner in layer._flatten_layers(include_self=False, recursive=True) if not inner.built]
+    with untouched(layer):
+        try:
+            outputs = plain(layer.call(*args, **_in_inference(layer, args, kwargs)))
+            # Keras and TensorFlow raise nearly every type when user code meets a symbolic tensor.
+        except Exception as error:
+            raise UnsupportedModelError(_refusal(layer, f"{type(error).__name__}: {_first_line(error)}")) from error
+        for leaf in leaves(outputs):
+            if not is_symbolic(leaf):
+                raise UnsupportedModelError(_refusal(layer, f"a {type(leaf).__name__} among its outputs"))
+        late = [inner.name for inner in unbuilt if inner.built and inner.weights]
+        if late:
+            raise UnsupportedModelError(
+                _refusal(layer, f"new weights: layer {late[0]!r} was never built, so that it has not been trained")
+            )
+        inputs = [leaf for leaf in leaves([list(args), kwargs]) if is_symbolic(leaf)]
+        return Symbolic([*args, kwargs], outputs, list(_events(flavour, layer, inputs, outputs)), replays=False)
+
+
+def _events(flavour: Flavour, layer: Any, inputs: list[Any], outputs: Any) -> Iterator[Event]:
+    """The calls between inputs and outputs, each after those that it depends on."""
+    given = {id(tensor) for tensor in inputs}
+    done: set[int] = set()
+    pending = [_node(tensor) for tensor in reversed(list(leaves(outputs))) if id(tensor) not in given]
+    while pending:
+        node = pending[-1]
+        before = [tensor for tensor in node_inputs(flavour, node) if id(tensor) not in given]
+        missing = [_node(tensor) for tensor in before if id(_node(tensor)) not in done]
+        if id(node) in done:
+            pending.pop()
+        elif missing:
+            pending.extend(reversed(missing))
+        elif node.is_input:
+            raise UnsupportedModelError(_refusal(layer, "a tensor that is no argument of its call"))
+        else:
+            done.add(id(pending.pop()))
+            yield event_of(flavour, node)
+
+
+def _node(tensor: Any) -> Any:
+    source, index, _ = tensor._keras_history
+    return source._inbound_nodes[index]
 
 
 def _in_inference(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +79,7 @@ def _in_inference(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else "no message"
+    return lines[0].strip().rstrip(".") if lines else "no message"
 
 
 def _refusal(layer: Any, found: str) -> str:
@@ -58,41 +89,3 @@ def _refusal(layer: Any, found: str) -> str:
         f"{found}. kerasbn needs a `call` that uses Keras layers and operations only; build the model "
         "functionally, or move what needs concrete values into a layer of its own."
     )
-
-
-def first_call_arguments(flavour: Flavour, model: Any) -> tuple[Any, ...]:
-    """Symbolic inputs of the shapes that a subclassed model was first called with, the batch size left open.
-
-    Raises:
-        UnsupportedModelError: The model was never called, so that no shape is known.
-    """
-    recorded = _recorded_shapes(flavour, model)
-    if not recorded:
-        raise UnsupportedModelError(
-            f"{type(model).__qualname__} {model.name!r} has no input shape: it was never called. Call it once on "
-            "data, or call model.build(input_shape), before folding or exporting it."
-        )
-    return tuple(_symbolic_inputs(flavour, structure) for structure in recorded)
-
-
-def _recorded_shapes(flavour: Flavour, model: Any) -> list[Any]:
-    if flavour.name == "keras":
-        return list((model._build_shapes_dict or {}).values())
-    if model._saved_model_arg_spec is not None:
-        return list(model._saved_model_arg_spec[0])
-    return [] if model._build_input_shape is None else [model._build_input_shape]
-
-
-def _symbolic_inputs(flavour: Flavour, structure: Any) -> Any:
-    """The structure with an input where a shape or a tensor specification stands."""
-    if isinstance(structure, dict):
-        return {key: _symbolic_inputs(flavour, value) for key, value in structure.items()}
-    shape = getattr(structure, "shape", structure)
-    if isinstance(shape, (list, tuple)) and any(not _is_dimension(size) for size in shape):
-        return [_symbolic_inputs(flavour, value) for value in shape]
-    dtype = getattr(getattr(structure, "dtype", None), "name", None)
-    return flavour.keras.Input(batch_shape=(None, *list(shape)[1:]), dtype=dtype)
-
-
-def _is_dimension(size: Any) -> bool:
-    return size is None or isinstance(size, int)

@@ -30,7 +30,7 @@ def _numbers(name, shape, rng, wild):
     normal = rng.normal(size=shape)
     if name == "gamma":
         return np.where(rng.random(shape) < 0.15, 0.0, normal + 0.5 * np.sign(normal))
-    if name.endswith("variance") or name.endswith("stddev"):
+    if name.endswith(("variance", "stddev")):
         return 10.0 ** (rng.uniform(-12, 4, shape) if wild else rng.uniform(-1.5, 1.5, shape))
     if name.endswith("mean"):
         return normal * (100.0 if wild else 2.0)
