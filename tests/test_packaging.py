@@ -1,9 +1,9 @@
 import configparser
-import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -85,29 +85,48 @@ def test_console_script_is_the_only_entry_point(wheel):
     }
 
 
-def put_beside(python, distribution):
-    """Copies an installed pure-Python distribution into an environment; works without a network."""
-    command = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    target = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
-    for file in importlib.metadata.files(distribution):
-        if ".." not in file.parts and "__pycache__" not in file.parts:
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file.locate(), target / file)
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, wheel):
+    """Runs a program of a new environment that has the wheel, from a folder with a user's script in it.
 
-
-def test_wheel_runs_from_an_empty_environment(tmp_path, wheel):
-    venv.create(tmp_path / "empty")
-    scripts = tmp_path / "empty" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = scripts / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    subprocess.run([*pip, "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
-    put_beside(python, "click")  # the one dependency that `--version` needs
-    elsewhere = tmp_path / "elsewhere"
+    The dependencies, 2 GB, are lent by this environment; kerasbn is not: a .pth file does not follow others.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder / "venv")
+    programs = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install", "-q"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
+    elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "export.py").write_text("raise ImportError('a user script shadows a package of kerasbn')")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [str(scripts / "kerasbn"), "--version"]
-    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
+
+    def run(program, *arguments):
+        command = [str(programs / program), *arguments]
+        return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
+
+    assert "No module named 'click'" in run("python", "-c", "import click").stderr  # it really is empty
+    lent = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    target = run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
+    (Path(target) / "lent.pth").write_text("\n".join(dict.fromkeys(lent)))
+    return run
+
+
+def test_the_installed_packages_come_from_the_wheel(installed):
+    code = "import kerasbn as a, kerasbn_export as b, kerasbn_models as c; print(a.__file__, b.__file__, c.__file__)"
+    done = installed("python", "-c", code)
+    assert done.stdout.count("site-packages") == 3, done.stderr
+    assert str(ROOT) not in done.stdout
+
+
+def test_version_runs_from_another_folder(installed):
+    done = installed("kerasbn", "--version")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == kerasbn.__version__
     assert done.stderr == ""
+
+
+def test_the_wheel_folds_a_model(installed):
+    code = "from kerasbn_export.fold import fold; from kerasbn_models import mlp; print(fold(mlp()).verdicts[0].into)"
+    done = installed("python", "-c", code)
+    assert done.stdout.split() == ["('hidden',)"], done.stderr

@@ -1,6 +1,7 @@
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +12,13 @@ from kerasbn.errors import InvalidArgumentError, KerasBNError, OutputError
 from kerasbn.flavour import NAMES
 from kerasbn_export.demo import requirements, run_demo
 from kerasbn_export.demo.data import load_digits
+from kerasbn_export.demo.differences import layer_differences
 from kerasbn_export.demo.leftovers import in_file
 from kerasbn_export.demo.picture import common_layers
 from kerasbn_export.demo.scales import changed_scales, channel_scales
 from kerasbn_export.demo.table import print_report
+from kerasbn_export.demo.variant import Variant
+from kerasbn_export.latency import Latency
 from kerasbn_export.tflite_file import read_tflite
 
 FILES = {
@@ -181,6 +185,43 @@ def test_leftovers_are_found_in_a_file(keras_flavour, rng, tmp_path):
     names = [layer.name for layer in model.layers]
     assert in_file(read_tflite(path), ("folds", "stays"), names) == {"stays"}
     assert in_file(read_tflite(path), ("folds",), names) == set()
+
+
+def comparison(layers, *, equal=True, tolerance=2e-5, end=1e-7):
+    """What `layer_differences` reads of a Comparison: each layer with its cumulative error."""
+
+    class Found(SimpleNamespace):
+        def __bool__(self):
+            return equal
+
+    end = SimpleNamespace(
+        name="logits", gate=SimpleNamespace(tolerance=tolerance), measurement=SimpleNamespace(relative=end)
+    )
+    records = [SimpleNamespace(position=name, cumulative_error=error) for name, error in layers.items()]
+    return Found(per_layer=records, outputs=[end])
+
+
+def forms(ours):
+    """A float32 and an int8 form of the network by one maker."""
+    latency = Latency(Path("m.tflite"), 1.0, 1.0, (1.0, 1.0))
+    return [Variant(p, Path("m.tflite"), p, ours, 1.0, 0, 9, latency) for p in ("float32", "int8")]
+
+
+def test_rescaled_layers_have_no_difference():
+    float32, int8 = forms(ours=True)
+    found = layer_differences(
+        {
+            float32: comparison({"conv": 1e-6, "concat": 0.5}),
+            int8: comparison({"conv": 0.02, "concat": 0.4}, tolerance=None, end=0.1),
+        }
+    )
+    assert found == {"float32": {"conv": 1e-6, "logits": 1e-7}, "int8": {"conv": 0.02, "logits": 0.1}}
+
+
+def test_a_form_that_is_wrong_shows_every_layer():
+    (float32, _) = forms(ours=True)
+    found = layer_differences({float32: comparison({"conv": 1e-6, "concat": 0.5}, equal=False, end=0.3)})
+    assert found == {"float32": {"conv": 1e-6, "concat": 0.5, "logits": 0.3}}
 
 
 def test_channel_scales():
