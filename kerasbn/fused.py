@@ -20,7 +20,7 @@ from kerasbn.tensorflow_ops import shape
 
 FAR = 30.0
 """|mean|/sigma above which the rounding of the mean shows in float32."""
-SAMPLE = 64
+SAMPLE = 16
 """Rows that are enough to see that."""
 
 
@@ -57,7 +57,7 @@ def _centered(x: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tens
     xla = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     if not xla and x.dtype != tf.float32:
         return x, nothing  # The inputs themselves are coarser than the sum.
-    mean, variance = _rough_moments(x, data_format)
+    mean, mean_of_squares = _rough_moments(x, data_format)
 
     def shifted() -> tuple[Tensor, Tensor]:
         along = (1, -1, 1, 1) if data_format == "NCHW" else (-1,)
@@ -65,43 +65,43 @@ def _centered(x: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tens
 
     if xla:
         return shifted()  # It costs nothing where the compiler fuses it.
-    far = tf.reduce_any(tf.square(mean) > FAR**2 * (variance + epsilon))
+    # mean² > FAR² * (variance + epsilon)
+    far = tf.reduce_any(tf.square(mean) * (1 + FAR**2) > (mean_of_squares + epsilon) * FAR**2)
     near, offset = tf.cond(far, shifted, lambda: (x, nothing))
     return near, offset
 
 
 def _rough_moments(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel in a sample of the input."""
+    """The mean of x and of x² for each channel, from a sample of the input."""
     if data_format == "NHWC":
         rows = tf.reshape(x, (-1, x.shape[-1]))
         sample, axes = rows[:: tf.maximum(tf.shape(rows)[0] // SAMPLE, 1)], [0]
     else:
-        outer, inner = (tf.maximum(tf.shape(x)[axis] // 8, 1) for axis in (0, 2))
+        outer, inner = (tf.maximum(tf.shape(x)[axis] // math.isqrt(SAMPLE), 1) for axis in (0, 2))
         sample, axes = x[::outer, :, ::inner, 0], [0, 2]
     sample = tf.stop_gradient(tf.cast(sample, "float32"))
-    mean = tf.reduce_mean(sample, axes, keepdims=True)
-    variance = tf.reduce_mean(tf.square(sample - mean), axes)
-    return tf.reshape(mean, (-1,)), variance
+    return tf.reduce_mean(sample, axes), tf.reduce_mean(tf.square(sample), axes)
 
 
 def _channel_axis(data_format: str) -> int:
     return 3 if data_format == "NHWC" else 1
 
 
-def inference(
-    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float, layout: Layout
-) -> Tensor:
+def inference(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
     """Outputs from given statistics."""
     outputs, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=mean, variance=variance,
-        epsilon=epsilon, data_format="NHWC" if layout.trailing else "NCHW", is_training=False,
+        epsilon=epsilon, is_training=False,
     )  # fmt: skip
     return outputs
 
 
 def infers(layout: Layout) -> bool:
-    """Whether `inference` takes such an input: images. Elsewhere the reshape would hide the layer from converters."""
-    return _native(layout)
+    """Whether `inference` takes such an input: images with channels last.
+
+    Elsewhere reshapes and transposes would hide the layer from converters.
+    """
+    return _native(layout) and layout.trailing
 
 
 def _native(layout: Layout) -> bool:

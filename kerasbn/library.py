@@ -29,14 +29,7 @@ class Kernel(Protocol):
         """Whether `inference` takes such an input."""
 
     def inference(
-        self,
-        x: Tensor,
-        gamma: Tensor,
-        beta: Tensor,
-        mean: Tensor,
-        variance: Tensor,
-        epsilon: float,
-        layout: Layout,
+        self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float
     ) -> Tensor:
         """Outputs from given statistics."""
 

@@ -39,9 +39,9 @@ class Normalization:
     def inference(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """Outputs from given statistics."""
         if self.kernel is None or not self.kernel.infers(self.layout):
-            return self._plain(x, gamma, beta, mean, variance)
+            return self._affine(x, gamma, beta, mean, variance)
         statistics = self._flat(mean), self._flat(variance)
-        return self.kernel.inference(x, *self._weights(gamma, beta), *statistics, self.epsilon, self.layout)
+        return self.kernel.inference(x, *self._weights(gamma, beta), *statistics, self.epsilon)
 
     def training(
         self, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tensor = None, all_sum: AllSum | None = None
@@ -50,7 +50,7 @@ class Normalization:
         if self.kernel is not None and mask is None and all_sum is None:
             return self._fused(self.kernel, x, gamma, beta)
         found = moments(self.ops, self.ops.cast(x, self.dtype), self.layout, mask, all_sum)
-        return self._plain(x, gamma, beta, found.mean, found.variance), found
+        return self._from_center(x, gamma, beta, found.mean, found.variance), found
 
     def _fused(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Moments]:
         y, mean, variance = kernel.training(x, *self._weights(gamma, beta), self.epsilon, self.layout)
@@ -58,14 +58,21 @@ class Normalization:
         mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, variance))
         return y, Moments(mean, population(self.ops, variance, number), number)
 
-    def _plain(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def _from_center(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """``(x - mean) * scale + beta``: exact where |mean| is much larger than sigma."""
+        y = (self.ops.cast(x, self.dtype) - self._spread(mean)) * self._scale(gamma, variance)
+        return self.ops.cast(y if beta is None else y + self._spread(beta), x.dtype)
+
+    def _affine(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """``x * scale + shift``: one pass less over x, and what converters know."""
+        scale = self._scale(gamma, variance)
+        shift = -self._spread(mean) * scale
+        shift = shift if beta is None else shift + self._spread(beta)
+        return self.ops.cast(self.ops.cast(x, self.dtype) * scale + shift, x.dtype)
+
+    def _scale(self, gamma: Tensor, variance: Tensor) -> Tensor:
         scale = self.ops.rsqrt(self._spread(variance) + self.epsilon)
-        if gamma is not None:
-            scale = scale * self._spread(gamma)
-        y = (self.ops.cast(x, self.dtype) - self._spread(mean)) * scale
-        if beta is not None:
-            y = y + self._spread(beta)
-        return self.ops.cast(y, x.dtype)
+        return scale if gamma is None else scale * self._spread(gamma)
 
     def _weights(self, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
         channels = (self.layout.channels,)

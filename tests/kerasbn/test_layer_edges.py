@@ -16,13 +16,12 @@ def built(flavour, shape, **options):
 
 @pytest.mark.parametrize("fused", [None, False])
 @pytest.mark.parametrize(("shape", "axis"), RANKS)
-@pytest.mark.parametrize("static", [True, False])
-def test_empty_batches_move_nothing(keras_flavour, shape, axis, fused, static):
+def test_empty_batches_move_nothing(keras_flavour, shape, axis, fused):
     layer = built(keras_flavour, shape, axis=axis, fused=fused)
     before = layer.get_weights()
-    signature = [tf.TensorSpec(shape if static else (None, *shape[1:]))]
-    y = tf.function(lambda x: layer(x, training=True), input_signature=signature)(tf.zeros(shape))
-    assert tuple(y.shape) == shape
+    dynamic = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec((None, *shape[1:]))])
+    for call in (dynamic, lambda x: layer(x, training=True)):
+        assert tuple(call(tf.zeros(shape)).shape) == shape
     for weight, weight_before in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, weight_before)
 
@@ -53,7 +52,7 @@ def relative_error(layer, x, exact, jit_compile):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("ratio", [1e2, 1e3, 1e4])
+@pytest.mark.parametrize("ratio", [1e2, 1e4])
 @pytest.mark.parametrize(("shape", "axis"), [((4096, 3), -1), ((64, 3, 64), 1), ((16, 16, 16, 3), -1)])
 def test_variance_under_large_means(keras_flavour, shape, axis, ratio, jit_compile, rng, assert_close):
     """Never worse than the stock layer beyond 3e-6, the rounding of a sum; never worse than 1e-5."""
