@@ -44,12 +44,13 @@ class FoldResult:
     verdicts: tuple[Verdict, ...]
 
 
-def plan(model: Any, *, dtype: str | None = None) -> Plan:
+def plan(model: Any, *, dtype: str | None = None, merge_branches: bool = True) -> Plan:
     """Find out what folding does with each BatchNorm; nothing is built and the model is not changed.
 
     Args:
         model: A model of Keras 3 or tf_keras.
         dtype: The precision of the folded model, None for the model's own.
+        merge_branches: Merge parallel linear branches into one layer.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers.
@@ -58,11 +59,18 @@ def plan(model: Any, *, dtype: str | None = None) -> Plan:
     graph = capture(model)
     if dtype is not None:
         graph.retype(dtype)
-    ledger = fold_batchnorms(graph)
+    ledger = fold_batchnorms(graph, merge=merge_branches)
     return Plan(graph, tuple(ledger.verdicts()))
 
 
-def fold(model: Any, *, strict: bool = False, dtype: str | None = None, batch_size: int | None = None) -> FoldResult:
+def fold(
+    model: Any,
+    *,
+    strict: bool = False,
+    dtype: str | None = None,
+    batch_size: int | None = None,
+    merge_branches: bool = True,
+) -> FoldResult:
     """Fold every BatchNorm of a model into the weights around it.
 
     At inference a BatchNorm is ``y = s*x + t`` per channel with ``s = gamma / sqrt(variance + epsilon)`` and
@@ -75,13 +83,15 @@ def fold(model: Any, *, strict: bool = False, dtype: str | None = None, batch_si
         dtype: The precision of the folded model, as ``"float32"`` for a model trained in mixed precision; None for
             the model's own.
         batch_size: A fixed batch size for the folded model; None for the model's own.
+        merge_branches: Merge parallel linear branches, as in a RepVGG block, into one layer. It is exact and faster;
+            in int8 the one kernel may be coarser than its parts.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
         NotFoldedError: ``strict`` and a BatchNorm is left.
     """
-    planned = plan(model, dtype=dtype)
+    planned = plan(model, dtype=dtype, merge_branches=merge_branches)
     if strict and planned.left:
         lines = "; ".join(f"{v.layer}: {v.sentence}" for v in planned.left)
         raise NotFoldedError(

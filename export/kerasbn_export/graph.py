@@ -220,6 +220,16 @@ class Graph:
         self._calls[call] = None
         self._register(call)
 
+    def insert_after(self, value: Value, layer: Layer) -> Call:
+        """Call an elementwise layer on a value; who took the value takes the result."""
+        result = Value(value.shape, value.dtype, value.masked)
+        call = Call(layer, (value,), {}, [result])
+        for user in self.users(value):
+            self._rewire(user, value, result)
+        self.outputs = substitute(self.outputs, value, result)
+        self.add(call)
+        return call
+
     def prune(self) -> None:
         """Remove the calls that no output depends on; inputs stay."""
         for call in reversed(self.in_order()):

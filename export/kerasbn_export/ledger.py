@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from kerasbn_export.batchnorm import inner_batchnorms, is_batchnorm
 from kerasbn_export.graph import Call, Graph
+from kerasbn_export.rules.branches import Merge
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Action, Reason, Verdict
 from kerasbn_export.way import Way
+
+COARSER = "Exact, but one kernel for several branches may be coarser in int8:"
 
 OPS_PER_CALL = 2
 """A BatchNorm at inference is one MUL and one ADD."""
@@ -27,6 +30,7 @@ class Account:
         static_shape: Whether a rule relied on the shapes that the graph says.
         refusal: The last reason why one of its calls found no way.
         forms: For each of its calls that was lowered, the form.
+        note: What to know of a fold that is exact all the same.
     """
 
     calls: int = 0
@@ -36,6 +40,7 @@ class Account:
     static_shape: bool = False
     refusal: Refusal | None = None
     forms: list[str] = field(default_factory=list)
+    note: str = ""
 
     @property
     def direction(self) -> str | None:
@@ -79,6 +84,20 @@ class Ledger:
         if way is not None:
             self._travelled(origins, way)
 
+    def merged(self, merge: Merge) -> None:
+        """Parallel branches became one layer."""
+        for call in merge.gone:
+            for name in self.origins.pop(call, ()):
+                account = self.accounts[name]
+                account.rules["branches"] = None
+                account.into[merge.into.path] = None
+        for account in self.accounts.values():
+            gone = {call.layer.path for call in merge.gone} | {merge.into.path}
+            if gone & account.into.keys():
+                account.rules["branches"] = None
+                account.note = f"{COARSER} {merge.into.path!r}."
+                account.into = dict.fromkeys(merge.into.path if path in gone else path for path in account.into)
+
     def verdicts(self) -> list[Verdict]:
         """One verdict for each BatchNorm, in the order of the model."""
         left = Counter(name for names in self.origins.values() for name in names)
@@ -120,7 +139,7 @@ class Ledger:
             ops_before=OPS_PER_CALL * account.calls,
             ops_after=OPS_PER_CALL * stay - len(account.forms),
             reason=None if refusal is None else refusal.reason,
-            sentence="" if refusal is None else refusal.sentence,
+            sentence=account.note if refusal is None else refusal.sentence,
             static_shape=account.static_shape,
         )
 

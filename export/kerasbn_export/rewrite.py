@@ -14,18 +14,39 @@ from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
 from kerasbn_export.recognise import computes_affine, read
 from kerasbn_export.rules import time_distributed
+from kerasbn_export.rules.activation import place_activations
+from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, ways
 
 
-def fold_batchnorms(graph: Graph) -> Ledger:
+def fold_batchnorms(graph: Graph, *, merge: bool = True) -> Ledger:
     """Fold every BatchNorm of the graph that has a way, lower what is left; the ledger says what became of each.
 
     Rescaling, Normalization and constants are folded on the same ways; where they have none they stay as they are.
+
+    Args:
+        graph: The graph; it is rewritten.
+        merge: Merge parallel linear branches into one layer (rule 10).
     """
     time_distributed.rewrite(graph)
     ledger = Ledger(graph)
+    fold_all(graph, ledger)
+    while merge and (merges := merge_branches(graph)):
+        for done in merges:
+            ledger.merged(done)
+        fold_all(graph, ledger)
+    for call in graph.in_order():
+        if is_batchnorm(call.layer):
+            lower(graph, call, ledger)
+    place_activations(graph)
+    reunite(graph)
+    return ledger
+
+
+def fold_all(graph: Graph, ledger: Ledger) -> None:
+    """Let every affine look for a way, until none finds one."""
     pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(call))
     while pending:
         call = next(iter(pending))
@@ -37,11 +58,6 @@ def fold_batchnorms(graph: Graph) -> Ledger:
         ledger.placed(call, outcome)
         pending.update(dict.fromkeys(_neighbours(graph, call)))
         graph.bypass(call)
-    for call in graph.in_order():
-        if is_batchnorm(call.layer):
-            lower(graph, call, ledger)
-    reunite(graph)
-    return ledger
 
 
 def place(graph: Graph, call: Call) -> Way | Refusal:

@@ -64,7 +64,7 @@ class Verdict:
         ops_before: Elementwise operations it costs unfolded (MUL + ADD), over all its calls.
         ops_after: The same after folding.
         reason: Why it is not gone; None if it is.
-        sentence: The reason in words, naming the layers concerned; empty if it is gone.
+        sentence: The reason in words, naming the layers concerned; if it is gone, what to know of the fold, or empty.
         static_shape: Whether exactness depends on a shape that was taken as fixed.
     """
 

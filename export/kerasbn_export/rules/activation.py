@@ -1,0 +1,98 @@
+"""Rule 14: an activation that no operation can fuse moves to where one can.
+
+A ReLU behind a convolution, a Dense, a sum or a pooling becomes part of it in TFLite; behind a concatenation or a crop
+it is an operation of its own, which costs tens of times as much in int8. An elementwise f commutes with whatever
+only selects and joins elements:
+
+    f([x1, x2]) = [f(x1), f(x2)],   f(crop(x)) = crop(f(x)),   f(pad(x)) = pad(f(x))  for f(0) = 0
+
+Condition: f is a ReLU or a ReLU6; nothing else sees the values that change; every place it arrives at can fuse it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE
+from kerasbn_export.rules import add, identity, spatial
+from kerasbn_export.rules.time_distributed import MERGE, SPLIT
+
+FUSED = ("relu", "relu6")
+FUNCTIONS = ("ops.Relu", "ops.Relu6", "tf.nn.relu", "tf.nn.relu6")
+FUSING = (
+    *("Dense", *CONVOLUTIONS[:2], *DEPTHWISE, *SEPARABLE),
+    *(*add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, *add.AVERAGES),
+    *("AveragePooling1D", "AveragePooling2D", "MaxPooling1D", "MaxPooling2D", "BatchNormalization", "Rescaling"),
+)
+"""What the converter gives a fused activation; a Conv3D and a transposed convolution get none."""
+
+SELECTING = (
+    *("Concatenate", "Permute", "RepeatVector", "Reshape", "Flatten", MERGE, SPLIT, *identity.KINDS),
+    *("Cropping1D", "Cropping2D", "Cropping3D", *spatial.PADDINGS),
+)
+NEAREST = ("UpSampling1D", "UpSampling2D", "UpSampling3D")
+
+
+def place_activations(graph: Graph) -> None:
+    """Move every ReLU that stands alone to where it is fused."""
+    for call in graph.in_order():
+        if is_fused(call.layer) and len(call.inputs) == 1 and not _fuses(graph, call.inputs[0]):
+            places = _places(graph, call.inputs[0])
+            if places:
+                _move(graph, call, places)
+
+
+def is_fused(layer: Layer) -> bool:
+    """Whether TFLite has the activation as an option of other operations."""
+    if layer.kind == "Activation":
+        return layer.config["activation"] in FUSED
+    if layer.kind == "ReLU":
+        plain = not layer.config.get("negative_slope") and not layer.config.get("threshold")
+        return plain and layer.config.get("max_value") in (None, 6.0)
+    return layer.kind in FUNCTIONS
+
+
+def _fuses(graph: Graph, value: Value) -> bool:
+    """Whether the operation that gives the value can take an activation in."""
+    call = value.producer
+    if call is None or call.layer.kind not in FUSING or graph.sole_user(value) is None:
+        return False
+    return call.layer.config.get("activation", "linear") == "linear" if call.layer.kind in _WITH_CONFIG else True
+
+
+_WITH_CONFIG = ("Dense", *CONVOLUTIONS, *DEPTHWISE, *SEPARABLE)
+
+
+def _places(graph: Graph, value: Value) -> list[Value] | None:
+    """The values to which the activation moves; None if one of them cannot fuse it."""
+    pending, places = [value], []
+    while pending:
+        value = pending.pop()
+        call = value.producer
+        if call is None or graph.sole_user(value) is None:
+            return None
+        if _fuses(graph, value):
+            places.append(value)
+        elif _selects(call):
+            pending.extend(call.inputs)
+        else:
+            return None
+    return places
+
+
+def _selects(call: Call) -> bool:
+    if call.layer.kind in NEAREST:
+        return bool(call.layer.config.get("interpolation", "nearest") == "nearest")
+    return call.layer.kind in SELECTING
+
+
+def _move(graph: Graph, call: Call, places: list[Value]) -> None:
+    for number, value in enumerate(places):
+        layer = call.layer if number == 0 else _twin(call.layer, number)
+        graph.insert_after(value, layer)
+    graph.bypass(call)
+
+
+def _twin(layer: Layer, number: int) -> Layer:
+    return replace(layer, name=f"{layer.name}_{number}")
