@@ -37,9 +37,7 @@ class Latency:
     spread: tuple[float, float]
 
 
-def compare_latency(
-    paths: Sequence[Path], *, rounds: int = 60, threads: int = 1, seed: int = 0
-) -> list[Latency]:
+def compare_latency(paths: Sequence[Path], *, rounds: int = 60, threads: int = 1, seed: int = 0) -> list[Latency]:
     """Times of several .tflite files on this machine, relative to the first.
 
     Args:

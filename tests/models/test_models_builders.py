@@ -63,18 +63,14 @@ def test_learns(keras_flavour, name, rng):
 
 
 def test_sizes_are_parameters(keras_flavour):
-    assert (
-        mlp(keras_flavour.name, inputs=20, hidden=5, classes=3).count_params() == 20 * 5 + 4 * 5 + 5 * 3 + 3
-    )
+    assert mlp(keras_flavour.name, inputs=20, hidden=5, classes=3).count_params() == 20 * 5 + 4 * 5 + 5 * 3 + 3
     assert digits_cnn(keras_flavour.name, filters=4, classes=3).output_shape == (None, 3)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_unknown_choices_are_named(name):
     builder = BUILDERS[name][0]
-    with pytest.raises(
-        InvalidArgumentError, match=r"batchnorm='torch' is not known; accepted: kerasbn, stock"
-    ):
+    with pytest.raises(InvalidArgumentError, match=r"batchnorm='torch' is not known; accepted: kerasbn, stock"):
         builder(batchnorm="torch")
     with pytest.raises(InvalidArgumentError, match=r"'pytorch' is not known; accepted: keras, tf_keras"):
         builder("pytorch")
