@@ -11,6 +11,7 @@ from kerasbn.errors import InvalidModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.affine import Affine, batchnorm_affine
 from kerasbn_export.graph import Array, Call, Layer, Value
+from kerasbn_export.registry import registered_kind
 
 KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
 
@@ -27,7 +28,7 @@ def layer_kind(flavour: Flavour, layer: Any) -> str | None:
         return f"ops.{type(layer).__name__}"
     if module.startswith("tf_keras.src.") and type(layer).__name__ == "TFOpLambda":
         return f"tf.{layer.symbol}" if layer.symbol else None
-    return flavour.stock_name(layer)
+    return registered_kind(layer) or flavour.stock_name(layer)
 
 
 def inner_batchnorms(flavour: Flavour, layer: Any) -> list[Any]:

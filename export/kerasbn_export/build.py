@@ -13,7 +13,7 @@ import numpy as np
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.affine import round_to
-from kerasbn_export.graph import Layer
+from kerasbn_export.graph import Layer, weight_names
 from kerasbn_export.structure import map_leaves
 
 
@@ -130,9 +130,9 @@ def set_weights(layer: Layer, target: Any) -> None:
         UnsupportedModelError: The layer made again has other weights than its source.
     """
     if layer.new_weights is not None:
-        for variable in getattr(target, "weights", ()):
-            own_name = variable.name.rpartition("/")[2].partition(":")[0]
-            variable.assign(round_to(layer.new_weights[own_name], _numpy_dtype(variable)))
+        variables = list(getattr(target, "weights", ()))
+        for name, variable in zip(weight_names(variables), variables, strict=True):
+            variable.assign(round_to(layer.new_weights[name], _numpy_dtype(variable)))
         return
     sources = getattr(layer.source, "weights", [])
     if [tuple(v.shape) for v in sources] != [tuple(v.shape) for v in getattr(target, "weights", [])]:

@@ -8,7 +8,7 @@ Everything here is numpy and plain Python; nothing refers to a Keras tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -43,6 +43,13 @@ class Value:
     def rank(self) -> int | None:
         """The number of dimensions, None if not known."""
         return None if self.shape is None else len(self.shape)
+
+
+def weight_names(variables: Sequence[Any]) -> list[str]:
+    """The own name of each weight of a layer, as ``"kernel"``; ``"query/kernel"`` where several end in the same."""
+    paths = [getattr(variable, "path", variable.name).partition(":")[0].split("/") for variable in variables]
+    last = [path[-1] for path in paths]
+    return last if len(set(last)) == len(last) else ["/".join(path[-2:]) for path in paths]
 
 
 @dataclass(eq=False)
@@ -80,11 +87,9 @@ class Layer:
 
     @cached_property
     def source_weights(self) -> dict[str, Array]:
-        """The weights it was read with, by their own name, as ``"kernel"``."""
-        return {
-            variable.name.rpartition("/")[2].partition(":")[0]: np.asarray(variable)
-            for variable in getattr(self.source, "weights", ())
-        }
+        """The weights it was read with, by their own names: see `weight_names`."""
+        variables = list(getattr(self.source, "weights", ()))
+        return dict(zip(weight_names(variables), map(np.asarray, variables), strict=True))
 
     @property
     def weights(self) -> dict[str, Array]:

@@ -13,12 +13,12 @@ from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
 from kerasbn_export.recognise import computes_affine, read
-from kerasbn_export.rules import time_distributed
+from kerasbn_export.rules import norms, time_distributed
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
-from kerasbn_export.way import Way, ways
+from kerasbn_export.way import Way, forward_step, travel, ways
 
 
 def fold_batchnorms(graph: Graph, *, merge: bool = True) -> Ledger:
@@ -40,6 +40,7 @@ def fold_batchnorms(graph: Graph, *, merge: bool = True) -> Ledger:
     for call in graph.in_order():
         if is_batchnorm(call.layer):
             lower(graph, call, ledger)
+    release_norms(graph)
     place_activations(graph)
     reunite(graph)
     return ledger
@@ -58,6 +59,14 @@ def fold_all(graph: Graph, ledger: Ledger) -> None:
         ledger.placed(call, outcome)
         pending.update(dict.fromkeys(_neighbours(graph, call)))
         graph.bypass(call)
+
+
+def release_norms(graph: Graph) -> None:
+    """Let gamma and beta of every LayerNormalization and GroupNormalization go forward where they can."""
+    for call in graph.in_order():
+        push = norms.tail(call)
+        if push is not None and isinstance(travel(graph, [(forward_step, push)]), Way):
+            call.layer = norms.without_tail(call.layer)
 
 
 def place(graph: Graph, call: Call) -> Way | Refusal:

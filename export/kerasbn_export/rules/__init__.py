@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kerasbn_export.rules import (
     add,
+    attention,
     compose,
     concatenate,
     consumer,
@@ -16,6 +17,7 @@ from kerasbn_export.rules import (
     homogeneous,
     identity,
     layout,
+    norms,
     producer,
     recurrent,
     spatial,
@@ -33,6 +35,8 @@ BACKWARD: tuple[Rule, ...] = (
     add.backward,
     homogeneous.backward,
     embedding.backward,
+    norms.backward,
+    attention.backward,
     time_distributed.backward,
 )
 """In the order in which they are asked; the first that knows the call's kind answers."""
@@ -47,6 +51,7 @@ FORWARD: tuple[Rule, ...] = (
     add.forward,
     homogeneous.forward,
     recurrent.forward,
+    attention.forward,
     time_distributed.forward,
 )
 """Likewise."""
