@@ -1,9 +1,10 @@
 """Calibration data: what a quantized model's ranges are measured on, checked before the slow part.
 
 Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, the path of a ``.npy`` or
-``.npz`` file with any of these, and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
-samples or batches in any of these forms. Every form ends as one array per input with the samples on the first axis.
-The text ``"random"`` asks for standard normal numbers; nothing else makes them.
+``.npz`` file with any of these, a folder of images (see `kerasbn_export.image_folder`), and a generator, a
+``tf.data.Dataset`` or a function that returns one, whose items are samples or batches in any of these forms. Every form
+ends as one array per input with the samples on the first axis. The text ``"random"`` asks for standard normal numbers;
+nothing else makes them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from kerasbn.errors import CalibrationError
 from kerasbn_export.array_file import SUFFIXES, read_arrays
+from kerasbn_export.image_folder import read_images
 
 LIMIT = 1000
 """Samples taken from a source that may be endless."""
 RANDOM_SAMPLES = 100
 WANTED = (
-    "an array, a list with one array per input, a dict of arrays by input name, a .npy or .npz file, a generator of "
-    'samples, or the text "random"'
+    "an array, a list with one array per input, a dict of arrays by input name, a .npy or .npz file, a folder of "
+    'images, a generator of samples, or the text "random"'
 )
 
 
@@ -67,21 +69,32 @@ class Calibration:
             yield [array[rows] for array in self.arrays]
 
 
-def read_calibration(data: Any, inputs: Sequence[ModelInput], *, seed: int = 0, limit: int = LIMIT) -> Calibration:
+def read_calibration(
+    data: Any,
+    inputs: Sequence[ModelInput],
+    *,
+    seed: int = 0,
+    limit: int = LIMIT,
+    image_range: tuple[float, float] | None = None,
+) -> Calibration:
     """Brings calibration data into one form and checks that they fit.
 
     Args:
         data: See the module's docstring.
         inputs: The inputs of the model, in its order.
         seed: The seed of ``"random"``.
-        limit: How many samples are taken from a generator; arrays are taken whole.
+        limit: How many samples are taken from a generator or a folder; arrays are taken whole.
+        image_range: What the values 0 and 255 of images in a folder become.
 
     Raises:
         CalibrationError: There are none, their number, names, shapes or dtypes do not fit, or a value is NaN
             or infinite.
     """
     if isinstance(data, str | Path) and Path(data).suffix.lower() in SUFFIXES:
-        return replace(read_calibration(read_arrays(data), inputs), source=str(Path(data).name))
+        return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
+    if isinstance(data, str | Path) and data != "random" and Path(data).is_dir():
+        images = read_images(Path(data), _only(inputs), image_range, limit)
+        return _checked([images], inputs, f"the images in {Path(data).name}")
     if data is None:
         raise CalibrationError(f"No calibration data were given; accepted: {WANTED}.")
     if isinstance(data, str):
@@ -106,6 +119,12 @@ def _random(name: str, inputs: Sequence[ModelInput], seed: int) -> Calibration:
             raise CalibrationError(f"Random calibration needs a fixed shape and a float dtype; found {wanted}.")
     arrays = [rng.standard_normal((RANDOM_SAMPLES, *_sizes(wanted))) for wanted in inputs]
     return _checked(arrays, inputs, "random")
+
+
+def _only(inputs: Sequence[ModelInput]) -> ModelInput:
+    if len(inputs) != 1:
+        raise CalibrationError(f"A folder of images fits a model with one input; found {', '.join(map(str, inputs))}.")
+    return inputs[0]
 
 
 def _sizes(wanted: ModelInput) -> tuple[int, ...]:
@@ -166,6 +185,8 @@ def _checked(arrays: Sequence[NDArray[Any]], inputs: Sequence[ModelInput], sourc
     lengths = {wanted.name: len(array) for array, wanted in zip(arrays, inputs, strict=True)}
     if len(set(lengths.values())) != 1:
         raise CalibrationError(f"The inputs have different numbers of calibration samples: {lengths}.")
+    if all(array.size > 1 and array.min() == array.max() for array in arrays):
+        raise CalibrationError("The calibration data are constant: no range can be measured on them.")
     typed = [array.astype(wanted.dtype) for array, wanted in zip(arrays, inputs, strict=True)]
     return Calibration(tuple(typed), source)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ from kerasbn_export.load import load_model
 from kerasbn_export.servable import model_inputs
 from kerasbn_export.tflite_file import TFLiteFile, read_tflite
 
-__all__ = ["ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
+__all__ = ["Built", "ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A ``.tflite`` file before it is written: its content, its result, and the samples its ranges were measured on."""
+
+    data: bytes
+    result: ExportResult
+    samples: Calibration | None
 
 
 def export_tflite(
@@ -33,6 +43,7 @@ def export_tflite(
     io_dtype: str | None = None,
     per_channel_dense: bool = True,
     seed: int = 0,
+    image_range: tuple[float, float] | None = None,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -41,7 +52,7 @@ def export_tflite(
     Args:
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
-        precision: See `ExportOptions`, as for the six that follow.
+        precision: See `ExportOptions`, as for the eight that follow.
         calibration: Samples of the real inputs; ``int8`` and ``int16x8`` need them.
         fold: Whether to fold.
         batch_size: The batch the file takes; None leaves it open.
@@ -49,6 +60,7 @@ def export_tflite(
         io_dtype: The type of inputs and outputs.
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
+        image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins.
 
@@ -62,26 +74,28 @@ def export_tflite(
         ConversionError: The TFLite converter failed.
         OutputError: The file cannot be written.
     """
-    options = ExportOptions(precision, calibration, fold, batch_size, strict, io_dtype, per_channel_dense, seed)
+    options = ExportOptions(
+        precision, calibration, fold, batch_size, strict, io_dtype, per_channel_dense, seed, image_range
+    )
     check_destination(path)
     if isinstance(model, (str, Path)):
         on_step("load")
         model = load_model(model, allow_code=allow_code)
-    data, result = build_tflite(model, Path(path), options, on_step)
-    write_bytes(path, data)
-    return result
+    built = build_tflite(model, Path(path), options, on_step)
+    write_bytes(path, built.data)
+    return built.result
 
 
 def build_tflite(
     model: Any, path: Path, options: ExportOptions, on_step: Callable[[str], None] = lambda _: None
-) -> tuple[bytes, ExportResult]:
-    """The content of the file that `export_tflite` would write to `path`, and its result; nothing is written."""
+) -> Built:
+    """The content of the file that `export_tflite` would write to `path`; nothing is written."""
     on_step("fold" if options.fold else "rebuild")
     folded = _prepared(model, options)
     samples = _samples(folded.model, options)
     on_step("convert")
     data = convert(folded.model, options.conversion, calibration=samples, batch_size=options.batch_size)
-    return data, _result(path, read_tflite(data), options, folded, samples)
+    return Built(data, _result(path, read_tflite(data), options, folded, samples), samples)
 
 
 def _prepared(model: Any, options: ExportOptions) -> FoldResult:
@@ -94,7 +108,8 @@ def _prepared(model: Any, options: ExportOptions) -> FoldResult:
 def _samples(model: Any, options: ExportOptions) -> Calibration | None:
     if not options.calibrated:
         return None
-    return read_calibration(options.calibration, model_inputs(model, options.batch_size), seed=options.seed)
+    inputs = model_inputs(model, options.batch_size)
+    return read_calibration(options.calibration, inputs, seed=options.seed, image_range=options.image_range)
 
 
 def _result(

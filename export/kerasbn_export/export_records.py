@@ -26,6 +26,7 @@ class ExportOptions:
         io_dtype: The type of inputs and outputs; None for the precision's own: int8 for ``int8``, else float32.
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
+        image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -40,6 +41,7 @@ class ExportOptions:
     io_dtype: str | None = None
     per_channel_dense: bool = True
     seed: int = 0
+    image_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _ = self.conversion

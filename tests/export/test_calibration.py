@@ -69,7 +69,7 @@ def test_batches_have_exactly_their_size(images):
 def test_an_endless_generator_is_cut_at_the_limit():
     def forever():
         while True:
-            yield np.ones((4, 4, 3), "float32")
+            yield np.arange(48).reshape(4, 4, 3)
 
     assert len(read_calibration(forever, [IMAGE], limit=7)) == 7
 
@@ -105,6 +105,7 @@ BAD = {
     "lengths": (lambda images: [images, np.ones((3, 2))], [IMAGE, AGE], "different numbers .*'image': 5, 'age': 3"),
     "late shape": (lambda images: iter([images[0], images[1, :2]]), [IMAGE], r"sample 1 have shape .*wants"),
     "late nan": (lambda images: iter(spoiled(images, np.nan)), [IMAGE], "sample 3 for input 'image'"),
+    "constant": (lambda images: np.full_like(images, 3), [IMAGE], "are constant: no range can be measured"),
     "random ids": (lambda _: "random", [IDS], "needs a fixed shape and a float dtype; found input 'ids'"),
 }
 
@@ -115,3 +116,44 @@ def test_what_does_not_fit_is_refused_with_both_sides(case, images):
     with pytest.raises(CalibrationError, match=message) as caught:
         read_calibration(make(images), inputs)
     assert caught.value.exit_code == 2
+
+
+def write_image(path, pixels):
+    import tensorflow as tf
+
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+def test_a_folder_of_images_is_read_by_the_stated_rule(tmp_path, rng):
+    pixels = rng.integers(0, 256, size=(2, 4, 4, 3), dtype=np.uint8)
+    write_image(tmp_path / "b" / "second.png", pixels[1])
+    write_image(tmp_path / "a" / "first.PNG", pixels[0])
+    (tmp_path / "notes.txt").write_text("no image")
+    calibration = read_calibration(tmp_path, [IMAGE], image_range=(-1, 1))
+    np.testing.assert_allclose(calibration.arrays[0], pixels / 127.5 - 1, atol=1e-6)
+    assert str(calibration) == f"2 samples from the images in {tmp_path.name}"
+
+
+def test_images_are_resized_and_get_the_channels_of_the_input(tmp_path):
+    for value in (51, 255):
+        write_image(tmp_path / "x" / f"grey{value}.png", np.full((9, 5, 1), value, np.uint8))
+    calibration = read_calibration(tmp_path / "x", [IMAGE], image_range=(0, 1))
+    assert calibration.arrays[0].shape == (2, 4, 4, 3)
+    np.testing.assert_allclose(calibration.arrays[0], np.broadcast_to([[[[1.0]]], [[[0.2]]]], (2, 4, 4, 3)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs", "image_range", "message"),
+    [
+        (lambda _: None, [IMAGE], (0, 1), "holds no images; accepted: .bmp, .gif"),
+        (lambda folder: (folder / "a.png").write_bytes(b"no"), [IMAGE], (0, 1), "a.png: cannot be decoded"),
+        (lambda _: None, [IMAGE], None, r"say what the model was trained on: image_range=\(0, 1\).*--image-range"),
+        (lambda _: None, [AGE], (0, 1), "input of shape .*; found input 'age'"),
+        (lambda _: None, [IMAGE, AGE], (0, 1), "a model with one input; found input 'image' .*, input 'age'"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_refused(make, inputs, image_range, message, tmp_path):
+    make(tmp_path)
+    with pytest.raises(CalibrationError, match=message):
+        read_calibration(tmp_path, inputs, image_range=image_range)

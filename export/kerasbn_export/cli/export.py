@@ -12,6 +12,7 @@ import click
 from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, table, verdict_line, verdict_table
 
 if TYPE_CHECKING:
+    from kerasbn_export.calibration import Calibration
     from kerasbn_export.export import ExportResult
     from kerasbn_export.verify import Comparison
 
@@ -24,7 +25,11 @@ VERIFIED_SAMPLES = 32
 @click.argument("model")
 @click.option("-o", "--out", required=True, help="The .tflite file to write.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
-@click.option("--calibration", metavar="X.npy|X.npz|random", help="Samples of the real inputs, for int8 and int16x8.")
+@click.option(
+    "--calibration", metavar="X.npy|X.npz|FOLDER|random", help="Samples of the real inputs, for int8 and int16x8."
+)
+@click.option("--image-range", nargs=2, type=float, help="What 0 and 255 become, for a FOLDER of images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of --calibration random.")
 @click.option("--io-dtype", type=click.Choice(IO_DTYPES), help="The type of inputs and outputs, for int8 and int16x8.")
 @click.option("--batch-size", type=click.IntRange(min=0), default=1, show_default=True, help="0 leaves it open.")
 @click.option("--no-fold", is_flag=True, help="Leave the BatchNorms in, to compare.")
@@ -49,25 +54,21 @@ def command(model: str, out: str, no_fold: bool, no_verify: bool, allow_code: bo
         asked = ExportOptions(**options)
         check_destination(out)
         loaded = load_model(model, allow_code=allow_code)
-        data, result = build_tflite(loaded, Path(out), asked, step)
+        built = build_tflite(loaded, Path(out), asked, step)
         with replacing(out) as temporary:
-            temporary.write_bytes(data)
+            temporary.write_bytes(built.data)
             step("verify")
-            comparison = None if no_verify else _verified(loaded, temporary, options["calibration"])
+            comparison = None if no_verify else _verified(loaded, temporary, built.samples)
             kept = _kept(comparison, temporary, Path(out))
-    _print(replace(result, path=kept), comparison, folded=not no_fold)
+    _print(replace(built.result, path=kept), comparison, folded=not no_fold)
     return comparison.exit_code if comparison is not None else 0
 
 
-def _verified(model: Any, path: Path, calibration: str | None) -> Comparison:
-    """The comparison on the data that the ranges were measured on: others may lie outside of them."""
-    from kerasbn_export.array_file import SUFFIXES, read_arrays
-    from kerasbn_export.structure import map_leaves
+def _verified(model: Any, path: Path, samples: Calibration | None) -> Comparison:
+    """The comparison on the samples that the ranges were measured on: others may lie outside of them."""
     from kerasbn_export.verify import verify
 
-    data = None
-    if calibration is not None and Path(calibration).suffix in SUFFIXES:
-        data = map_leaves(lambda array: array[:VERIFIED_SAMPLES], read_arrays(calibration))
+    data = None if samples is None else [array[:VERIFIED_SAMPLES] for array in samples.arrays]
     return verify(model, path, data=data)
 
 
