@@ -25,7 +25,7 @@ def test_stock_name_is_exact(keras_flavour):
 
 
 def test_what_is_no_keras_object_is_refused():
-    with pytest.raises(InvalidArgumentError, match="found builtins.int"):
+    with pytest.raises(InvalidArgumentError, match=r"found builtins\.int"):
         flavour_of(3)
     with pytest.raises(InvalidArgumentError, match="accepted: keras, tf_keras"):
         Flavour("torch")

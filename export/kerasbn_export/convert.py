@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
+from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.isolate import convert_isolated
 from kerasbn_export.relabel import relabel
 from kerasbn_export.servable import Servable, write_servable
+
+tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
 IO_DTYPES: dict[str, tuple[str, ...]] = {
     "float32": ("float32",),

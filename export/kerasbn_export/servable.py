@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from kerasbn.flavour import KERAS, flavour_of
+from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.structure import leaves, map_leaves
+
+tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def write_servable(model: Any, folder: Path, *, batch_size: int | None = 1) -> S
     """
     inputs = model_inputs(model, batch_size)
     ends = _ends([wanted.name for wanted in inputs])
-    results = _ends(_output_names(model))
+    results = _ends(model_outputs(model))
     originals = list(leaves(_structure(model)))
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
@@ -100,6 +101,11 @@ def _input_names(model: Any) -> list[str]:
     if isinstance(structure, dict) and not any(isinstance(value, dict | list | tuple) for value in structure.values()):
         return [str(key) for key in sorted(structure)]
     return [str(tensor.name) for tensor in leaves(structure)]
+
+
+def model_outputs(model: Any) -> list[str]:
+    """The names of the outputs of a functional model, in the order in which Keras flattens them."""
+    return list(_distinct(_output_names(model)))
 
 
 def _output_names(model: Any) -> list[str]:
