@@ -252,6 +252,7 @@ def test_a_fixed_batch_is_run_in_its_own_size(keras_flavour, write, batch):
     report = verify(model, write(convert(model)), samples=7)
     assert report, report.verdict
     assert report.outputs[0].measurement.samples == 7
+    assert report.samples == 21
 
 
 def test_ids_are_valid_in_their_embedding(keras_flavour, write):

@@ -7,6 +7,7 @@ the reference in float64 (the referee), ``localise`` and ``divergence`` name the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kerasbn_export.verify.records import Comparison
@@ -20,7 +21,8 @@ def verify(
     *,
     data: Any = None,
     seed: int = 0,
-    samples: int = 8,
+    samples: int = 4,
+    scales: Sequence[float] = (1.0, 0.1, 10.0),
     tolerance: float | None = None,
     min_sqnr: float | None = None,
     backend: str = "xnnpack",
@@ -40,7 +42,9 @@ def verify(
         data: The inputs: an array, a list of arrays, a dict of arrays by input name, or the path of an ``.npy`` or
             ``.npz``; samples first. None draws random ones.
         seed: The seed of random inputs.
-        samples: How many random inputs.
+        samples: How many random inputs at each scale.
+        scales: The standard deviations of random inputs; each is judged on its own. Where the
+            candidate is quantised there is one scale, its calibrated range.
         tolerance: The largest accepted max|difference| as a part of max|reference|; None for the precision's own.
         min_sqnr: The smallest accepted ratio of signal to noise in dB; None for the precision's own.
         backend: What runs a ``.tflite``: ``"xnnpack"``, ``"builtin"`` or ``"reference"`` kernels.
@@ -59,4 +63,4 @@ def verify(
     from kerasbn_export.verify.open import open_runnable
 
     sides = [open_runnable(side, backend=backend, allow_code=allow_code) for side in (reference, candidate)]
-    return compare(sides[0], sides[1], Question(data, seed, samples, tolerance, min_sqnr, layers))
+    return compare(sides[0], sides[1], Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers))

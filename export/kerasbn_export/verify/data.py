@@ -15,11 +15,13 @@ OPEN_SIZE = 32
 """The size drawn for a dimension that both sides leave open."""
 
 
-def random_data(reference: Sequence[Port], candidate: Sequence[Port], samples: int, seed: int) -> list[Array]:
+def random_data(
+    reference: Sequence[Port], candidate: Sequence[Port], samples: int, seed: int, scale: float = 1.0
+) -> list[Array]:
     """Seeded inputs that both sides accept, in the order of the reference's.
 
-    Floats are standard normal. Where the candidate's input is quantised they are moved and stretched into its
-    calibrated range and put on its grid, so that no side sees other numbers than the other. Ids are valid in every
+    Floats are normal. Where the candidate's input is quantised they are moved and stretched into its calibrated range,
+    clipped to it, and put on its grid, so that no side sees other numbers than the other. Ids are valid in every
     embedding that takes them.
 
     Args:
@@ -27,6 +29,7 @@ def random_data(reference: Sequence[Port], candidate: Sequence[Port], samples: i
         candidate: The candidate's counterpart of each.
         samples: How many samples.
         seed: The seed.
+        scale: The standard deviation.
 
     Raises:
         NotComparableError: No sample is asked for.
@@ -34,16 +37,16 @@ def random_data(reference: Sequence[Port], candidate: Sequence[Port], samples: i
     if samples < 1:
         raise NotComparableError(f"samples={samples}: comparing nothing proves nothing; accepted: at least 1.")
     rng = np.random.default_rng(seed)
-    return [_draw(rng, a, b, samples) for a, b in zip(reference, candidate, strict=True)]
+    return [_draw(rng, a, b, samples, scale) for a, b in zip(reference, candidate, strict=True)]
 
 
-def _draw(rng: np.random.Generator, reference: Port, candidate: Port, samples: int) -> Array:
+def _draw(rng: np.random.Generator, reference: Port, candidate: Port, samples: int, scale: float) -> Array:
     sizes = zip(reference.shape[1:], candidate.shape[1:], strict=True)
     shape = (samples, *(a or b or OPEN_SIZE for a, b in sizes))
     limit = min((limit for limit in (reference.limit, candidate.limit) if limit), default=0)
     if limit or "float" not in reference.dtype:
         return _draw_whole(rng, shape, reference.dtype, limit)
-    values = rng.standard_normal(shape)
+    values = scale * rng.standard_normal(shape)
     for quantization in (reference.quantization, candidate.quantization):
         if quantization:
             low, high = quantization.range

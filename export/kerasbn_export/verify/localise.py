@@ -188,8 +188,3 @@ def shaped(array: Array, like: Array) -> Array:
 
 def _squeezed(array: Array) -> tuple[int, ...]:
     return tuple(size for size in array.shape if size != 1)
-
-
-def as_batch(array: Array, index: int, batch: int) -> Array:
-    """One sample as a batch of copies."""
-    return np.repeat(array[index : index + 1], batch, axis=0)

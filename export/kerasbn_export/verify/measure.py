@@ -109,10 +109,11 @@ class Measure:
 
     Args:
         scores: Whether the last axis holds scores of which the largest is the answer.
+        start: The number of the first sample.
     """
 
-    def __init__(self, *, scores: bool = False) -> None:
-        self._scores = scores
+    def __init__(self, *, scores: bool = False, start: int = 0) -> None:
+        self._scores, self._start = scores, start
         self._reference, self._candidate = ContentWatch(), ContentWatch()
         self._max_difference, self._max_reference, self._worst = -1.0, 0.0, 0
         self._rr = self._cc = self._rc = self._noise = 0.0
@@ -121,7 +122,7 @@ class Measure:
     def update(self, reference: Array, candidate: Array) -> None:
         """Take in some more samples; both arrays have the same shape and the samples first."""
         r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
-        start = self._reference.samples
+        start = self._start + self._reference.samples
         self._reference.update(r)
         self._candidate.update(c)
         with np.errstate(invalid="ignore", over="ignore"):

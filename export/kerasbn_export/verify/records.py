@@ -62,6 +62,7 @@ class OutputComparison:
         reason: The answer in words.
         gate: What it was judged by.
         measurement: The distance between the two sides.
+        input_scale: The standard deviation of the random inputs at which this was found, the worst of those tried.
         referee: The distance of each side from float64; None where the referee was not needed or not there.
         steps: The largest difference in steps of the candidate's quantised output; None if it is not quantised.
     """
@@ -73,6 +74,7 @@ class OutputComparison:
     reason: str
     gate: Gate
     measurement: Measurement
+    input_scale: float | None = None
     referee: RefereeFinding | None = None
     steps: float | None = None
 
@@ -120,6 +122,37 @@ class LayerComparison:
 
 
 @dataclass(frozen=True)
+class WeightComparison:
+    """A kernel or bias of the candidate against the float64 algebra.
+
+    Attributes:
+        layer: The linear layer.
+        batchnorm: The BatchNorm that is folded in; empty if none is.
+        weight: ``"kernel"`` or ``"bias"``.
+        max_difference: The largest difference.
+        max_expected: The largest magnitude expected.
+        worst_index: Where the difference is largest.
+        passed: Whether the difference is within 1e-5 of the largest magnitude.
+        diagnosis: The known mistake that gives just these weights; empty if there is none.
+    """
+
+    layer: str
+    batchnorm: str
+    weight: str
+    max_difference: float
+    max_expected: float
+    worst_index: tuple[int, ...]
+    passed: bool
+    diagnosis: str
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        known = f"; as if: {self.diagnosis}" if self.diagnosis else "."
+        return f"Layer {self.layer!r}: {self.weight} differs by {self.max_difference:.3g} at {self.worst_index}{known}"
+
+
+@dataclass(frozen=True)
 class Divergence:
     """The first layer that is wrong while what it is given is right.
 
@@ -149,10 +182,12 @@ class Comparison:
         candidate: What the candidate is.
         precision: The less exact precision of the two, whose gate applies.
         seed: The seed of the inputs; None where they were given.
+        samples: The number of samples.
         inputs: How the inputs were matched.
         matches: How the outputs were matched.
         outputs: One record per output, and one more for each that ends in a softmax or sigmoid.
         per_layer: One record per layer that could be compared, in topological order.
+        weights: One record per kernel and bias that could be compared with the float64 algebra.
         first_divergence: The first layer that is wrong while its inputs are right.
         coverage: Tensors of the candidate compared, and how many it has that depend on the input.
         notes: What could not be done, and why.
@@ -162,10 +197,12 @@ class Comparison:
     candidate: str
     precision: str
     seed: int | None
+    samples: int
     inputs: tuple[Match, ...]
     matches: tuple[Match, ...]
     outputs: tuple[OutputComparison, ...]
     per_layer: tuple[LayerComparison, ...] = ()
+    weights: tuple[WeightComparison, ...] = ()
     first_divergence: Divergence | None = None
     coverage: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
@@ -196,10 +233,17 @@ class Comparison:
         """The answer in one or two sentences."""
         if self:
             count = sum(output.stage == "output" for output in self.outputs)
-            samples = self.outputs[0].measurement.samples
-            return f"Equal: {count} output(s) over {samples} sample(s); {self._worst.reason}"
+            return f"Equal: {count} output(s) over {self.samples} sample(s); {self._worst.reason}"
         text = f"{self.status.value.capitalize()}: {self._worst.title}: {self._worst.reason}"
-        return f"{text} {self.first_divergence.sentence}" if self.first_divergence else text
+        return " ".join([text, *self._findings])
+
+    @property
+    def _findings(self) -> list[str]:
+        """The first wrong layer, and which of its weights are wrong."""
+        if self.first_divergence is None:
+            return []
+        found = [w for w in self.weights if not w.passed and w.layer in self.first_divergence.suspects]
+        return [self.first_divergence.sentence, *(weight.sentence for weight in found)]
 
     @property
     def _worst(self) -> OutputComparison:

@@ -10,7 +10,9 @@ import numpy as np
 
 from kerasbn.errors import ModelFileError
 from kerasbn_export.verify.gates import coarsest
-from kerasbn_export.verify.ports import Quantization
+from kerasbn_export.verify.ports import Array, Quantization
+
+_NUMPY = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
 
 LINEAR_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "CONV_3D_TRANSPOSE")
 
@@ -57,6 +59,7 @@ class TFLiteGraph:
             subgraph = model.subgraphs[0]
             self.tensors = [_tensor(i, raw, model, schema) for i, raw in enumerate(subgraph.tensors)]
             self.operations = [_operation(raw, model, schema) for raw in subgraph.operators]
+            self._stored = [(raw.quantization, model.buffers[raw.buffer].data) for raw in subgraph.tensors]
         # Whatever a reader of flatbuffers stumbles over, the file is what it stumbled over.
         except Exception as error:
             raise ModelFileError(f"{name}: a damaged .tflite file: {type(error).__name__}: {error}.") from error
@@ -101,6 +104,24 @@ class TFLiteGraph:
         if operation.name in LINEAR_OPS and weights & {"int8", "uint8", "int4"}:
             return "dynamic"
         return "dynamic" if dtypes & {"int8", "uint8"} else "float32"
+
+    def constant(self, index: int) -> Array | None:
+        """The real values of a constant in float64, also of one that is dequantised at run time; None if it is none."""
+        producer = self.producers.get(index)
+        if producer is not None and producer.name == "DEQUANTIZE":
+            index = producer.inputs[0]
+        tensor, (quantization, data) = self.tensors[index], self._stored[index]
+        if not tensor.constant or data is None or tensor.dtype not in _NUMPY:
+            return None
+        stored = np.frombuffer(np.asarray(data, np.uint8).tobytes(), tensor.dtype).reshape(tensor.shape)
+        if not tensor.quantization:
+            return stored.astype(np.float64)
+        view = [1] * stored.ndim
+        view[quantization.quantizedDimension] = -1
+        zero = 0.0 if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint, np.float64)
+        scale = np.asarray(quantization.scale, np.float64)
+        values: Array = (stored - np.reshape(zero, view)) * np.reshape(scale, view)
+        return values
 
     def before_activation(self, index: int) -> int | None:
         """The tensor that goes into the softmax or sigmoid which gives an output; None if neither gives it."""

@@ -11,4 +11,4 @@ from kerasbn_export.verify.faults.subjects import SUBJECTS, Subject
 
 FAULTS: tuple[Fault, ...] = (*NUMBERS, *STRUCTURE)
 
-__all__ = ["FAULTS", "SUBJECTS", "Fault", "Subject", "convert"]
+__all__ = ["FAULTS", "NUMBERS", "STRUCTURE", "SUBJECTS", "Fault", "Subject", "convert"]
