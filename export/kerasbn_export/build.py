@@ -131,7 +131,10 @@ def set_weights(layer: Layer, target: Any) -> None:
     """
     if layer.new_weights is not None:
         variables = list(getattr(target, "weights", ()))
-        for name, variable in zip(weight_names(variables), variables, strict=True):
+        names = weight_names(variables)
+        if set(names) != set(layer.new_weights):  # Keras 2 numbers the cells of a wrapper anew; their order stays
+            names = list(layer.new_weights)
+        for name, variable in zip(names, variables, strict=True):
             variable.assign(round_to(layer.new_weights[name], _numpy_dtype(variable)))
         return
     sources = getattr(layer.source, "weights", [])

@@ -48,8 +48,11 @@ class Value:
 def weight_names(variables: Sequence[Any]) -> list[str]:
     """The own name of each weight of a layer, as ``"kernel"``; ``"query/kernel"`` where several end in the same."""
     paths = [getattr(variable, "path", variable.name).partition(":")[0].split("/") for variable in variables]
-    last = [path[-1] for path in paths]
-    return last if len(set(last)) == len(last) else ["/".join(path[-2:]) for path in paths]
+    for length in range(1, max(map(len, paths), default=0) + 1):
+        names = ["/".join(path[-length:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number}" for number in range(len(paths))]
 
 
 @dataclass(eq=False)

@@ -139,8 +139,9 @@ class Ledger:
             ops_before=OPS_PER_CALL * account.calls,
             ops_after=OPS_PER_CALL * stay - len(account.forms),
             reason=None if refusal is None else refusal.reason,
-            sentence=account.note if refusal is None else refusal.sentence,
+            sentence="" if refusal is None else refusal.sentence,
             static_shape=account.static_shape,
+            note=account.note,
         )
 
 

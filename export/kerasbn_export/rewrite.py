@@ -16,6 +16,7 @@ from kerasbn_export.recognise import computes_affine, read
 from kerasbn_export.rules import norms, time_distributed
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
+from kerasbn_export.rules.clone import clone_producers
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, forward_step, travel, ways
@@ -32,6 +33,7 @@ def fold_batchnorms(graph: Graph, *, merge: bool = True) -> Ledger:
     """
     time_distributed.rewrite(graph)
     ledger = Ledger(graph)
+    clone_producers(graph)
     fold_all(graph, ledger)
     while merge and (merges := merge_branches(graph)):
         for done in merges:

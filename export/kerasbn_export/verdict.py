@@ -64,8 +64,9 @@ class Verdict:
         ops_before: Elementwise operations it costs unfolded (MUL + ADD), over all its calls.
         ops_after: The same after folding.
         reason: Why it is not gone; None if it is.
-        sentence: The reason in words, naming the layers concerned; if it is gone, what to know of the fold, or empty.
+        sentence: The reason in words, naming the layers concerned; empty if it is gone.
         static_shape: Whether exactness depends on a shape that was taken as fixed.
+        note: What to know of a fold that is exact all the same, as that a merged kernel is coarser in int8.
     """
 
     layer: str
@@ -78,6 +79,7 @@ class Verdict:
     reason: Reason | None = None
     sentence: str = ""
     static_shape: bool = False
+    note: str = ""
 
     @property
     def gone(self) -> bool:

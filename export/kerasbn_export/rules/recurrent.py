@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasbn_export.affine import Affine
+from kerasbn_export.batchnorm import layer_kind
 from kerasbn_export.graph import Array, Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, in_training, takes_only
@@ -23,27 +24,37 @@ KINDS = ("LSTM", "GRU", "SimpleRNN")
 
 
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
-    """Into the input kernel and the input bias."""
-    del graph
+    """Into the input kernel and the input bias; into both of a Bidirectional."""
     layer = call.layer
-    if layer.kind not in KINDS or not takes_only(call, push.value):
+    if not _is_recurrent(graph, layer) or not takes_only(call, push.value):
         return None
-    if set(layer.weights) - {"bias"} != {"kernel", "recurrent_kernel"}:
-        return Refusal(Reason.OPAQUE, f"{layer.kind} {layer.path!r} has weights that a plain one has not.")
+    kernels = [name for name in layer.weights if name.rpartition("/")[2] == "kernel"]
     if in_training(call):
         return Refusal(Reason.TRAINING, f"{layer.kind} {layer.path!r} is called in training mode.")
     if push.axes != (2,):
         return Refusal(Reason.AXIS, f"The affine does not run along the features of {layer.kind} {layer.path!r}.")
-    if "bias" not in layer.weights and not push.affine.keeps_zero:
+    if any(_bias(kernel) not in layer.weights for kernel in kernels) and not push.affine.keeps_zero:
         return Refusal(Reason.NOT_AFFINE, f"{layer.kind} {layer.path!r} has no bias to take a shift in.")
-    return Step("recurrent", call, lambda layer: checked(layer.with_weights(_folded(layer, push.affine))))
+    return Step("recurrent", call, lambda layer: checked(layer.with_weights(_folded(layer, kernels, push.affine))))
 
 
-def _folded(layer: Layer, before: Affine) -> dict[str, Array]:
-    kernel = layer.weights["kernel"].astype(np.float64)
-    weights = {**layer.weights, "kernel": kernel * before.scale[:, None]}
-    if "bias" in weights:
-        bias = weights["bias"].astype(np.float64)
-        (bias[0] if bias.ndim == 2 else bias)[:] += before.shift @ kernel
-        weights["bias"] = bias
+def _is_recurrent(graph: Graph, layer: Layer) -> bool:
+    if layer.kind == "Bidirectional":
+        halves = (layer.source.forward_layer, layer.source.backward_layer)
+        return all(layer_kind(graph.flavour, half) in KINDS for half in halves)
+    return layer.kind in KINDS
+
+
+def _bias(kernel: str) -> str:
+    return kernel.removesuffix("kernel") + "bias"
+
+
+def _folded(layer: Layer, kernels: list[str], before: Affine) -> dict[str, Array]:
+    weights = {name: array.astype(np.float64) for name, array in layer.weights.items()}
+    for name in kernels:
+        kernel = weights[name]
+        weights[name] = kernel * before.scale[:, None]
+        bias = weights.get(_bias(name))
+        if bias is not None:
+            (bias[0] if bias.ndim == 2 else bias)[:] += before.shift @ kernel
     return weights
