@@ -8,11 +8,22 @@ from kerasbn.moments import Moments, at_least_one
 
 def moved(ops: Operations, average: Tensor, value: Tensor, momentum: Tensor, count: Tensor) -> Tensor:
     """``momentum * average + (1 - momentum) * value``; the average as it was if ``value`` is of no elements."""
-    average = ops.cast(average, average.dtype)
-    new = average - (average - ops.cast(value, average.dtype)) * (1.0 - momentum)
+    old = ops.cast(average, average.dtype)
+    value = ops.reshape(ops.cast(value, average.dtype), average.shape)
+    return unless_empty(ops, old - (old - value) * (1.0 - momentum), old, count)
+
+
+def unless_empty(ops: Operations, new: Tensor, old: Tensor, count: Tensor) -> Tensor:
+    """``new``, but ``old`` where the batch had no elements."""
     if isinstance(count, int) and count > 0:
         return new
-    return ops.where(ops.cast(count, "float32") > 0, new, average)
+    return ops.where(ops.cast(count, "float32") > 0, new, old)
+
+
+def cumulative_momentum(ops: Operations, batches: Tensor) -> Tensor:
+    """``n / (n + 1)`` after n batches: with it a moving average is the mean over all batches."""
+    seen = ops.cast(batches, batches.dtype)
+    return seen / (seen + 1.0)
 
 
 def unbiased(ops: Operations, statistics: Moments) -> Tensor:

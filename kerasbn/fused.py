@@ -53,7 +53,7 @@ def _centered(x: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tens
     of images. XLA's takes the variance as E[x²] - E[x]² besides, and loses it altogether. Batch normalization does
     not see a shift; so where some channel's mean is far from 0, the mean of a sample is taken off first.
     """
-    nothing = tf.zeros((x.shape[_channel_axis(data_format)],), "float32")
+    nothing = tf.zeros((shape(x)[3 if data_format == "NHWC" else 1],), "float32")
     xla = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     if not xla and x.dtype != tf.float32:
         return x, nothing  # The inputs themselves are coarser than the sum.
@@ -74,17 +74,13 @@ def _centered(x: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tens
 def _rough_moments(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:
     """The mean of x and of x² for each channel, from a sample of the input."""
     if data_format == "NHWC":
-        rows = tf.reshape(x, (-1, x.shape[-1]))
+        rows = tf.reshape(x, (-1, shape(x)[-1]))
         sample, axes = rows[:: tf.maximum(tf.shape(rows)[0] // SAMPLE, 1)], [0]
     else:
         outer, inner = (tf.maximum(tf.shape(x)[axis] // math.isqrt(SAMPLE), 1) for axis in (0, 2))
         sample, axes = x[::outer, :, ::inner, 0], [0, 2]
     sample = tf.stop_gradient(tf.cast(sample, "float32"))
     return tf.reduce_mean(sample, axes), tf.reduce_mean(tf.square(sample), axes)
-
-
-def _channel_axis(data_format: str) -> int:
-    return 3 if data_format == "NHWC" else 1
 
 
 def inference(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:

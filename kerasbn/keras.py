@@ -13,10 +13,10 @@ __all__ = ["BatchNormalization"]
 def _library() -> Library:
     weight, average = {"autocast": False}, {"autocast": False, "trainable": False}
     if keras.backend.backend() != "tensorflow":
-        return Library(keras, keras.ops, None, None, weight, average, frozenset())
+        return Library(keras, keras.ops, None, None, weight, average)
     from kerasbn import fused, tensorflow_ops
 
-    return Library(keras, tensorflow_ops, fused, tensorflow_ops.all_sum, weight, average, frozenset())
+    return Library(keras, tensorflow_ops, fused, tensorflow_ops.all_sum, weight, average)
 
 
 @keras.saving.register_keras_serializable("kerasbn")

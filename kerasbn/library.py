@@ -47,6 +47,8 @@ class Library:
         average: Arguments of ``add_weight`` for moving averages.
         unbiased_in_stock: (rank, channel axis) of the inputs for which the stock layer averages the unbiased
             variance.
+        wide_ghost_weights: Whether the stock layer's weights under ghost batches have the rank of the input and one
+            axis more.
     """
 
     keras: ModuleType
@@ -55,4 +57,5 @@ class Library:
     all_sum: Callable[[Tensor], Tensor] | None
     weight: dict[str, Any]
     average: dict[str, Any]
-    unbiased_in_stock: frozenset[tuple[int, ...]]
+    unbiased_in_stock: frozenset[tuple[int, ...]] = frozenset()
+    wide_ghost_weights: bool = False

@@ -60,19 +60,19 @@ class Normalization:
 
     def _from_center(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """``(x - mean) * scale + beta``: exact where |mean| is much larger than sigma."""
-        y = (self.ops.cast(x, self.dtype) - self._spread(mean)) * self._scale(gamma, variance)
-        return self.ops.cast(y if beta is None else y + self._spread(beta), x.dtype)
+        y = (self.ops.cast(x, self.dtype) - self.spread(mean)) * self._scale(gamma, variance)
+        return self.ops.cast(y if beta is None else y + self.spread(beta), x.dtype)
 
     def _affine(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """``x * scale + shift``: one pass less over x, and what converters know."""
         scale = self._scale(gamma, variance)
-        shift = -self._spread(mean) * scale
-        shift = shift if beta is None else shift + self._spread(beta)
+        shift = -self.spread(mean) * scale
+        shift = shift if beta is None else shift + self.spread(beta)
         return self.ops.cast(self.ops.cast(x, self.dtype) * scale + shift, x.dtype)
 
     def _scale(self, gamma: Tensor, variance: Tensor) -> Tensor:
-        scale = self.ops.rsqrt(self._spread(variance) + self.epsilon)
-        return scale if gamma is None else scale * self._spread(gamma)
+        scale = self.ops.rsqrt(self.spread(variance) + self.epsilon)
+        return scale if gamma is None else scale * self.spread(gamma)
 
     def _weights(self, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
         channels = (self.layout.channels,)
@@ -84,5 +84,6 @@ class Normalization:
     def _flat(self, vector: Tensor) -> Tensor:
         return self.ops.reshape(self.ops.cast(vector, "float32"), (-1,))
 
-    def _spread(self, vector: Tensor) -> Tensor:
+    def spread(self, vector: Tensor) -> Tensor:
+        """A vector in the shape that broadcasts against the inputs."""
         return self.ops.reshape(self.ops.cast(vector, self.dtype), self.layout.broadcast_shape)

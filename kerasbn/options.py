@@ -28,6 +28,20 @@ def checked_fraction(name: str, value: Any) -> float:
     return number
 
 
+def checked_momentum(value: Any) -> float | None:
+    """A number from 0 to 1, or None."""
+    return None if value is None else checked_fraction("momentum", value)
+
+
+def checked_size(value: Any) -> int | None:
+    """A positive int, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise _refused("virtual_batch_size", value, "a positive int that divides the size of every batch, or None")
+    return int(value)
+
+
 def checked_epsilon(value: Any) -> float:
     """A finite number that is not negative."""
     if not 0 <= (number := _number("epsilon", value)) < float("inf"):
@@ -47,8 +61,16 @@ def _refused(name: str, value: Any, accepted: str) -> InvalidArgumentError:
 
 
 def checked_clipping(clipping: Any) -> dict[str, Any]:
-    """The bounds of the renorm correction: ``rmin <= r <= rmax``, ``|d| <= dmax``."""
+    """The bounds of the renorm correction: ``rmin <= r <= rmax``, ``|d| <= dmax``.
+
+    Each is a number, a scalar tensor, or a schedule: a callable from the number of batches seen to a number.
+    """
+    accepted = "a dict with keys among rmin, rmax, dmax, rmin at most rmax, dmax at least 0"
     clipping = {} if clipping is None else clipping
     if not isinstance(clipping, Mapping) or set(clipping) - {"rmin", "rmax", "dmax"}:
-        raise _refused("renorm_clipping", clipping, "a dict with keys among rmin, rmax, dmax")
-    return dict(clipping)
+        raise _refused("renorm_clipping", clipping, accepted)
+    bounds = {name: bound for name, bound in clipping.items() if bound is not None}
+    numbers = {name: bound for name, bound in bounds.items() if isinstance(bound, int | float)}
+    if numbers.get("rmin", 0) > numbers.get("rmax", float("inf")) or numbers.get("dmax", 0) < 0:
+        raise _refused("renorm_clipping", clipping, accepted)
+    return bounds

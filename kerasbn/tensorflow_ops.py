@@ -24,6 +24,10 @@ maximum = tf.maximum
 minimum = tf.minimum
 stop_gradient = tf.stop_gradient
 cond = tf.cond
+convert_to_tensor = tf.convert_to_tensor
+max = tf.reduce_max  # noqa: A001 - keras.ops calls it so
+tile = tf.tile
+transpose = tf.transpose
 
 
 def sum(x: Tensor, axis: Sequence[int], keepdims: bool = False) -> Tensor:  # noqa: A001 - keras.ops calls it so

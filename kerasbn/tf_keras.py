@@ -29,6 +29,7 @@ class BatchNormalization(BatchNormMixin, tf_keras.layers.Layer):  # type: ignore
         },
         # Where its kernel is fused.
         unbiased_in_stock=frozenset({(4, 1), (4, 3), (5, 1), (5, 4)}),
+        wide_ghost_weights=True,
     )
 
     # Nothing here needs AutoGraph, which would rewrite it all for every trace.

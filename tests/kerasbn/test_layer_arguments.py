@@ -7,7 +7,7 @@ import pytest
 from tf_keras.src.layers.normalization.batch_normalization import BatchNormalizationBase
 
 from kerasbn.batch_normalization import BatchNormMixin
-from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError
+from kerasbn.errors import InvalidArgumentError
 from kerasbn.flavour import KERAS, TF_KERAS
 
 BAD = [
@@ -20,6 +20,12 @@ BAD = [
     ({"momentum": "high"}, "momentum='high'"),
     ({"epsilon": -1e-3}, "epsilon=-0.001"),
     ({"renorm_clipping": {"max": 3}}, "renorm_clipping=.*rmin, rmax, dmax"),
+    ({"renorm_clipping": {"rmin": 2, "rmax": 1}}, "rmin at most rmax"),
+    ({"renorm_clipping": {"dmax": -1}}, "dmax at least 0"),
+    ({"virtual_batch_size": 0}, "virtual_batch_size=0; accepted: a positive int"),
+    ({"virtual_batch_size": 2.0}, "virtual_batch_size=2.0"),
+    ({"virtual_batch_size": 4, "synchronized": True}, "together with synchronized"),
+    ({"virtual_batch_size": 4, "adjustment": lambda _: (1, 0)}, "together with adjustment"),
 ]
 
 
@@ -83,10 +89,3 @@ def test_affine_is_what_inference_computes(keras_flavour, options, dtype, rng, m
 def test_affine_needs_weights(keras_flavour):
     with pytest.raises(InvalidArgumentError, match="'bn' has no weights yet"):
         keras_flavour.batch_normalization(name="bn").affine()
-
-
-@pytest.mark.parametrize("option", [{"renorm": True}, {"virtual_batch_size": 4}, {"adjustment": lambda _: (1, 0)}])
-def test_options_to_come_say_so(keras_flavour, option):
-    (name,) = option
-    with pytest.raises(UnsupportedFeatureError, match=name):
-        keras_flavour.batch_normalization(**option)
