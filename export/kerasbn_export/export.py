@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasbn.errors import UnsupportedModelError
 from kerasbn_export.atomic import check_destination, write_bytes
 from kerasbn_export.calibration import Calibration, read_calibration
 from kerasbn_export.capture import capture
+from kerasbn_export.contract import Contract
 from kerasbn_export.convert import convert
 from kerasbn_export.emit import emit
 from kerasbn_export.export_records import ExportOptions, ExportResult
-from kerasbn_export.fold import FoldResult
+from kerasbn_export.fold import FoldResult, plan
 from kerasbn_export.fold import fold as fold_model
 from kerasbn_export.load import load_model
-from kerasbn_export.servable import model_inputs
+from kerasbn_export.servable import model_inputs, model_outputs
 from kerasbn_export.tflite_file import TFLiteFile, read_tflite
+from kerasbn_export.verdict import Reason, Verdict
 
 __all__ = ["Built", "ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
 
@@ -68,10 +71,11 @@ def export_tflite(
         InvalidArgumentError: An option is not accepted.
         CalibrationError: Calibration is needed and missing, or does not fit the model.
         ModelFileError: The path holds no model. UnsafeModelError: It holds code.
-        UnsupportedModelError: The model cannot be read as a graph of layers.
+        UnsupportedModelError: The model cannot be read as a graph of layers, or a BatchNorm is called with
+            ``training=True``.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
         NotFoldedError: ``strict``, and a BatchNorm is left.
-        ConversionError: The TFLite converter failed.
+        ConversionError: The TFLite converter failed, or its file breaks the contract of `kerasbn_export.contract`.
         OutputError: The file cannot be written.
     """
     options = ExportOptions(
@@ -95,14 +99,29 @@ def build_tflite(
     samples = _samples(folded.model, options)
     on_step("convert")
     data = convert(folded.model, options.conversion, calibration=samples, batch_size=options.batch_size)
-    return Built(data, _result(path, read_tflite(data), options, folded, samples), samples)
+    file = read_tflite(data)
+    _contract(folded, options).check(file)
+    return Built(data, _result(path, file, options, folded, samples), samples)
 
 
 def _prepared(model: Any, options: ExportOptions) -> FoldResult:
     """The model to convert: of one fixed batch, and in float32 also where it was trained in mixed precision."""
     if options.fold:
-        return fold_model(model, strict=options.strict, dtype="float32", batch_size=options.batch_size)
+        folded = fold_model(model, strict=options.strict, dtype="float32", batch_size=options.batch_size)
+        _refuse_batch_statistics(folded.verdicts)
+        return folded
+    _refuse_batch_statistics(plan(model).verdicts)
     return FoldResult(emit(capture(model), dtype="float32", batch_size=options.batch_size), ())
+
+
+def _refuse_batch_statistics(verdicts: Iterable[Verdict]) -> None:
+    """Keras 3 would convert such a BatchNorm with its moving statistics, without a word; Keras 2 cannot."""
+    for verdict in verdicts:
+        if verdict.reason is Reason.TRAINING:
+            raise UnsupportedModelError(
+                f"BatchNorm {verdict.layer!r} is called with training=True: it normalises with the statistics of the "
+                "batch, which a .tflite file cannot compute. Build the model without training=True for export."
+            )
 
 
 def _samples(model: Any, options: ExportOptions) -> Calibration | None:
@@ -110,6 +129,16 @@ def _samples(model: Any, options: ExportOptions) -> Calibration | None:
         return None
     inputs = model_inputs(model, options.batch_size)
     return read_calibration(options.calibration, inputs, seed=options.seed, image_range=options.image_range)
+
+
+def _contract(folded: FoldResult, options: ExportOptions) -> Contract:
+    return Contract(
+        model=folded.model,
+        inputs=model_inputs(folded.model, options.batch_size),
+        output_names=tuple(model_outputs(folded.model)),
+        io_dtype=options.conversion.ends,
+        verdicts=folded.verdicts if options.fold else None,
+    )
 
 
 def _result(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, OutputError
+from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, OutputError, UnsupportedModelError
 from kerasbn_export.export import export_tflite
 from kerasbn_export.tflite_file import read_tflite
 from kerasbn_export.verify import verify
@@ -115,6 +115,14 @@ def test_strict_writes_nothing_if_a_batchnorm_is_left(keras_flavour, rng, tmp_pa
     model = network(keras_flavour, rng, training=True)
     with pytest.raises(NotFoldedError, match="norm3"):
         export_tflite(model, tmp_path / "m.tflite", strict=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_statistics_of_the_batch_are_refused(keras_flavour, rng, tmp_path, fold):
+    """Keras 3 converts such a layer with its moving statistics: something else than the model computes."""
+    with pytest.raises(UnsupportedModelError, match=r"BatchNorm 'norm3' is called with training=True"):
+        export_tflite(network(keras_flavour, rng, training=True), tmp_path / "m.tflite", fold=fold)
     assert list(tmp_path.iterdir()) == []
 
 
