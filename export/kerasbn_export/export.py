@@ -18,6 +18,7 @@ from kerasbn_export.export_records import ExportOptions, ExportResult
 from kerasbn_export.fold import FoldResult, plan
 from kerasbn_export.fold import fold as fold_model
 from kerasbn_export.load import load_model
+from kerasbn_export.provenance import provenance
 from kerasbn_export.servable import model_inputs, model_outputs
 from kerasbn_export.tflite_file import TFLiteFile, read_tflite
 from kerasbn_export.verdict import Reason, Verdict
@@ -98,7 +99,10 @@ def build_tflite(
     folded = _prepared(model, options)
     samples = _samples(folded.model, options)
     on_step("convert")
-    data = convert(folded.model, options.conversion, calibration=samples, batch_size=options.batch_size)
+    metadata = provenance(model, folded.verdicts if options.fold else None, None if samples is None else len(samples))
+    data = convert(
+        folded.model, options.conversion, calibration=samples, batch_size=options.batch_size, metadata=metadata
+    )
     file = read_tflite(data)
     _contract(folded, options).check(file)
     return Built(data, _result(path, file, options, folded, samples), samples)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kerasbn_export.servable import End
 
 
@@ -44,7 +46,7 @@ def _store(model: Any, name: str, blob: bytes) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(blob)
+    buffer.data = np.frombuffer(blob, np.uint8)
     model.buffers.append(buffer)
     entry.name, entry.buffer = name.encode(), len(model.buffers) - 1
     others = [old for old in model.metadata or [] if old.name != entry.name]

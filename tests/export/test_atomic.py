@@ -121,3 +121,9 @@ def test_what_keras_cannot_save_is_an_error_with_the_reason(tmp_path):
     with pytest.raises(OutputError, match="Keras could not save the model: no get_config"):
         save_model(Unsavable(), tmp_path / "m.keras")
     assert names(tmp_path) == []
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasbn_export.atomic.os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(OutputError, match=r"the folder .* may not be written to"):
+        check_destination(tmp_path / "out.tflite")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from kerasbn_export.cli.inspect_tflite import inspect_tflite, is_tflite
 from kerasbn_export.cli.output import print_json, progress, stdout, table, verdict_line
 
 SCHEMA_VERSION = 1
@@ -16,7 +17,13 @@ SCHEMA_VERSION = 1
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
 def command(model: str, as_json: bool, allow_code: bool) -> None:
-    """Every BatchNorm: where it is, its statistics, and what folding does with it."""
+    """Every BatchNorm: where it is, its statistics, and what folding does with it.
+
+    MODEL may be a .tflite file as well: its operations, and what became of the BatchNorms when kerasbn made it.
+    """
+    if is_tflite(model):
+        inspect_tflite(model, as_json=as_json)
+        return
     with progress() as step:
         step(f"load {model}")
         from kerasbn.flavour import flavour_of

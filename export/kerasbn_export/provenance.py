@@ -1,0 +1,59 @@
+"""What kerasbn writes into a ``.tflite`` file about itself: its version, the model it came from, the verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import kerasbn
+from kerasbn.flavour import flavour_of
+from kerasbn_export.tflite_file import TFLiteFile
+from kerasbn_export.verdict import Verdict
+
+KEY = "kerasbn"
+"""The name of the blob in the file's metadata."""
+SCHEMA_VERSION = 1
+
+
+def provenance(model: Any, verdicts: Sequence[Verdict] | None, samples: int | None) -> dict[str, bytes]:
+    """The metadata for a file made from a model; the same model gives the same bytes.
+
+    Args:
+        model: The model before folding.
+        verdicts: One per BatchNorm; None if it was not folded.
+        samples: How many samples the ranges were measured on; None where none are measured.
+    """
+    flavour = flavour_of(model)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "kerasbn": kerasbn.__version__,
+        "keras": f"{flavour.name} {flavour.keras.__version__}",
+        "model": str(model.name),
+        "sha256": weights_hash(model),
+        "calibration_samples": samples,
+        "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
+    }
+    return {KEY: json.dumps(record, sort_keys=True).encode()}
+
+
+def read_provenance(file: TFLiteFile) -> dict[str, Any] | None:
+    """What kerasbn wrote into a file; None if it did not make the file, or the record is damaged."""
+    try:
+        record = json.loads(file.metadata.get(KEY, b"null"))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION else None
+
+
+def weights_hash(model: Any) -> str:
+    """SHA-256 over shape, dtype and values of every weight of a model, in order."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        array = np.ascontiguousarray(np.asarray(weight))
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
