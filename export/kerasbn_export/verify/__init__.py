@@ -12,7 +12,24 @@ from typing import Any
 
 from kerasbn_export.verify.records import Comparison
 
-__all__ = ["Comparison", "verify"]
+__all__ = ["Comparison", "assert_equivalent", "verify"]
+
+
+def assert_equivalent(reference: Any, candidate: Any, **options: Any) -> Comparison:
+    """`verify` for test suites: the comparison if the two are equal.
+
+    Args:
+        reference: As in `verify`.
+        candidate: As in `verify`.
+        options: As in `verify`.
+
+    Raises:
+        AssertionError: They are not, or that cannot be said; the message is the verdict.
+    """
+    report = verify(reference, candidate, **options)
+    if not report:
+        raise AssertionError(report.verdict)
+    return report
 
 
 def verify(

@@ -64,10 +64,15 @@ def appeal(first: Judgement, gate: Gate, reference: Measurement, candidate: Meas
     informative = candidate.reference_content is candidate.candidate_content is Content.VARIES
     if gate.tolerance is None or not informative:
         return first
-    finding = RefereeFinding(reference.relative, candidate.relative)
-    errors = f"error against float64: reference {reference.relative:.3g}, candidate {candidate.relative:.3g}."
-    if finding.candidate_error <= gate.tolerance:
+    return judge_referee(first, gate.tolerance, RefereeFinding(reference.relative, candidate.relative))
+
+
+def judge_referee(first: Judgement, tolerance: float, finding: RefereeFinding) -> Judgement:
+    """Judge by what the referee found."""
+    reference, candidate = finding.reference_error, finding.candidate_error
+    errors = f"error against float64: reference {reference:.3g}, candidate {candidate:.3g}."
+    if candidate <= tolerance:
         return Judgement(Status.EQUAL, f"the reference is the inaccurate side; {errors}", finding)
-    if finding.candidate_error <= finding.reference_error:
+    if candidate <= reference:
         return Judgement(Status.EQUAL, f"the reference is the less accurate side; {errors}", finding)
     return Judgement(Status.DIFFERS, f"{first.reason[:-1]}; the candidate is the wrong side; {errors}", finding)
