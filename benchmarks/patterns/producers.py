@@ -48,7 +48,7 @@ chain("conv2d, BN without gamma and beta", IMAGE, conv(), layer("BatchNormalizat
 # TimeDistributed
 chain("td conv2d, td BN, relu", FRAMES, td(conv(4)), td(BN), RELU)
 chain("td dense, td BN, relu", SEQUENCE, td(dense()), td(BN), RELU)
-chain("td conv2d, td BN, td relu, td gap, lstm", FRAMES, td(conv(4)), td(BN), td(RELU), td(GAP), layer("LSTM", 3))
+chain("td conv2d, td BN, td relu, td gap, gru", FRAMES, td(conv(4)), td(BN), td(RELU), td(GAP), layer("GRU", 3))
 
 # something between
 chain("conv2d, BN, BN", IMAGE, conv(), BN, BN, RELU)

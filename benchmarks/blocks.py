@@ -1,0 +1,145 @@
+"""Eleven blocks, ours against the stock .tflite: latency in one interleaved run of one thread, and int8 accuracy.
+
+    python benchmarks/blocks.py                          float32 and int8, both Kerases
+    python benchmarks/blocks.py --keras keras --precision int8 --only RepVGG --ops
+
+The latency ratio is the median over rounds of (our seconds / stock's seconds); below 1 is faster. SQNR is in dB
+against the Keras model, on samples that did not calibrate. The exit code is 1 if a ratio is above 1.02, a geometric
+mean is above 0.75 in float32 or 0.65 in int8, or an SQNR falls below stock's without a verdict that says so.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import geometric_mean
+from typing import Any
+
+import numpy as np
+from block_models import BLOCKS, samples
+from files import our_file, stock_file
+from patterns import give_numbers
+from rich.console import Console
+from rich.table import Table
+
+from kerasbn.flavour import NAMES, Flavour
+from kerasbn_export.fold import plan
+from kerasbn_export.latency import compare_latency
+from kerasbn_export.tflite_file import read_ops
+from kerasbn_export.verify.open import open_runnable
+
+WORST, MEAN = 1.02, {"float32": 0.75, "int8": 0.65}
+SLACK_DB = 0.1
+HEADINGS = ("block", "Keras", "precision", "latency ratio", "quartiles", "ms, stock", "ops", "SQNR, dB", "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One block in one Keras and one precision: stock's numbers and ours."""
+
+    block: str
+    keras: str
+    precision: str
+    ratio: float
+    quartiles: tuple[float, float]
+    milliseconds: float
+    ops: tuple[dict[str, int], dict[str, int]]
+    sqnr: tuple[float, float]
+    warned: bool
+
+    @property
+    def faults(self) -> list[str]:
+        """What misses its target."""
+        slow = ["slower"] if self.ratio > WORST else []
+        coarse = self.precision == "int8" and self.sqnr[1] < self.sqnr[0] - SLACK_DB
+        return slow + (["coarser, as the verdict says" if self.warned else "coarser"] if coarse else [])
+
+    def cells(self) -> list[str]:
+        """For the table."""
+        stock, ours = (sum(ops.values()) for ops in self.ops)
+        spread = "{:.2f} to {:.2f}".format(*self.quartiles)
+        numbers = [f"{self.ratio:.3f}", spread, f"{self.milliseconds:.2f}", f"{stock} -> {ours}"]
+        sqnr = "{:.1f} -> {:.1f}".format(*self.sqnr)
+        return [self.block, self.keras, self.precision, *numbers, sqnr, ", ".join(self.faults)]
+
+
+def main() -> int:
+    """Prints the table; 0 if every target is reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keras", choices=NAMES)
+    parser.add_argument("--precision", choices=MEAN)
+    parser.add_argument("--only", default="", help="blocks with this in their name")
+    parser.add_argument("--signs", choices=["+", "±"], default="+", help="of the BatchNorms' scales")
+    parser.add_argument("--rounds", type=int, default=80)
+    parser.add_argument("--ops", action="store_true", help="list the operations of both files")
+    arguments = parser.parse_args()
+    rows = []
+    for precision in [arguments.precision] if arguments.precision else MEAN:
+        for name in [arguments.keras] if arguments.keras else NAMES:
+            for block in (block for block in BLOCKS if arguments.only in block):
+                rows.append(measured(block, Flavour(name), precision, arguments))
+                print(f"\r{precision} {name} {block}        ", end="", file=sys.stderr, flush=True)
+    return report(rows, arguments.ops)
+
+
+def measured(block: str, flavour: Flavour, precision: str, arguments: argparse.Namespace) -> Row:
+    """One row."""
+    flavour.keras.backend.clear_session()
+    flavour.keras.utils.set_random_seed(0)
+    model = give_numbers(BLOCKS[block](flavour.keras), arguments.signs)
+    calibration = samples(model, 32, seed=1) if precision == "int8" else None
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, "stock.tflite"), Path(folder, "ours.tflite")]
+        stock_file(model, files[0], calibration=calibration)
+        our_file(model, files[1], calibration=calibration)
+        stock, ours = compare_latency(files, rounds=arguments.rounds)
+        ops = (read_ops(files[0]), read_ops(files[1]))
+        sqnr = (signal_to_noise(model, files[0]), signal_to_noise(model, files[1]))
+    warned = any(verdict.gone and verdict.sentence for verdict in plan(model).verdicts)
+    return Row(block, flavour.name, precision, ours.ratio, ours.spread, stock.milliseconds, ops, sqnr, warned)
+
+
+def signal_to_noise(model: Any, path: Path) -> float:
+    """``10 log10(sum of squares / sum of squared differences)`` over 8 samples."""
+    runnables = [open_runnable(side, backend="xnnpack", allow_code=False) for side in (model, path)]
+    signal = noise = 0.0
+    for sample in samples(model, 8, seed=2):
+        theirs, ours = (np.asarray(runnable.run([sample[None]])[0], np.float64) for runnable in runnables)
+        signal += float(np.sum(theirs**2))
+        noise += float(np.sum((ours - theirs) ** 2))
+    return float(10 * np.log10(signal / noise))
+
+
+def report(rows: list[Row], ops: bool) -> int:
+    """Prints the table and the means; 1 if a target is missed."""
+    table = Table(title="Ours against stock")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading in ("block", "Keras", "precision", "") else "right")
+    for row in rows:
+        table.add_row(*row.cells(), style="red" if row.faults else None)
+    print(file=sys.stderr)
+    console = Console(width=150)
+    console.print(table)
+    missed = any(set(row.faults) & {"slower", "coarser"} for row in rows)
+    for precision, target in MEAN.items():
+        ratios = [row.ratio for row in rows if row.precision == precision]
+        if ratios:
+            mean = geometric_mean(ratios)
+            missed |= mean > target
+            console.print(
+                f"{precision}: geometric mean {mean:.3f} (target {target}), worst {max(ratios):.3f} ({WORST})"
+            )
+    for row in rows if ops else []:
+        console.print(f"{row.block}, {row.keras}, {row.precision}\n  stock {row.ops[0]}\n  ours  {row.ops[1]}")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
