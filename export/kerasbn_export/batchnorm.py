@@ -37,6 +37,11 @@ def inner_batchnorms(flavour: Flavour, layer: Any) -> list[Any]:
     return list({id(inner): inner for inner in found}.values())
 
 
+def is_subclass_of_batchnorm(layer: Any) -> bool:
+    """Whether a layer's class is derived from a BatchNorm: it may compute something else."""
+    return any(base.__name__ in KINDS for base in type(layer).__mro__[1:])
+
+
 def _inner_layers(layer: Any) -> Iterator[Any]:
     flatten = getattr(layer, "_flatten_layers", None)
     return iter(()) if flatten is None else flatten(include_self=False, recursive=True)

@@ -14,6 +14,7 @@ from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.affine import round_to
 from kerasbn_export.graph import Layer, weight_names
+from kerasbn_export.likeness import complete, has_vocabulary, make_alike
 from kerasbn_export.structure import map_leaves
 
 
@@ -38,15 +39,20 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
         return _copy_function_layer(source, name, dtype)
     cls = getattr(flavour.keras.layers, str(layer.kind)) if source is None else type(source)
     try:
-        config = retyped({**layer.config, "name": name}, dtype)
+        config = complete(source, retyped({**layer.config, "name": name}, dtype))
         with flavour.keras.utils.custom_object_scope(_custom_objects(source)):
-            return cls.from_config(config)
+            target = cls.from_config(config)
+    except UnsupportedModelError:
+        raise
         # A layer of the user's may raise anything here.
     except Exception as error:
         raise UnsupportedModelError(
             f"Layer {layer.path!r} ({cls.__module__}.{cls.__qualname__}) cannot be made again from its get_config(): "
             f"{type(error).__name__}: {error}. Its get_config() must return all that its constructor needs."
         ) from error
+    if source is not None and not layer.changed:
+        make_alike(flavour, source, target, retyped=dtype is not None)
+    return target
 
 
 def _reshape(flavour: Flavour, shape: list[int], name: str) -> Any:
@@ -99,15 +105,17 @@ def retyped(config: dict[str, Any], dtype: str | None) -> dict[str, Any]:
     """The configuration with every floating dtype policy in it, also of layers inside, replaced."""
     if dtype is None:
         return config
-    result: dict[str, Any] = {}
-    for key, value in config.items():
-        if key == "dtype" and "name" in config and "float" in str(value):
-            result[key] = dtype
-        elif isinstance(value, dict):
-            result[key] = retyped(value, dtype)
-        else:
-            result[key] = value
-    return result
+    return {key: _retyped_entry(config, key, value, dtype) for key, value in config.items()}
+
+
+def _retyped_entry(config: dict[str, Any], key: str, value: Any, dtype: str) -> Any:
+    if key == "dtype" and "name" in config and "float" in str(value):
+        return dtype
+    if isinstance(value, dict):
+        return retyped(value, dtype)
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, dict) for entry in value):
+        return [retyped(entry, dtype) if isinstance(entry, dict) else entry for entry in value]
+    return value
 
 
 def retyped_arguments(arguments: Any, dtype: str | None) -> Any:
@@ -137,6 +145,8 @@ def set_weights(layer: Layer, target: Any) -> None:
         for name, variable in zip(names, variables, strict=True):
             variable.assign(round_to(layer.new_weights[name], _numpy_dtype(variable)))
         return
+    if has_vocabulary(layer.source):
+        return
     sources = getattr(layer.source, "weights", [])
     if [tuple(v.shape) for v in sources] != [tuple(v.shape) for v in getattr(target, "weights", [])]:
         raise UnsupportedModelError(
@@ -145,7 +155,7 @@ def set_weights(layer: Layer, target: Any) -> None:
         )
     for old, new in zip(sources, getattr(target, "weights", []), strict=True):
         new.assign(old.numpy())
-    if hasattr(target, "finalize_state"):  # Normalization computes with tensors that it derives from its weights
+    if sources and hasattr(target, "finalize_state"):  # it computes with what it derives from its weights
         target.finalize_state()
 
 

@@ -99,7 +99,8 @@ class _Emission:
         if self.owners[name] is not None:
             return tensor
         if name not in self.aliases:
-            self.aliases[name] = self.keras.layers.Activation("linear", name=name, autocast=False)
+            dtype = self.dtype if self.dtype and "float" in value.dtype else value.dtype
+            self.aliases[name] = self.keras.layers.Activation("linear", name=name, dtype=dtype, autocast=False)
         return self.aliases[name](tensor)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from kerasbn_export.batchnorm import inner_batchnorms, is_batchnorm
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.batchnorm import inner_batchnorms, is_batchnorm, is_subclass_of_batchnorm
+from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.rules.branches import Merge
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Action, Reason, Verdict
@@ -75,6 +75,14 @@ class Ledger:
         """The call found a way, by these steps."""
         self._travelled(self.origins.pop(call, ()), way)
 
+    def absorbed(self, call: Call, rule: str, into: Layer) -> None:
+        """One layer took the call in, by a rule that is no way."""
+        for name in self.origins.pop(call, ()):
+            account = self.accounts[name]
+            account.rules[rule] = None
+            account.into[into.path] = None
+            account.directions["forward"] = None
+
     def lowered(self, call: Call, form: str, way: Way | None = None) -> None:
         """The call takes one operation from now on; ``way`` is that of the half that is gone."""
         origins = self.origins[call]
@@ -118,6 +126,9 @@ class Ledger:
                     self.accounts[name].into[step.call.layer.path] = None
 
     def _closed(self, call: Call) -> None:
+        if call.layer.kind is None and is_subclass_of_batchnorm(call.layer.source):
+            sentence = f"Its class {type(call.layer.source).__name__} is derived from a BatchNorm and may do otherwise."
+            self.accounts[call.layer.path] = Account(calls=1, refusal=Refusal(Reason.OPAQUE, sentence))
         for inner in inner_batchnorms(self.graph.flavour, call.layer.source):
             path = f"{call.layer.path}/{inner.name}"
             kind = type(call.layer.source).__name__

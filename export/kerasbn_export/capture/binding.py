@@ -48,11 +48,9 @@ def casts(layer: Any) -> bool:
     return bool(getattr(layer, "autocast", getattr(layer, "_autocast", False)))
 
 
-def has_mask_of_its_own(event: Event) -> bool:
-    """Whether a model is called with a mask other than the one that its input carries."""
-    given = [mask for mask in leaves(argument(event, "mask")) if mask is not None]
-    carried = [mask_of(tensor) for tensor in leaves([list(event.args), event.kwargs]) if is_symbolic(tensor)]
-    return any(not any(mask is other for other in carried) for mask in given)
+def takes_mask(event: Event) -> bool:
+    """Whether a model is called with a mask as an argument, and not only on inputs that carry one."""
+    return any(mask is not None for mask in leaves(argument(event, "mask")))
 
 
 def is_masked(event: Event) -> bool:

@@ -12,7 +12,7 @@ from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.batchnorm import inner_batchnorms, layer_kind
 from kerasbn_export.capture.arguments import first_call_arguments
-from kerasbn_export.capture.binding import casts, casts_only_floats, has_mask_of_its_own, is_masked, pairs, value_of
+from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, pairs, takes_mask, value_of
 from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
 from kerasbn_export.capture.trace import trace
 from kerasbn_export.capture.training import argument, has_layers_inside, in_context
@@ -109,9 +109,7 @@ class Flattening:
             known = read_graph(self.flavour, layer)
             if known is not None:
                 given = bound.args[0] if bound.args else bound.kwargs["inputs"]
-                return (
-                    None if has_mask_of_its_own(event) or not casts_only_floats(known.inputs, given) else (known, given)
-                )
+                return None if takes_mask(event) or not casts_only_floats(known.inputs, given) else (known, given)
         elif layer_kind(self.flavour, layer) or not inner_batchnorms(self.flavour, layer):
             return None
         if is_masked(event):

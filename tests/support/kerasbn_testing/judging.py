@@ -83,7 +83,7 @@ def assert_verdicts(result, kept):
     assert len({verdict.layer for verdict in result.verdicts}) == len(result.verdicts)
     for verdict in result.verdicts:
         assert (verdict.reason is None) is verdict.gone
-        assert bool(verdict.sentence) is not verdict.gone
+        assert verdict.gone or verdict.sentence
     if not any(verdict.action in (Action.KEPT, Action.MERGED) for verdict in result.verdicts):
         assert not batchnorms(result.model)
 

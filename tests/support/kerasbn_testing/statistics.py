@@ -16,6 +16,8 @@ def randomise(model, rng, *, wild=False):
         wild: Variances from 1e-12 to 1e4 and means up to hundreds, instead of numbers that float32 copes with.
     """
     for variable in model.weights:
+        if not hasattr(variable, "dtype") or None in tuple(variable.shape):  # a table, or what adapt() makes
+            continue
         dtype = variable.dtype if isinstance(variable.dtype, str) else variable.dtype.name
         if "float" in dtype:
             variable.assign(_numbers(own_name(variable), tuple(variable.shape), rng, wild).astype("float32"))
