@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasbn.errors import NotFoldedError
 from kerasbn_export.capture import capture
+from kerasbn_export.cost import Choices, choices, weight_bytes
 from kerasbn_export.emit import emit
 from kerasbn_export.graph import Graph
 from kerasbn_export.rewrite import fold_batchnorms
@@ -44,23 +45,28 @@ class FoldResult:
     verdicts: tuple[Verdict, ...]
 
 
-def plan(model: Any, *, dtype: str | None = None, merge_branches: bool = True) -> Plan:
+def plan(model: Any, *, dtype: str | None = None, merge_branches: bool = True, target: str = "latency") -> Plan:
     """Find out what folding does with each BatchNorm; nothing is built and the model is not changed.
 
     Args:
         model: A model of Keras 3 or tf_keras.
         dtype: The precision of the folded model, None for the model's own.
         merge_branches: Merge parallel linear branches into one layer.
+        target: What to prefer among exact forms: see `kerasbn_export.cost`.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers.
         InvalidModelError: A BatchNorm holds numbers that mean nothing, as a NaN in its moving variance.
     """
+    plans = [_planned(model, dtype, chosen) for chosen in choices(target, merge=merge_branches)]
+    return min(plans, key=lambda planned: weight_bytes(planned.graph)) if len(plans) > 1 else plans[0]
+
+
+def _planned(model: Any, dtype: str | None, chosen: Choices) -> Plan:
     graph = capture(model)
     if dtype is not None:
         graph.retype(dtype)
-    ledger = fold_batchnorms(graph, merge=merge_branches)
-    return Plan(graph, tuple(ledger.verdicts()))
+    return Plan(graph, tuple(fold_batchnorms(graph, chosen).verdicts()))
 
 
 def fold(
@@ -70,6 +76,7 @@ def fold(
     dtype: str | None = None,
     batch_size: int | None = None,
     merge_branches: bool = True,
+    target: str = "latency",
 ) -> FoldResult:
     """Fold every BatchNorm of a model into the weights around it.
 
@@ -85,13 +92,15 @@ def fold(
         batch_size: A fixed batch size for the folded model; None for the model's own.
         merge_branches: Merge parallel linear branches, as in a RepVGG block, into one layer. It is exact and faster;
             in int8 the one kernel may be coarser than its parts.
+        target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.cost`.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
+        InvalidArgumentError: The target is not known.
         NotFoldedError: ``strict`` and a BatchNorm is left.
     """
-    planned = plan(model, dtype=dtype, merge_branches=merge_branches)
+    planned = plan(model, dtype=dtype, merge_branches=merge_branches, target=target)
     if strict and planned.left:
         lines = "; ".join(f"{v.layer}: {v.sentence}" for v in planned.left)
         raise NotFoldedError(

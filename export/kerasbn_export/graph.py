@@ -163,6 +163,7 @@ class Graph:
         inputs: The structure of input values.
         outputs: The structure of output values.
         output_names: The name of each output in flattened order, as Keras gives it.
+        may_clone: Whether the calls of one layer may become calls of several.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class Graph:
         self.inputs = inputs
         self.outputs = outputs
         self.output_names = output_names
+        self.may_clone = True
         self._calls = dict.fromkeys(calls)
         self._users: dict[Value, dict[Call, None]] = {}
         for call in self._calls:

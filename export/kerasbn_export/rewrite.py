@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kerasbn_export.batchnorm import is_batchnorm, is_training
+from kerasbn_export.cost import Choices
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
 from kerasbn_export.recognise import computes_affine, read
-from kerasbn_export.rules import norms, time_distributed
+from kerasbn_export.rules import constant_one, norms, time_distributed
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.clone import clone_producers
@@ -22,23 +23,28 @@ from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, forward_step, travel, ways
 
 
-def fold_batchnorms(graph: Graph, *, merge: bool = True) -> Ledger:
+def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     """Fold every BatchNorm of the graph that has a way, lower what is left; the ledger says what became of each.
 
     Rescaling, Normalization and constants are folded on the same ways; where they have none they stay as they are.
 
     Args:
         graph: The graph; it is rewritten.
-        merge: Merge parallel linear branches into one layer (rule 10).
+        chosen: Which of several exact forms to use, None for the fastest.
     """
+    chosen = chosen or Choices()
+    graph.may_clone = chosen.clone
     time_distributed.rewrite(graph)
     ledger = Ledger(graph)
-    clone_producers(graph)
+    if chosen.clone:
+        clone_producers(graph)
     fold_all(graph, ledger)
-    while merge and (merges := merge_branches(graph)):
+    while chosen.merge and (merges := merge_branches(graph)):
         for done in merges:
             ledger.merged(done)
         fold_all(graph, ledger)
+    if chosen.constant_one:
+        carry_ones(graph, ledger)
     for call in graph.in_order():
         if is_batchnorm(call.layer):
             lower(graph, call, ledger)
@@ -46,6 +52,17 @@ def fold_batchnorms(graph: Graph, *, merge: bool = True) -> Ledger:
     place_activations(graph)
     reunite(graph)
     return ledger
+
+
+def carry_ones(graph: Graph, ledger: Ledger) -> None:
+    """Let every BatchNorm before zero padding go by a channel of ones."""
+    for call in graph.in_order():
+        push = read(call) if is_batchnorm(call.layer) else None
+        channel = None if push is None else constant_one.find(graph, call, push)
+        taken = None if push is None or channel is None else constant_one.apply(channel, push)
+        if taken is not None:
+            ledger.absorbed(call, "constant-one", taken)
+            graph.bypass(call)
 
 
 def fold_all(graph: Graph, ledger: Ledger) -> None:

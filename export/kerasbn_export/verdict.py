@@ -31,6 +31,8 @@ class Reason(str, Enum):
     """The linear layer before it applies an activation inside."""
     SEVERAL_USES = "several-uses"
     """Its input is also used elsewhere."""
+    SHARED = "shared"
+    """The layer that would take it in is called at several places, and the target is the smallest file."""
     AXIS = "axis"
     """It normalises an axis that is not the output axis of the layer before it."""
     MODEL_INPUT = "model-input"

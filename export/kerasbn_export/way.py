@@ -103,7 +103,15 @@ def travel(graph: Graph, starts: Starts) -> Way | Refusal:
                     return step
                 way.steps.append(step)
                 pending.extend(step.onward)
-    return way.take() or way
+    shared = None if graph.may_clone else _shared(graph, way)
+    return shared or way.take() or way
+
+
+def _shared(graph: Graph, way: Way) -> Refusal | None:
+    for step in way.steps:
+        if step.change is not None and sum(call.layer is step.call.layer for call in graph) > 1:
+            return Refusal(Reason.SHARED, f"{_kind(step.call)} {step.call.layer.path!r} is called at several places.")
+    return None
 
 
 def backward_step(graph: Graph, push: Push) -> Iterable[Step | Refusal]:

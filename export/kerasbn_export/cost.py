@@ -1,0 +1,70 @@
+"""What a graph costs, and which of several exact forms a target prefers. All choices are here.
+
+============  ====================================================================================================
+target        choices
+============  ====================================================================================================
+``latency``   an affine that is left is one depthwise 1x1 (rank 4) or one ADD; layers are cloned where that lets a
+              BatchNorm go; ReLUs move to where they are fused; no channel of ones
+``ops``       as ``latency``, and a shift before zero padding becomes a channel of ones: one operation less
+``size``      as ``latency``, once with layers cloned and once without; the graph with fewer weight bytes is taken
+============  ====================================================================================================
+
+The channel of ones is exact and needs no operation, but it makes two convolutions one channel wider. Measured with
+XNNPACK, one thread, three Conv-ReLU-BatchNorm before a 'same' convolution, latency as a ratio to the stock conversion
+(``benchmarks/zero_padding.py``): it is slower than the depthwise for most sizes, so that only ``ops`` asks for it. A
+map of the border's bias behind the convolution is one ADD, as many operations as the depthwise, and one number for
+each output element instead of two for each channel; no target prefers it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.graph import Graph
+
+TARGETS = ("latency", "ops", "size")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Which of several exact forms to use.
+
+    Attributes:
+        merge: Merge parallel linear branches into one layer (rule 10).
+        clone: Let calls of one layer become calls of several, so that a BatchNorm can go into one of them.
+        constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
+    """
+
+    merge: bool = True
+    clone: bool = True
+    constant_one: bool = False
+
+
+def choices(target: str, *, merge: bool = True) -> list[Choices]:
+    """The choices that a target wants tried; of several, the graph with the fewest `weight_bytes` is taken.
+
+    Args:
+        target: ``"latency"``, ``"ops"`` or ``"size"``.
+        merge: Whether parallel linear branches may become one.
+
+    Raises:
+        InvalidArgumentError: The target is not known.
+    """
+    if target not in TARGETS:
+        raise InvalidArgumentError(f"target={target!r} is not known; accepted: {', '.join(TARGETS)}.")
+    if target == "size":
+        return [Choices(merge=merge, clone=clone) for clone in (True, False)]
+    return [Choices(merge=merge, constant_one=target == "ops")]
+
+
+def weight_bytes(graph: Graph) -> int:
+    """The bytes of all weights of a graph in its own precision; a shared layer counts once."""
+    layers = {id(call.layer): call.layer for call in graph}
+    return sum(
+        array.size * np.dtype("float16" if "16" in layer.dtype else "float32").itemsize
+        for layer in layers.values()
+        for array in layer.weights.values()
+    )
