@@ -244,7 +244,12 @@ class BatchNormMixin:
             return self.unbiased_variance
         options = self.renorm, self.synchronized, self.virtual_batch_size is not None, self.adjustment is not None
         plain_in_stock = self.fused is False or self.compute_dtype == "float64" or any(options)
-        return not plain_in_stock and (self._layout.rank, *self._layout.axes) in self._library.unbiased_in_stock
+        return not plain_in_stock and self.unbiased_in_stock
+
+    @property
+    def unbiased_in_stock(self) -> bool:
+        """Whether the stock layer averages the unbiased variance for inputs of this layout, unless told otherwise."""
+        return (self._layout.rank, *self._layout.axes) in self._library.unbiased_in_stock
 
     def renorm_bounds(self) -> dict[str, Any]:
         """``renorm_clipping`` at the present number of batches."""

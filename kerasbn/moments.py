@@ -52,18 +52,18 @@ def moments(
     def total(value: Tensor) -> Tensor:
         return all_sum(ops.sum(value, layout.reduction_axes, keepdims=True))
 
-    def counted(value: Tensor) -> Tensor:
-        return value if mask is None else ops.where(mask, value, ops.zeros_like(value))
-
-    if mask is not None:
-        number = total(ops.cast(mask, x.dtype))
+    weights = None if mask is None else ops.cast(mask, x.dtype)
+    if weights is not None:
+        x = ops.where(mask, x, ops.zeros_like(x))  # Not a product: what is masked may be NaN.
+        number = total(weights)
     elif all_sum is not _identity:
         number = all_sum(ops.cast(count(ops, x, layout), x.dtype))
     else:
         number = count(ops, x, layout)
     divisor = at_least_one(ops, number, x.dtype)
-    mean = total(counted(x)) / divisor
-    variance = total(counted(ops.square(x - ops.stop_gradient(mean)))) / divisor
+    mean = total(x) / divisor
+    squares = ops.square(x - ops.stop_gradient(mean))
+    variance = total(squares if weights is None else squares * weights) / divisor
     shape = layout.weight_shape
     number = ops.reshape(number, (-1,)) if mask is not None and len(shape) == 1 else number
     return Moments(ops.reshape(mean, shape), ops.reshape(variance, shape), number)
