@@ -58,18 +58,17 @@ class KerasRunner:
         """The values of every output."""
         return self._in_chunks(self._final, arrays)
 
-    def before_activation(self, arrays: Sequence[Array]) -> list[Array | None]:
-        """The values before each output's softmax or sigmoid; None where there is none."""
-        values = iter(self._in_chunks(self._before_model, arrays) if any(self._has_before) else ())
-        return [None if tensor is None else next(values) for tensor in self._before]
+    def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
+        """The outputs, and each before its own softmax or sigmoid, all in one run."""
+        values = self._in_chunks(self._with_scores, arrays)
+        count = len(self.outputs)
+        rest = iter(values[count:])
+        return values[:count], [None if tensor is None else next(rest) for tensor in self._before]
 
     @cached_property
-    def _before_model(self) -> Any:
-        return self._keras.Model(self.model.inputs, [tensor for tensor in self._before if tensor is not None])
-
-    @property
-    def _has_before(self) -> list[bool]:
-        return [tensor is not None for tensor in self._before]
+    def _with_scores(self) -> Any:
+        before = [tensor for tensor in self._before if tensor is not None]
+        return self._keras.Model(self.model.inputs, [*self.model.outputs, *before])
 
     def _input_port(self, key: str, tensor: Any) -> Port:
         name = tensor.name if isinstance(tensor.name, str) else ""
@@ -121,7 +120,7 @@ def linear_part(layer: Any) -> Any:
         return None
     if name in ("Activation", "Softmax"):
         return layer.input
-    linear = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+    linear = type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_before", "activation": "linear"})
     values = linear(layer.input)
     linear.set_weights(layer.get_weights())
     return values

@@ -99,7 +99,9 @@ class Network:
         return self.evaluate(one, {call.inputs[0]: np.abs(values[call.inputs[0]])})[value]
 
     def _built(self, layer: Layer, dtype: str | None, args: Any, kwargs: Any) -> Any:
-        """A new layer; its first call makes its variables."""
+        """The layer itself in its own precision, else a new one; its first call makes its variables."""
+        if dtype is None and not layer.changed:
+            return layer.source
         new = build_layer(self.graph.flavour, layer, layer.name, dtype)
         new(*args, **kwargs)
         set_weights(layer, new)

@@ -101,6 +101,6 @@ class Runnable(Protocol):
         """The real values of every output for a number of samples given as real values."""
         ...
 
-    def before_activation(self, arrays: Sequence[Array]) -> list[Array | None]:
-        """The same before the output's own softmax or sigmoid; None for an output that has none."""
+    def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
+        """The outputs, and each before its own softmax or sigmoid; None for an output that has none."""
         ...

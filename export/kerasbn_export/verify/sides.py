@@ -35,8 +35,7 @@ class Sides:
     def run(self, arrays: Sequence[Array]) -> Iterator[tuple[int, str, Array, Array]]:
         """Every output of both sides, and what goes into its softmax or sigmoid where both show it."""
         other = self.for_candidate(arrays)
-        r, c = self.reference.run(arrays), self.candidate.run(other)
-        rb, cb = self.reference.before_activation(arrays), self.candidate.before_activation(other)
+        (r, rb), (c, cb) = self.reference.run_with_scores(arrays), self.candidate.run_with_scores(other)
         for i, j in enumerate(self.pairs):
             yield i, "output", r[i], c[j]
             before_r, before_c = rb[i], cb[j]

@@ -65,12 +65,15 @@ class TFLiteRunner:
         """The real values of every output."""
         return self.values(self._interpreter, self._output_indices, arrays)
 
-    def before_activation(self, arrays: Sequence[Array]) -> list[Array | None]:
-        """The values before each output's softmax or sigmoid; None where there is none."""
+    def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
+        """The outputs, and each before its own softmax or sigmoid.
+
+        The latter come from a second run that keeps all tensors: the first is the one that users have.
+        """
         found = [self.graph.before_activation(index) for index in self._output_indices]
         wanted = [index for index in found if index is not None]
         values = iter(self.values(self.keeping, wanted, arrays) if wanted else ())
-        return [None if index is None else next(values) for index in found]
+        return self.run(arrays), [None if index is None else next(values) for index in found]
 
     @cached_property
     def keeping(self) -> Any:
