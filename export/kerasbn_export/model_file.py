@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from kerasbn.errors import ModelFileError
 from kerasbn.flavour import KERAS, TF_KERAS, Flavour
 from kerasbn_export.saved_model import keras_metadata
@@ -102,6 +100,8 @@ def _read_archive(path: Path) -> ModelFile:
 
 
 def _read_hdf5(path: Path) -> ModelFile:
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             config, version = file.attrs.get("model_config"), file.attrs.get("keras_version", b"2")
