@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +29,17 @@ def layer_kind(flavour: Flavour, layer: Any) -> str | None:
         return f"ops.{type(layer).__name__}"
     if module.startswith("tf_keras.src.") and type(layer).__name__ == "TFOpLambda":
         return f"tf.{layer.symbol}" if layer.symbol else None
-    return registered_kind(layer) or flavour.stock_name(layer)
+    return registered_kind(layer) or (None if _has_a_false_name(flavour, layer) else flavour.stock_name(layer))
+
+
+def _has_a_false_name(flavour: Flavour, layer: Any) -> bool:
+    """Whether a function inside is not the activation of Keras whose name it has: configurations say only the name."""
+    functions = [value for value in vars(layer).values() if inspect.isfunction(value)]
+    return any(
+        getattr(flavour.keras.activations, function.__name__, function) is not function
+        and not (function.__module__ or "").startswith(("keras.", "tf_keras.", "tensorflow."))
+        for function in functions
+    )
 
 
 def inner_batchnorms(flavour: Flavour, layer: Any) -> list[Any]:

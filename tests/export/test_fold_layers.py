@@ -345,6 +345,18 @@ def test_a_function_of_the_user_called_linear_is_an_activation(keras_flavour, rn
     assert relative_error(run(folded, data), run(model, data)) < 1e-4
 
 
+def test_a_function_of_the_user_called_relu_is_no_relu(keras_flavour, rng):
+    keras = keras_flavour.keras
+
+    def relu(x):
+        return x * x + 1
+
+    inputs = keras.Input((5,))
+    x = keras.layers.Activation(relu)(keras.layers.BatchNormalization()(keras.layers.ReLU()(inputs)))
+    x = keras.layers.BatchNormalization()(keras.layers.Dense(4, activation=relu)(x))
+    folds(keras.Model(inputs, keras.layers.Dense(3)(x)), rng, kept=None)
+
+
 def test_a_subclass_of_a_stock_layer_is_not_taken_for_it(keras_flavour, rng):
     keras = keras_flavour.keras
 

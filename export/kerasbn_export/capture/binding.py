@@ -16,7 +16,8 @@ def value_of(tensor: Any) -> Value:
     shape = tensor.shape
     known = getattr(shape, "rank", len(shape) if isinstance(shape, tuple) else None) is not None
     dtype = tensor.dtype
-    return Value(tuple(shape) if known else None, dtype if isinstance(dtype, str) else dtype.name)
+    name = dtype if isinstance(dtype, str) else dtype.name
+    return Value(tuple(shape) if known else None, name, mask_of(tensor) is not None)
 
 
 def pairs(expected: Any, given: Any) -> Iterator[tuple[Any, Any]]:

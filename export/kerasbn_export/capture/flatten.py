@@ -75,11 +75,13 @@ class Flattening:
         for tensor, value in pairs(inner.inputs, given):
             if is_symbolic(tensor):
                 scope[id(tensor)] = self._conformed(value, tensor, prefix)
+        masked = any(value.masked for value in scope.values())  # what Keras does not know of the tensors inside
         for event in inner.events:
             args, kwargs = map_leaves(lambda leaf: _bound(leaf, scope), (event.args, event.kwargs))
             bound = in_context(self.flavour, replace(event, args=args, kwargs=kwargs), training, inner.replays)
             outputs = self._event(bound, event, prefix, training)
             for tensor, value in zip(event.outputs, outputs, strict=True):
+                value.masked |= masked
                 scope[id(tensor)] = value
         return map_leaves(lambda tensor: scope[id(tensor)], inner.outputs)
 
@@ -148,14 +150,15 @@ class Flattening:
             return value
         config = {"name": "cast", "activation": "linear", "dtype": expected.dtype}
         layer = new_layer("Activation", f"{prefix.replace('/', '_')}cast", config)
-        cast = Value(value.shape, expected.dtype)
+        cast = Value(value.shape, expected.dtype, value.masked)
         self.calls.append(Call(layer, (value,), {}, [cast]))
         return cast
 
     def _layer(self, source: Any, prefix: str) -> Layer:
         known = self.layers.get(id(source))
         if known is None:
-            known = Layer(source.name, self._free_path(prefix + source.name), layer_kind(self.flavour, source), source)
+            kind, dtype = layer_kind(self.flavour, source), getattr(source, "compute_dtype", None) or "float32"
+            known = Layer(source.name, self._free_path(prefix + source.name), kind, source, dtype)
             self.layers[id(source)] = known
         return known
 

@@ -70,8 +70,8 @@ def assert_folds(model, data, *, kept=(), float32=2e-5, float64=1e-9, original=2
     error64 = relative_error(run(emit(plan(model).graph, dtype="float64"), in_float64(data)), reference)
     error32 = relative_error(run(result.model, data), reference)
     assert relative_error(expected, reference) <= original, "the captured model is not the original"
-    assert error64 <= float64
-    assert error32 <= float32
+    assert error64 <= float64, f"folding changed the function by {error64:.2g}"
+    assert error32 <= float32, f"the folded model in float32 is off by {error32:.2g}"
     assert_unchanged(model, before)
     return Judged(result.model, {verdict.layer: verdict for verdict in result.verdicts}, error64, error32)
 
