@@ -30,6 +30,23 @@ def test_a_mask_from_an_embedding_reaches_the_lstm(keras_flavour, rng):
     folds(keras.Model(inputs, keras.layers.LSTM(3)(hidden)), rng, tokens(rng, 4, 6), kept=None)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+# Keras 3 says so of a nested model, and hands the mask on all the same.
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")
+def test_a_mask_that_changes_a_mean(keras_flavour, rng, nested):
+    """The mean of what is not masked: a shift that goes through it, or a zero that is no longer one, would show."""
+    keras = keras_flavour.keras
+    inputs = keras.Input((6,), dtype="int32")
+    x = embedded = keras.layers.Embedding(7, 3, mask_zero=True)(inputs)
+    if nested:
+        x = keras.Input((6, 3))
+    mean = keras.layers.GlobalAveragePooling1D()(keras.layers.BatchNormalization()(keras.layers.ReLU()(x)))
+    outputs = keras.layers.Dense(3)(keras.layers.BatchNormalization()(mean))
+    if nested:
+        outputs = keras.Model(x, outputs)(embedded)
+    folds(keras.Model(inputs, outputs), rng, tokens(rng, 4, 6) + np.eye(4, 6, dtype="int32"), kept=None)
+
+
 def test_masking_layer(keras_flavour, rng):
     keras = keras_flavour.keras
     inputs = keras.Input((6, 3))

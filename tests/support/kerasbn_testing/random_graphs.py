@@ -57,10 +57,10 @@ class RandomModel:
         self.batch = 2 if header.odds(30) else None
         for _ in range(1 + header.odds(30)):
             self.tensors.append(self.keras.Input(header.one_of(INPUTS), batch_size=self.batch))
-        if header.odds(8):
+        if header.odds(15):
             tokens = self.keras.Input((header.one_of((5, None)),), batch_size=self.batch, dtype="int32")
             self.inputs = [*self.tensors, tokens]
-            self.tensors.append(self.keras.layers.Embedding(7, 4)(tokens))
+            self.tensors.append(self.keras.layers.Embedding(7, 4, mask_zero=header.odds(50))(tokens))
         else:
             self.inputs = list(self.tensors)
         for step in program[1:]:
@@ -80,7 +80,7 @@ class RandomModel:
             else:
                 new = table[name](self.flavour, tensor, dice)
                 used = (tensor,)
-        except (ValueError, ZeroDivisionError):  # Keras refuses the combination: a smaller model is as good
+        except (ValueError, TypeError, ZeroDivisionError, UserWarning):  # Keras refuses it: a smaller model is as good
             return
         if new is None or _size(new) > LARGEST or any(size == 0 for size in new.shape[1:]):
             return

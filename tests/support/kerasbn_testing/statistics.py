@@ -41,7 +41,7 @@ def _numbers(name, shape, rng, wild):
 
 
 def data_for(model, rng, batch=2, size=6):
-    """Random data for a functional model's inputs, in their structure; integers are 1 to 4, unknown sizes ``size``."""
+    """Random data for a functional model's inputs, in their structure; integers are 0 to 4, unknown sizes ``size``."""
     return map_leaves(lambda tensor: _one(tensor, rng, batch, size), input_structure(model))
 
 
@@ -56,5 +56,7 @@ def _one(tensor, rng, batch, size):
     shape += [size if dimension is None else dimension for dimension in tensor.shape[1:]]
     dtype = tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.name
     if "int" in dtype:
-        return rng.integers(1, 5, shape).astype(dtype)
+        numbers = rng.integers(0, 5, shape).astype(dtype)
+        numbers[:, :1] = 1  # zeros are masked, but never a whole sequence
+        return numbers
     return rng.normal(size=shape).astype("float32" if dtype == "bfloat16" else dtype)
