@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasbn_export.graph import Array, Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
-from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.rules.step import Push, Refusal, Step, runs_along_last
 from kerasbn_export.verdict import Reason
 
 ROLES = ("query", "value", "key")
@@ -26,7 +26,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     layer = call.layer
     if layer.kind != "MultiHeadAttention" or push.value is not call.output:
         return None
-    if push.axes != ((push.value.rank or 0) - 1,):
+    if not runs_along_last(push):
         return Refusal(Reason.AXIS, f"The affine does not run along the features of {layer.kind} {layer.path!r}.")
     if f"{OUTPUT}/kernel" not in layer.weights or layer.weights[f"{OUTPUT}/kernel"].ndim != 3:
         return Refusal(Reason.OPAQUE, f"{layer.kind} {layer.path!r} has weights that a plain one has not.")
@@ -58,7 +58,7 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
         roles.append("key")
     if given.get("training") not in (None, False):
         return Refusal(Reason.TRAINING, f"{layer.kind} {layer.path!r} is called in training mode.")
-    if push.axes != ((push.value.rank or 0) - 1,):
+    if not runs_along_last(push):
         return Refusal(Reason.AXIS, f"The affine does not run along the features of {layer.kind} {layer.path!r}.")
     if any(f"{role}/kernel" not in layer.weights for role in roles):
         return Refusal(Reason.OPAQUE, f"{layer.kind} {layer.path!r} has weights that a plain one has not.")

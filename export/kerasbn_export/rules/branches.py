@@ -26,6 +26,7 @@ from kerasbn_export.linear import CONVOLUTIONS, kernel_name
 from kerasbn_export.recognise import read
 from kerasbn_export.rules.add import SUMS
 from kerasbn_export.rules.producer import checked, has_no_activation
+from kerasbn_export.rules.step import runs_along_last
 
 KEYS = ("strides", "padding", "data_format", "dilation_rate", "groups")
 
@@ -142,7 +143,7 @@ def _pointwise(branch: Call | None, shape: tuple[int, ...], config: Mapping[str,
     scale, shift = np.ones(channels), np.zeros(channels)
     if branch is not None:
         push = read(branch)
-        if push is None or push.axes != ((push.value.rank or 0) - 1,):
+        if push is None or not runs_along_last(push):
             return None
         scale, shift = push.affine.scale, push.affine.shift
     kernel = np.zeros((shape[-2], channels))

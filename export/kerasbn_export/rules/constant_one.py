@@ -22,7 +22,7 @@ from kerasbn_export.rules import identity
 from kerasbn_export.rules.activation import is_fused
 from kerasbn_export.rules.homogeneous import is_homogeneous
 from kerasbn_export.rules.producer import checked, has_no_activation
-from kerasbn_export.rules.step import Push, in_training, takes_only
+from kerasbn_export.rules.step import Push, in_training, runs_along_last, takes_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def find(graph: Graph, call: Call, push: Push) -> Channel | None:
     consumer = graph.sole_user(call.output)
     if consumer is None or consumer.layer.kind not in CONVOLUTIONS or not takes_only(consumer, call.output):
         return None
-    if not _plain(graph, consumer, inside=False) or push.axes != ((push.value.rank or 0) - 1,):
+    if not _plain(graph, consumer, inside=False) or not runs_along_last(push):
         return None
     value, passed = push.value, []
     while True:

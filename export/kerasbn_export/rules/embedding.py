@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
-from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.rules.step import Push, Refusal, Step, runs_along_last
 from kerasbn_export.verdict import Reason
 
 
@@ -21,7 +21,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     layer = call.layer
     if layer.kind != "Embedding" or set(layer.weights) != {"embeddings"}:
         return None
-    if push.axes != ((push.value.rank or 0) - 1,):
+    if not runs_along_last(push):
         return Refusal(Reason.AXIS, f"The affine does not run along the channels of Embedding {layer.path!r}.")
 
     def change(layer: Layer) -> Layer | Refusal:

@@ -15,7 +15,7 @@ import numpy as np
 from kerasbn_export.affine import Affine
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
-from kerasbn_export.rules.step import Push, Refusal, Step
+from kerasbn_export.rules.step import Push, Refusal, Step, runs_along_last
 from kerasbn_export.verdict import Reason
 
 KINDS = ("LayerNormalization", "GroupNormalization")
@@ -26,12 +26,12 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     del graph
     if call.layer.kind not in KINDS:
         return None
-    if not runs_along_last(call) or push.axes != ((push.value.rank or 0) - 1,):
+    if not has_last_axis(call) or not runs_along_last(push):
         return Refusal(Reason.AXIS, f"{call.layer.kind} {call.layer.path!r} has its gamma along other axes.")
     return Step("norm", call, lambda layer: checked(_with_affine(layer, own_affine(layer, push).then(push.affine))))
 
 
-def runs_along_last(call: Call) -> bool:
+def has_last_axis(call: Call) -> bool:
     """Whether gamma and beta have one number for each channel of the last axis."""
     axis, rank = call.layer.config["axis"], call.output.rank
     axes = [axis] if isinstance(axis, int) else list(axis)
@@ -55,7 +55,7 @@ def _with_affine(layer: Layer, new: Affine) -> Layer:
 
 def tail(call: Call) -> Push | None:
     """The affine that the layer ends in, on its output; None if it has none."""
-    if call.layer.kind not in KINDS or not runs_along_last(call) or not call.layer.weights:
+    if call.layer.kind not in KINDS or not has_last_axis(call) or not call.layer.weights:
         return None
     size = next(iter(call.layer.weights.values())).shape[-1]
     none = Affine(np.ones(size), np.zeros(size))

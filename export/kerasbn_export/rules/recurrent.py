@@ -17,7 +17,7 @@ from kerasbn_export.affine import Affine
 from kerasbn_export.batchnorm import layer_kind
 from kerasbn_export.graph import Array, Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
-from kerasbn_export.rules.step import Push, Refusal, Step, in_training, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step, in_training, runs_along_last, takes_only
 from kerasbn_export.verdict import Reason
 
 KINDS = ("LSTM", "GRU", "SimpleRNN")
@@ -31,7 +31,7 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     kernels = [name for name in layer.weights if name.rpartition("/")[2] == "kernel"]
     if in_training(call):
         return Refusal(Reason.TRAINING, f"{layer.kind} {layer.path!r} is called in training mode.")
-    if push.axes != (2,):
+    if not runs_along_last(push):
         return Refusal(Reason.AXIS, f"The affine does not run along the features of {layer.kind} {layer.path!r}.")
     if any(_bias(kernel) not in layer.weights for kernel in kernels) and not push.affine.keeps_zero:
         return Refusal(Reason.NOT_AFFINE, f"{layer.kind} {layer.path!r} has no bias to take a shift in.")

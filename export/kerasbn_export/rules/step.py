@@ -56,6 +56,11 @@ def takes_only(call: Call, value: Value) -> bool:
     return bool(call.args) and call.args[0] is value and sum(taken is value for taken in call.inputs) == 1
 
 
+def runs_along_last(push: Push) -> bool:
+    """Whether the affine has one number for each channel of the last axis."""
+    return push.value.rank is not None and push.axes == (push.value.rank - 1,)
+
+
 def in_training(call: Call) -> bool:
     """Whether a layer is called in training mode, or in a mode that only run time tells."""
     flag = call.kwargs.get("training", call.args[1] if len(call.args) > 1 else None)
