@@ -75,7 +75,7 @@ def _convs_concat(k: Any) -> Any:
 def _normalization(k: Any) -> Any:
     inputs = k.Input((96, 96, 3))
     x = k.layers.Normalization(mean=[0.5, -0.2, 0.1], variance=[1.3, 0.8, 2.0])(inputs)
-    return k.Model(inputs, k.layers.Conv2D(16, 3, strides=2, activation="relu")(x))
+    return k.Model(inputs, k.layers.Conv2D(16, 3, activation="relu")(x))
 
 
 def _time_distributed(k: Any) -> Any:

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from files import leftovers, our_file, stock_file
 from patterns import CATALOGUE, Pattern, data_for, give_numbers
 from rich.console import Console
@@ -31,7 +30,7 @@ from rich.table import Table
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.verify.open import open_runnable
+from kerasbn_export.verify import verify
 
 TOLERANCE = 2e-5
 HEADINGS = ("pattern", "scales", "Keras", "least", "ours", "stock", "ops, ours", "ops, stock", "difference", "")
@@ -123,9 +122,8 @@ def stock_count(model: Any, path: Path, batch: int | None) -> Count | None:
 
 def difference(model: Any, path: Path) -> float:
     """The largest difference between the model and the file, over the largest number of the model's outputs."""
-    samples = data_for(model)
-    theirs, ours = (open_runnable(side, backend="xnnpack", allow_code=False).run(samples) for side in (model, path))
-    return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in zip(ours, theirs, strict=True))
+    comparison = verify(model, path, data=data_for(model), layers=False)
+    return max(output.measurement.relative for output in comparison.outputs)
 
 
 def report(rows: list[Row]) -> int:

@@ -1,0 +1,187 @@
+"""keras.applications with random BatchNorm statistics: what folds, how exactly, and how fast the file is.
+
+    python benchmarks/applications.py --fold             folding and equality only: minutes for all ten, both Kerases
+    python benchmarks/applications.py                    and both .tflite files: operations, latency ratio
+    python benchmarks/applications.py --precision int8 --only ResNet50V2 --keras keras
+
+"tolerance" is the smallest part of the largest output within which the folded Keras model agrees with the original.
+The latency ratio is ours over stock's, interleaved, one thread. The exit code is 1 if a tolerance is above 2e-5, a
+ratio above 1.02, or a BatchNorm is left that costs more than one operation.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from block_models import samples
+from files import our_file, stock_file
+from rich.console import Console
+from rich.table import Table
+
+from kerasbn.flavour import NAMES, Flavour
+from kerasbn_export import fold
+from kerasbn_export.latency import compare_latency
+from kerasbn_export.tflite_file import read_ops
+
+SIZES = {
+    "MobileNet": 64,
+    "MobileNetV2": 64,
+    "MobileNetV3Small": 64,
+    "ResNet50": 64,
+    "ResNet50V2": 64,
+    "DenseNet121": 64,
+    "EfficientNetB0": 64,
+    "NASNetMobile": 64,
+    "InceptionV3": 96,
+    "Xception": 96,
+}
+TOLERANCE, WORST = 2e-5, 1.02
+HEADINGS = (
+    "network",
+    "Keras",
+    "BNs",
+    "folded",
+    "lowered",
+    "kept",
+    "tolerance",
+    "ops",
+    "latency ratio",
+    "quartiles",
+    "",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network in one Keras; what was not measured is None."""
+
+    network: str
+    keras: str
+    actions: Counter[str]
+    most: int
+    tolerance: float
+    ops: tuple[int, int] | None = None
+    ratio: float | None = None
+    quartiles: tuple[float, float] | None = None
+
+    @property
+    def faults(self) -> list[str]:
+        """What misses its target."""
+        found = {
+            "differs": not self.tolerance <= TOLERANCE,
+            "two operations left": self.most > 1,
+            "slower": self.ratio is not None and self.ratio > WORST,
+        }
+        return [fault for fault, there in found.items() if there]
+
+    def cells(self) -> list[str]:
+        """For the table."""
+        gone = self.actions["folded"] + self.actions["merged"]
+        counts = [str(n) for n in (self.actions.total(), gone, self.actions["lowered"], self.actions["kept"])]
+        ops = "{} -> {}".format(*self.ops) if self.ops else "-"
+        ratio = f"{self.ratio:.3f}" if self.ratio else "-"
+        spread = "{:.2f} to {:.2f}".format(*self.quartiles) if self.quartiles else "-"
+        return [self.network, self.keras, *counts, f"{self.tolerance:.1e}", ops, ratio, spread, ", ".join(self.faults)]
+
+
+def main() -> int:
+    """Prints the table; 0 if every target is reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keras", choices=NAMES)
+    parser.add_argument("--only", choices=SIZES, nargs="+", default=[*SIZES], metavar="NETWORK")
+    parser.add_argument("--fold", action="store_true", help="no conversion")
+    parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
+    parser.add_argument("--rounds", type=int, default=60)
+    arguments = parser.parse_args()
+    rows = []
+    for network in arguments.only:
+        for name in [arguments.keras] if arguments.keras else NAMES:
+            rows.append(measured(network, Flavour(name), arguments))
+            print(f"\r{network} {name}        ", end="", file=sys.stderr, flush=True)
+    return report(rows, "" if arguments.fold else arguments.precision)
+
+
+def measured(network: str, flavour: Flavour, arguments: argparse.Namespace) -> Row:
+    """One row."""
+    flavour.keras.backend.clear_session()
+    model = give_statistics(build(network, flavour))
+    folded = fold(model)
+    actions = Counter(verdict.action.value for verdict in folded.verdicts)
+    most = max((verdict.ops_after for verdict in folded.verdicts), default=0)
+    inputs = samples(model, 2, seed=2)
+    expected, actual = (np.asarray(each(inputs)) for each in (model, folded.model))
+    row = Row(network, flavour.name, actions, most, float(np.max(np.abs(actual - expected)) / np.max(np.abs(expected))))
+    return row if arguments.fold else converted(row, model, arguments)
+
+
+def converted(row: Row, model: Any, arguments: argparse.Namespace) -> Row:
+    """The row with what both files say."""
+    calibration = samples(model, 8, seed=1) if arguments.precision == "int8" else None
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, "stock.tflite"), Path(folder, "ours.tflite")]
+        stock_file(model, files[0], calibration=calibration)
+        our_file(model, files[1], calibration=calibration)
+        ours = compare_latency(files, rounds=arguments.rounds)[1]
+        stock_ops, our_ops = (sum(read_ops(file).values()) for file in files)
+    return Row(*list(vars(row).values())[:5], (stock_ops, our_ops), ours.ratio, ours.spread)
+
+
+def build(network: str, flavour: Flavour) -> Any:
+    """The network without weights, its outputs before the softmax, which would hide differences."""
+    shape = (SIZES[network], SIZES[network], 3)
+    builder = getattr(flavour.keras.applications, network)
+    return builder(weights=None, input_shape=shape, classes=10, classifier_activation=None, **extra(network))
+
+
+def extra(network: str) -> dict[str, Any]:
+    """What only some builders accept."""
+    return {"include_preprocessing": True} if network == "MobileNetV3Small" else {}
+
+
+def give_statistics(model: Any, seed: int = 0) -> Any:
+    """Random gammas, betas, means and variances that keep the signal's size over a hundred layers.
+
+    One gamma in ten is negative.
+    """
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if "BatchNorm" not in type(layer).__name__:
+            continue
+        for variable in layer.weights:
+            own = variable.name.rpartition("/")[2].partition(":")[0]
+            shape = tuple(variable.shape)
+            if own == "gamma":
+                numbers = rng.uniform(0.5, 1.5, shape) * np.where(rng.random(shape) < 0.1, -1, 1)
+            elif own == "moving_variance":
+                numbers = 10 ** rng.uniform(-0.4, 0.4, shape)
+            else:
+                numbers = rng.normal(0, 0.2, shape)
+            variable.assign(numbers.astype("float32"))
+    return model
+
+
+def report(rows: list[Row], precision: str) -> int:
+    """Prints the table; 1 if a target is missed."""
+    table = Table(title=f"keras.applications, random statistics{precision and ', ' + precision}")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading in ("network", "Keras", "") else "right")
+    for row in rows:
+        table.add_row(*row.cells(), style="red" if row.faults else None)
+    print(file=sys.stderr)
+    Console(width=150).print(table)
+    return int(any(row.faults for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
