@@ -8,6 +8,9 @@ from kerasbn.flavour import TF_KERAS
 from kerasbn.replace import replace_batchnorm
 from kerasbn.stock import from_stock, to_stock
 
+# PyTorch built for CUDA says so on a machine without it.
+pytestmark = pytest.mark.filterwarnings("ignore:CUDA initialization:UserWarning")
+
 OPTIONS = [
     {},
     {"axis": 1, "momentum": 0.6, "epsilon": 1e-2, "center": False},

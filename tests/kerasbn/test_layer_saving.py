@@ -150,3 +150,17 @@ def test_several_axes_in_h5(keras_flavour, tmp_path, images, make_weights, rng, 
     else:
         with pytest.raises(ValueError, match="Shape mismatch"):
             keras_flavour.keras.models.load_model(tmp_path / "model.h5")
+
+
+def test_inside_wrappers(keras_flavour, tmp_path, images, make_weights, rng):
+    """tf_keras' wrappers look their layer up by class name alone, and must be told which class that is."""
+    keras, ours = keras_flavour.keras, keras_flavour.batch_normalization
+    model = keras.Sequential(
+        [keras.layers.Input((4, 4, 3)), keras.layers.TimeDistributed(ours(unbiased_variance=True))]
+    )
+    model.set_weights(make_weights(model.layers[-1].layer, rng))
+    model.save(tmp_path / "model.keras")
+    told = {"BatchNormalization": ours} if keras_flavour.name == "tf_keras" else None
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects=told)
+    assert type(loaded.layers[-1].layer) is ours
+    np.testing.assert_array_equal(np.asarray(loaded(images)), np.asarray(model(images)))
