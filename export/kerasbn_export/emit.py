@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
 from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.structure import leaves, map_leaves
+
+FRAMES, FRAMES_PER_CALL = 1000, 10
+"""Python frames that building a model may need: some to begin with, and more for each call."""
 
 
 def emit(graph: Graph, *, dtype: str | None = None, batch_size: int | None = None, name: str | None = None) -> Any:
@@ -25,6 +31,17 @@ def emit(graph: Graph, *, dtype: str | None = None, batch_size: int | None = Non
         UnsupportedModelError: A layer cannot be made again from its configuration.
     """
     return _Emission(graph, dtype, batch_size).model(name or graph.name)
+
+
+@contextmanager
+def _deep_recursion(calls: int) -> Iterator[None]:
+    """Both Kerases walk a new model by recursion, some frames for each layer of its longest path."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, FRAMES + FRAMES_PER_CALL * calls))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 class _Emission:
@@ -47,7 +64,8 @@ class _Emission:
         inputs = map_leaves(self.tensors.__getitem__, self.graph.inputs)
         named = iter([self._named(*pair) for pair in _outputs(self.graph)])
         outputs = _refilled(self.graph.outputs, named)
-        model = self.keras.Model(inputs, outputs, name=name)
+        with _deep_recursion(len(self.graph)):
+            model = self.keras.Model(inputs, outputs, name=name)
         for layer, target in self.built.items():
             set_weights(layer, target)
         return model

@@ -118,6 +118,7 @@ class Ledger:
             account.rules.update(dict.fromkeys(step.rule for step in way.steps))
             account.directions.update(dict.fromkeys(way.directions))
             account.static_shape |= any(step.static_shape for step in way.steps)
+            account.note = next((step.note for step in way.steps if step.note), account.note)
         for step in way.steps:
             if step.change is not None and step.call in self.origins:
                 self.origins[step.call] = tuple(dict.fromkeys((*self.origins[step.call], *origins)))

@@ -29,6 +29,7 @@ MAXIMA = tuple(f"{name}Pooling{n}D" for name in ("Max", "GlobalMax") for n in (1
 SELECTIONS = ("Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D")
 PADDINGS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 INTERPOLATIONS = ("nearest", "bilinear")
+COARSER = "Exact, but in int8 the average of {!r} is now taken of scaled numbers, which may be coarser."
 
 
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
@@ -40,7 +41,8 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     axis = channel_axis(call)
     if push.axes != (axis if call.output.rank == value.rank else 1,):
         return _mixed(call)
-    return _condition(call, push) or Step("commute", call, onward=(Push(value, push.affine, (axis,)),))
+    note = COARSER.format(call.layer.path) if call.layer.kind in AVERAGES else ""
+    return _condition(call, push) or Step("commute", call, onward=(Push(value, push.affine, (axis,)),), note=note)
 
 
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:

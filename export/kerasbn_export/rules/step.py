@@ -38,6 +38,7 @@ class Step:
             whole way is known, and may still refuse, for weights that would not be finite.
         onward: What is left to be placed: affines on the inputs of the call, or forward on its output.
         static_shape: Whether the step is right only for the shape that the graph says.
+        note: What to know of the step, exact though it is.
     """
 
     rule: str
@@ -45,6 +46,7 @@ class Step:
     change: Callable[[Layer], Layer | Refusal] | None = None
     onward: tuple[Push, ...] = ()
     static_shape: bool = False
+    note: str = ""
 
 
 Rule = Callable[[Graph, Call, Push], Step | Refusal | None]
