@@ -7,6 +7,7 @@ import pytest
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
+from kerasbn_export.fold import fold
 from kerasbn_export.verify.compare import Question, compare
 from kerasbn_export.verify.faults import FAULTS, NUMBERS, SUBJECTS, convert
 from kerasbn_export.verify.open import open_runnable
@@ -93,3 +94,14 @@ def test_weights_that_no_known_mistake_gives_have_no_diagnosis():
     wrong = [weight for weight in report.weights if not weight.passed]
     assert [(weight.weight, weight.worst_index, weight.diagnosis) for weight in wrong] == [("kernel", (0, 0, 0, 2), "")]
     assert wrong[0].max_difference == pytest.approx(0.1, rel=1e-4)
+
+
+@pytest.mark.parametrize("subject", ["signal", "volume"])
+def test_layers_across_which_a_fold_moved_a_scale_are_not_blamed(keras_flavour, subject):
+    """Scales of one sign go through ReLU, pooling and addition: layers on the way give other numbers on purpose."""
+    reference = opened(subject, keras_flavour.name)
+    folded = open_runnable(fold(reference.original), backend="builtin", allow_code=False)
+    report = compare(reference, folded, QUESTION)
+    assert report, report.verdict
+    assert report.first_divergence is None
+    assert all(layer.passed or layer.moved for layer in report.per_layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kerasbn_export.graph import Call, Graph, Value
 from kerasbn_export.verify.gates import Gate
@@ -11,32 +12,44 @@ from kerasbn_export.verify.records import Divergence, LayerComparison
 Found = Sequence[tuple[Call, LayerComparison]]
 
 
-def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
-    """The first layer in topological order that fails and that no later layer makes good.
+def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerComparison]]:
+    """The same records; those that fail because a fold moved a scale or a shift across them are marked as moved.
 
-    A fold may let a layer give other numbers on purpose, which a later layer takes back: then both fail on their own
-    account, and after the second the candidate is right again.
+    Such a layer gives other numbers on purpose, which a later layer takes back: both fail on their own account, and
+    after the second the candidate is right again.
 
     Args:
         graph: The reference.
         found: The layers compared, in topological order.
         gate: What an output has to reach.
+    """
+    return [
+        (call, replace(record, moved=not record.passed and _made_good(graph, call, record, found, gate)))
+        for call, record in found
+    ]
+
+
+def first_divergence(graph: Graph, found: Found, *, outputs_differ: bool) -> Divergence | None:
+    """The first layer in topological order that fails and is not moved.
+
+    Args:
+        graph: The reference.
+        found: The layers compared and settled, in topological order.
         outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
     """
     by_path = {call.layer.path: call for call in graph}
     seen = {by_path[record.position] for _, record in found}
-    wrong = [pair for pair in found if _is_wrong(pair[1], gate, outputs_differ)]
-    for number, (call, record) in enumerate(wrong):
-        if not _undone(graph, call, found, gate):
-            suspects = (*_unseen_before(graph, call, seen), call, *(by_path[path] for path in record.merged))
-            return _divergence(record, suspects, len(wrong) - number - 1)
-    return None
+    wrong = [(call, record) for call, record in found if not record.passed and not record.moved]
+    wrong = [(call, record) for call, record in wrong if outputs_differ or record.rounding is not None]
+    if not wrong:
+        return None
+    call, record = wrong[0]
+    suspects = (*_unseen_before(graph, call, seen), call, *(by_path[path] for path in record.merged))
+    return _divergence(record, suspects, len(wrong) - 1)
 
 
-def _is_wrong(record: LayerComparison, gate: Gate, outputs_differ: bool) -> bool:
-    if record.passed or _right_again(record, gate):
-        return False
-    return outputs_differ or record.rounding is not None
+def _made_good(graph: Graph, call: Call, record: LayerComparison, found: Found, gate: Gate) -> bool:
+    return _right_again(record, gate) or _undone(graph, call, found, gate)
 
 
 def _right_again(record: LayerComparison, gate: Gate) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.graph import Call, Value
-from kerasbn_export.verify.divergence import first_divergence
+from kerasbn_export.verify.divergence import first_divergence, settled
 from kerasbn_export.verify.gates import Gate
 from kerasbn_export.verify.keras_runner import KerasRunner
 from kerasbn_export.verify.localise import KeptTensor, Localiser
@@ -63,8 +63,9 @@ def locate(
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
     differs = any(output.status is Status.DIFFERS for output in outputs)
-    divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)
-    right = {record.layer for _, record in found if record.passed}  # also by other algebra than the simple fold's
+    found = settled(network.graph, found, gate)
+    divergence = first_divergence(network.graph, found, outputs_differ=differs)
+    right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
     compared = compare_weights(network.graph, inside.held) if exact else ()
     weights = tuple(record for record in compared if record.passed or record.layer not in right)
     note = "" if found else "layers not compared: no tensor of the candidate carries the name of a layer."

@@ -48,6 +48,8 @@ def _runner(model: Any, name: str) -> KerasRunner:
     flavour = flavour_of(model)
     label = " ".join(part for part in (name, f"({flavour.name} model {model.name!r})") if part)
     plain = type(model).__name__ in ("Functional", "Sequential") and bool(getattr(model, "inputs", None))
+    if plain and type(model).__name__ == "Sequential":  # in Keras 3 it knows its inputs only once it was called
+        return KerasRunner(flavour.keras.Model(model.inputs, model.outputs, name=model.name), label, model)
     return KerasRunner(model if plain else _functional(model), label, model)
 
 

@@ -108,6 +108,8 @@ class LayerComparison:
         local_sqnr_db: The local error as a ratio of signal to noise in dB.
         rounding: The local error as a part of what float32 rounding explains at most; None where that is not known.
         passed: Whether rounding explains the local error or, where that is not known, whether it passes the gate.
+        moved: Whether it gives other numbers on purpose: a fold or the converter moved a scale or a shift across it,
+            and a later layer takes that back.
     """
 
     layer: str
@@ -119,6 +121,7 @@ class LayerComparison:
     local_sqnr_db: float
     rounding: float | None
     passed: bool
+    moved: bool = False
 
 
 @dataclass(frozen=True)

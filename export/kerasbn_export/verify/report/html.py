@@ -99,14 +99,14 @@ def _picture(layers: Sequence[LayerComparison]) -> str:
         for power in range(-9, 1, 3)
         for x in [_x(10.0**power)]
     ]
-    key = "Dark: error made in the layer. Light: all errors up to it. Red: more than the gate or rounding allows."
+    key = "Dark: error made in the layer. Light: all errors up to it. Violet: a scale moved across it. Red: wrong."
     drawn = "\n".join([*ticks, *bars])
     view = f'viewBox="0 0 {LABEL + WIDTH + 40} {height}" role="img" aria-label="Error by layer"'
     return f'<p>{key}</p><div class="scroll"><svg {view} width="100%">\n{drawn}\n</svg></div>'
 
 
 def _bars(layer: LayerComparison, y: int) -> list[str]:
-    colour = "#2f6db3" if layer.passed else "#b3352b"
+    colour = "#2f6db3" if layer.passed else "#7a6bb0" if layer.moved else "#b3352b"
     tip = f"{layer.layer}: local {layer.local_error:.3g}, cumulative {layer.cumulative_error:.3g}, {layer.tensor}"
     return [
         f"<g><title>{escape(tip)}</title>",
