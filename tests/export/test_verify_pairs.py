@@ -290,3 +290,14 @@ def test_a_subclassed_model(keras_flavour):
     report = verify(net, fold(net))
     assert report, report.verdict
     assert [layer.layer for layer in report.per_layer] == ["dense"]
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_sequential_model_that_was_never_called(keras_flavour, tmp_path, saved):
+    keras = keras_flavour.keras
+    model = keras.Sequential(
+        [keras.layers.Input((6,)), keras.layers.Dense(5, name="dense"), keras.layers.BatchNormalization(name="bn")]
+    )
+    randomise(model)
+    model.save(tmp_path / "sequential.keras")
+    assert verify(tmp_path / "sequential.keras" if saved else model, fold(model))
