@@ -30,10 +30,10 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
-from kerasbn_export.fold import plan
+from kerasbn_export.folding import plan
 from kerasbn_export.latency import compare_latency
 from kerasbn_export.tflite_file import read_ops
-from kerasbn_export.verify.open import open_runnable
+from kerasbn_export.verification.open import open_runnable
 
 WORST, MEAN = 1.02, {"float32": 0.75, "int8": 0.65}
 SLACK_DB = 0.1

@@ -37,12 +37,12 @@ from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.graph import Graph
-from kerasbn_export.verify.compare import Question, compare
-from kerasbn_export.verify.faults import FAULTS, SUBJECTS, convert
-from kerasbn_export.verify.measure import measure
-from kerasbn_export.verify.open import open_runnable
-from kerasbn_export.verify.ports import Array, Runnable
-from kerasbn_export.verify.tflite_runner import BACKENDS
+from kerasbn_export.verification.compare import Question, compare
+from kerasbn_export.verification.faults import FAULTS, SUBJECTS, convert
+from kerasbn_export.verification.measure import measure
+from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.ports import Array, Runnable
+from kerasbn_export.verification.tflite_runner import BACKENDS
 
 QUESTION = Question(data=None, seed=0, samples=4, scales=(1.0, 0.1, 10.0), tolerance=None, min_sqnr=None, layers=True)
 

@@ -30,7 +30,7 @@ from rich.table import Table
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.verify import verify
+from kerasbn_export.verification import verify
 
 TOLERANCE = 2e-5
 HEADINGS = ("pattern", "scales", "Keras", "least", "ours", "stock", "ops, ours", "ops, stock", "difference", "")

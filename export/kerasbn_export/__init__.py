@@ -1,13 +1,18 @@
 """Deployment time: fold BatchNorm away, convert to TFLite, and prove that nothing changed.
 
-Importing this package imports neither TensorFlow nor Keras; the first call does.
+Importing this package imports nothing else; each name is read from its module when it is first used, so that the
+command line answers at once.
 """
 
-from kerasbn_export.export import ExportResult, export_tflite
-from kerasbn_export.fold import FoldResult, fold
-from kerasbn_export.registry import register_layer
-from kerasbn_export.verdict import Action, Reason, Verdict
-from kerasbn_export.verify import Comparison, verify
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasbn_export.export import ExportResult, export_tflite
+    from kerasbn_export.folding import FoldResult, fold
+    from kerasbn_export.registry import register_layer
+    from kerasbn_export.verdict import Action, Reason, Verdict
+    from kerasbn_export.verification import Comparison, assert_equivalent, verify
 
 __all__ = [
     "Action",
@@ -16,8 +21,25 @@ __all__ = [
     "FoldResult",
     "Reason",
     "Verdict",
+    "assert_equivalent",
     "export_tflite",
     "fold",
     "register_layer",
     "verify",
 ]
+
+_MODULES = {
+    "export": ("ExportResult", "export_tflite"),
+    "folding": ("FoldResult", "fold"),
+    "registry": ("register_layer",),
+    "verdict": ("Action", "Reason", "Verdict"),
+    "verification": ("Comparison", "assert_equivalent", "verify"),
+}
+"""No module has the name of something public: importing it would put the module in the place of that."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,7 @@ from kerasbn.flavour import flavour_of
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.tflite_file import Op, TFLiteFile
 from kerasbn_export.verdict import Verdict
-from kerasbn_export.verify.naming import Provenance
+from kerasbn_export.verification.naming import Provenance
 
 VARIABLE_OPS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 STATISTICS_OPS = frozenset({"MEAN", "SUM", "SQUARED_DIFFERENCE", "RSQRT"})

@@ -15,8 +15,8 @@ from kerasbn_export.contract import Contract
 from kerasbn_export.convert import convert
 from kerasbn_export.emit import emit
 from kerasbn_export.export_records import ExportOptions, ExportResult
-from kerasbn_export.fold import FoldResult, plan
-from kerasbn_export.fold import fold as fold_model
+from kerasbn_export.folding import FoldResult, plan
+from kerasbn_export.folding import fold as fold_model
 from kerasbn_export.load import load_model
 from kerasbn_export.provenance import provenance
 from kerasbn_export.servable import model_inputs, model_outputs

@@ -58,7 +58,7 @@ class BatchNormSummary:
 def inspect_model(model: Any) -> list[BatchNormSummary]:
     """Every BatchNorm of a model in the order of its calls; nothing is built.
 
-    A BatchNorm inside a layer that stays closed has a verdict (see `kerasbn_export.fold.plan`) but no summary.
+    A BatchNorm inside a layer that stays closed has a verdict (see `kerasbn_export.folding.plan`) but no summary.
 
     Args:
         model: A model of Keras 3 or tf_keras.

@@ -208,7 +208,7 @@ def test_a_write_that_the_system_stops(flavour, command, name, tmp_path):
     ("module", "function", "command", "name"),
     [
         ("kerasbn_export.export", "convert", "export", "out.tflite"),
-        ("kerasbn_export.fold", "emit", "fold", "out.keras"),
+        ("kerasbn_export.folding", "emit", "fold", "out.keras"),
         ("kerasbn_export.atomic", "_flush", "export", "out.tflite"),
     ],
 )

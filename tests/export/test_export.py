@@ -8,7 +8,7 @@ import pytest
 from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, OutputError, UnsupportedModelError
 from kerasbn_export.export import export_tflite
 from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.verify import verify
+from kerasbn_export.verification import verify
 
 
 def randomised(model, rng):

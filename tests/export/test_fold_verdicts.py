@@ -8,7 +8,7 @@ from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import InvalidModelError, NotFoldedError
-from kerasbn_export.fold import fold, plan
+from kerasbn_export.folding import fold, plan
 from kerasbn_export.inspection import inspect_model
 
 

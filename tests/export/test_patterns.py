@@ -1,6 +1,5 @@
 """Every pattern of the benchmarks' catalogue, folded and judged in both Kerases; a handful of them converted."""
 
-import numpy as np
 import pytest
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.verify.gates import GATES, Gate, coarsest, gate_for
-from kerasbn_export.verify.judge import appeal, judge
-from kerasbn_export.verify.measure import Content, Measure, decibels, measure
-from kerasbn_export.verify.records import Status
+from kerasbn_export.verification.gates import GATES, Gate, coarsest, gate_for
+from kerasbn_export.verification.judge import appeal, judge
+from kerasbn_export.verification.measure import Content, Measure, decibels, measure
+from kerasbn_export.verification.records import Status
 
 FLOAT32 = GATES["float32"]
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
 from kerasbn.flavour import Flavour
-from kerasbn_export.fold import fold
-from kerasbn_export.verify import verify
-from kerasbn_export.verify.tflite_runner import BACKENDS
+from kerasbn_export.folding import fold
+from kerasbn_export.verification import verify
+from kerasbn_export.verification.tflite_runner import BACKENDS
 
 
 def randomise(model, seed=1):

@@ -11,9 +11,9 @@ from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn.flavour import KERAS
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.verify import assert_equivalent, verify
-from kerasbn_export.verify.faults import NUMBERS, SUBJECTS, convert
-from kerasbn_export.verify.report import read_report, recheck, to_html, to_junit
+from kerasbn_export.verification import assert_equivalent, verify
+from kerasbn_export.verification.faults import NUMBERS, SUBJECTS, convert
+from kerasbn_export.verification.report import read_report, recheck, to_html, to_junit
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, tabl
 if TYPE_CHECKING:
     from kerasbn_export.calibration import Calibration
     from kerasbn_export.export import ExportResult
-    from kerasbn_export.verify import Comparison
+    from kerasbn_export.verification import Comparison
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
@@ -66,7 +66,7 @@ def command(model: str, out: str, no_fold: bool, no_verify: bool, allow_code: bo
 
 def _verified(model: Any, path: Path, samples: Calibration | None) -> Comparison:
     """The comparison on the samples that the ranges were measured on: others may lie outside of them."""
-    from kerasbn_export.verify import verify
+    from kerasbn_export.verification import verify
 
     data = None if samples is None else [array[:VERIFIED_SAMPLES] for array in samples.arrays]
     return verify(model, path, data=data)

@@ -18,7 +18,7 @@ def command(model: str, out: str, strict: bool, allow_code: bool) -> None:
     with progress() as step:
         step(f"load {model}")
         from kerasbn_export.atomic import check_model_destination, save_model
-        from kerasbn_export.fold import fold
+        from kerasbn_export.folding import fold
         from kerasbn_export.load import load_model
 
         check_model_destination(out)

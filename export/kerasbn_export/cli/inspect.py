@@ -27,7 +27,7 @@ def command(model: str, as_json: bool, allow_code: bool) -> None:
     with progress() as step:
         step(f"load {model}")
         from kerasbn.flavour import flavour_of
-        from kerasbn_export.fold import plan
+        from kerasbn_export.folding import plan
         from kerasbn_export.inspection import inspect_model
         from kerasbn_export.load import load_model
 

@@ -9,7 +9,7 @@ import click
 from kerasbn_export.cli.output import progress, stdout, table, write_json
 
 if TYPE_CHECKING:
-    from kerasbn_export.verify import Comparison
+    from kerasbn_export.verification import Comparison
 
 BACKENDS = ("xnnpack", "builtin", "reference")
 
@@ -34,7 +34,7 @@ def command(reference: str, candidate: str, json_path: str | None, **options: An
     """
     with progress() as step:
         step("compare")
-        from kerasbn_export.verify import verify
+        from kerasbn_export.verification import verify
 
         comparison = verify(reference, candidate, **options)
     if json_path is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasbn_export.tflite_file import TFLiteFile
 from kerasbn_export.verdict import Verdict
-from kerasbn_export.verify.naming import Provenance
+from kerasbn_export.verification.naming import Provenance
 
 
 def in_file(file: TFLiteFile, batchnorms: Collection[str], layers: Iterable[str]) -> set[str]:

@@ -12,12 +12,12 @@ from kerasbn_export.demo.data import Digits
 from kerasbn_export.demo.leftovers import in_file, in_folded, layer_count
 from kerasbn_export.demo.train import accuracy
 from kerasbn_export.demo.variant import Variant
-from kerasbn_export.fold import FoldResult
+from kerasbn_export.folding import FoldResult
 from kerasbn_export.latency import Latency
 from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.verify import verify
-from kerasbn_export.verify.open import open_runnable
-from kerasbn_export.verify.records import Comparison
+from kerasbn_export.verification import verify
+from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.records import Comparison
 
 
 @dataclass(frozen=True)

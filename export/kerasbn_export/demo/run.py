@@ -24,10 +24,10 @@ from kerasbn_export.demo.table import print_report, title
 from kerasbn_export.demo.train import train
 from kerasbn_export.demo.variant import Variant
 from kerasbn_export.export import export_tflite
-from kerasbn_export.fold import FoldResult, fold
+from kerasbn_export.folding import FoldResult, fold
 from kerasbn_export.latency import compare_latency
-from kerasbn_export.verify.gates import GATES
-from kerasbn_export.verify.records import Comparison
+from kerasbn_export.verification.gates import GATES
+from kerasbn_export.verification.records import Comparison
 
 CALIBRATION_IMAGES = 200
 PRECISIONS = ("float32", "int8")

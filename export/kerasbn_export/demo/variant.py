@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn_export.latency import Latency
-from kerasbn_export.verify.records import Comparison
+from kerasbn_export.verification.records import Comparison
 
 
 @dataclass(frozen=True)

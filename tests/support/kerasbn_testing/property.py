@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.fold import plan
+from kerasbn_export.folding import plan
 from kerasbn_testing.judging import in_float64, run
 from kerasbn_testing.random_graphs import RandomModel
 from kerasbn_testing.statistics import data_for, randomise

@@ -1,0 +1,83 @@
+"""Compares two runnable things, decides whether they are equal, and says where they part.
+
+The parts: ``open`` makes a side runnable (``keras_runner``, ``tflite_runner``), ``matching`` pairs inputs and outputs,
+``data`` gives both the same inputs, ``measure`` adds up the difference, ``judge`` decides by ``gates``, ``network`` is
+the reference in float64 (the referee), ``localise`` and ``divergence`` name the layer, ``records`` is the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasbn_export.verification.records import Comparison
+
+__all__ = ["Comparison", "assert_equivalent", "verify"]
+
+
+def assert_equivalent(reference: Any, candidate: Any, **options: Any) -> Comparison:
+    """`verify` for test suites: the comparison if the two are equal.
+
+    Args:
+        reference: As in `verify`.
+        candidate: As in `verify`.
+        options: As in `verify`.
+
+    Raises:
+        AssertionError: They are not, or that cannot be said; the message is the verdict.
+    """
+    report = verify(reference, candidate, **options)
+    if not report:
+        raise AssertionError(report.verdict)
+    return report
+
+
+def verify(
+    reference: Any,
+    candidate: Any,
+    *,
+    data: Any = None,
+    seed: int = 0,
+    samples: int = 4,
+    scales: Sequence[float] = (1.0, 0.1, 10.0),
+    tolerance: float | None = None,
+    min_sqnr: float | None = None,
+    backend: str = "xnnpack",
+    layers: bool = True,
+    allow_code: bool = False,
+) -> Comparison:
+    """Whether the candidate computes what the reference computes.
+
+    A float32 output passes if ``max|difference| <= 2e-5 * max|reference|``, or if float64 shows that the reference is
+    the inaccurate side; `kerasbn_export.verification.gates` has the gates of the other precisions. An output that is
+    not finite, all zero or constant never passes.
+
+    Args:
+        reference: A Keras model of either Keras, a `FoldResult`, or the path of a ``.keras``, ``.h5``, SavedModel or
+            ``.tflite``.
+        candidate: The same.
+        data: The inputs: an array, a list of arrays, a dict of arrays by input name, or the path of an ``.npy`` or
+            ``.npz``; samples first. None draws random ones.
+        seed: The seed of random inputs.
+        samples: How many random inputs at each scale.
+        scales: The standard deviations of random inputs; each is judged on its own. Where the
+            candidate is quantised there is one scale, its calibrated range.
+        tolerance: The largest accepted max|difference| as a part of max|reference|; None for the precision's own.
+        min_sqnr: The smallest accepted ratio of signal to noise in dB; None for the precision's own.
+        backend: What runs a ``.tflite``: ``"xnnpack"``, ``"builtin"`` or ``"reference"`` kernels.
+        layers: Whether to compare layer by layer and name the first wrong one.
+        allow_code: Whether code that a Keras file carries may run.
+
+    Returns:
+        A `Comparison`, true if the two are equal.
+
+    Raises:
+        NotComparableError: Inputs or outputs have no counterpart, or there is nothing to compare.
+        InvalidArgumentError: An argument is not accepted, or the data do not fit.
+        ModelFileError: A file is missing, is no model, or cannot be run.
+    """
+    from kerasbn_export.verification.compare import Question, compare
+    from kerasbn_export.verification.open import open_runnable
+
+    sides = [open_runnable(side, backend=backend, allow_code=allow_code) for side in (reference, candidate)]
+    return compare(sides[0], sides[1], Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers))

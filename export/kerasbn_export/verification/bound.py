@@ -1,0 +1,103 @@
+"""How far float32 rounding can take a linear layer, with what is merged into it.
+
+For ``y = s*(x conv W + b) + t`` with ``t = beta - s*mean``, computed in float32 in any order, folded or not::
+
+    |error| <= 8*u*(sqrt(K)*(|x| conv |s*W|) + |s|*(|b| + |mean|) + |beta|)        u = 2^-24, K = terms per sum
+
+The root stands for rounding errors that have no common sign, the 8 for those that happen to (Higham and
+Mary 2019, A new approach to probabilistic rounding error analysis). An error beyond it is no rounding error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasbn_export.batchnorm import affine as affine_of
+from kerasbn_export.batchnorm import axes, is_batchnorm
+from kerasbn_export.graph import Call, Layer
+from kerasbn_export.linear import SEPARABLE, kernel_name
+from kerasbn_export.verification.ports import Array
+
+UNIT_ROUNDOFF = 2.0**-24
+MARGIN = 8.0
+
+NOT_STEEPER_THAN_ONE = frozenset({"relu", "relu6", "linear", "tanh", "sigmoid", "leaky_relu"})
+"""Activations that make no difference larger."""
+PASSING_ON = frozenset({"ReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"})
+
+
+def absolute(layer: Layer) -> Layer | None:
+    """The layer with the magnitudes of its weights, no bias and no activation; None if it is not linear."""
+    name = kernel_name(layer.kind, layer.weights)
+    if name is None or layer.kind == "EinsumDense" or layer.config["activation"] not in NOT_STEEPER_THAN_ONE:
+        return None
+    kernels = {key: np.abs(np.asarray(array, np.float64)) for key, array in layer.weights.items() if key != "bias"}
+    return layer.with_weights(kernels, use_bias=False, activation="linear")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What rounding can explain at one value.
+
+    Attributes:
+        products: ``sqrt(K) * |x| conv |s*W|`` at each element.
+        rest: ``|s|*(|b| + |mean|) + |beta|`` at each element.
+    """
+
+    products: Array
+    rest: Array
+
+    @property
+    def array(self) -> Array:
+        """The bound at each element."""
+        bound: Array = MARGIN * UNIT_ROUNDOFF * (self.products + self.rest)
+        return bound
+
+    def after(self, call: Call) -> Bound | None:
+        """The bound after one more call that is merged; None if it is not known."""
+        if is_batchnorm(call.layer):
+            return self._after_batchnorm(call)
+        if call.layer.kind in ("Reshape", "Flatten"):
+            shape = (self.products.shape[0], *(call.output.shape or ())[1:])
+            return Bound(self.products.reshape(shape), self.rest.reshape(shape))
+        if call.layer.kind == "Activation" and call.layer.config["activation"] in NOT_STEEPER_THAN_ONE:
+            return self
+        return self if call.layer.kind in PASSING_ON else None
+
+    def _after_batchnorm(self, call: Call) -> Bound:
+        rank = self.products.ndim
+        shape = [size if axis in axes(call.layer, rank) else 1 for axis, size in enumerate(self.products.shape)]
+        s = np.abs(affine_of(call.layer).scale).reshape(shape)
+        mean = np.abs(np.asarray(call.layer.weights["moving_mean"], np.float64)).reshape(shape)
+        beta = np.abs(np.asarray(call.layer.weights.get("beta", np.zeros(1)), np.float64))
+        return Bound(s * self.products, s * (self.rest + mean) + (beta.reshape(shape) if beta.size > 1 else beta))
+
+
+def bound_of(layer: Layer, products: Array, output_axis: int) -> Bound:
+    """The bound of a linear layer alone.
+
+    Args:
+        layer: The layer.
+        products: ``|x| conv |W|``.
+        output_axis: The axis of its output channels.
+    """
+    terms = _terms(layer)
+    bias = np.abs(np.asarray(layer.weights.get("bias", np.zeros(1)), np.float64))
+    view = [1] * products.ndim
+    view[output_axis] = bias.size
+    return Bound(math.sqrt(terms) * products, np.broadcast_to(bias.reshape(view), products.shape))
+
+
+def _terms(layer: Layer) -> int:
+    """The number of products in one sum, at most."""
+    name = kernel_name(layer.kind, layer.weights)
+    kernel = layer.weights[str(name)]
+    if layer.kind in SEPARABLE:
+        return int(np.prod(layer.weights["depthwise_kernel"].shape[:-2])) + int(kernel.shape[-2])
+    if name == "depthwise_kernel":
+        return int(np.prod(kernel.shape[:-2]))
+    channels = kernel.shape[-1] if kernel.ndim == 2 else min(kernel.shape[-2:])
+    return int(kernel.size) // int(channels)

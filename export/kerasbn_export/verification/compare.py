@@ -1,0 +1,89 @@
+"""The comparison of two opened sides: match, run, measure, judge, localise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kerasbn_export.verification.data import given_data, random_data
+from kerasbn_export.verification.gates import coarsest, gate_for
+from kerasbn_export.verification.locate import locate
+from kerasbn_export.verification.matching import match_ports
+from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.outputs import judge_outputs
+from kerasbn_export.verification.ports import Port, Runnable
+from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.sides import Batch, Sides
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about two sides.
+
+    Attributes:
+        data: The inputs; None for random ones.
+        seed: The seed of the random inputs.
+        samples: How many random inputs at each scale.
+        scales: The standard deviations of the random inputs.
+        tolerance: In place of the gate's own.
+        min_sqnr: In place of the gate's own.
+        layers: Whether to compare layer by layer.
+    """
+
+    data: Any
+    seed: int
+    samples: int
+    scales: tuple[float, ...]
+    tolerance: float | None
+    min_sqnr: float | None
+    layers: bool
+
+
+def compare(reference: Runnable, candidate: Runnable, question: Question) -> Comparison:
+    """Compare two sides.
+
+    Raises:
+        NotComparableError: Inputs or outputs have no counterpart, or there is nothing to compare.
+    """
+    feeds, inputs = match_ports(reference.inputs, candidate.inputs, "input")
+    pairs, outputs = match_ports(reference.outputs, candidate.outputs, "output")
+    precision = coarsest(reference.precision, candidate.precision)
+    gate = gate_for(precision, question.tolerance, question.min_sqnr)
+    sides = Sides(reference, candidate, feeds, pairs)
+    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], question))
+    network, note = reference.referee
+    records = judge_outputs(sides, batches, gate, network)
+    located = locate(sides, network, batches, gate, records) if question.layers and network else None
+    return Comparison(
+        reference=reference.label,
+        candidate=candidate.label,
+        precision=precision,
+        seed=question.seed if question.data is None else None,
+        samples=sum(map(len, batches)),
+        inputs=inputs,
+        matches=outputs,
+        outputs=records,
+        per_layer=located.layers if located else (),
+        weights=located.weights if located else (),
+        first_divergence=located.divergence if located else None,
+        coverage=located.coverage if located else (0, 0),
+        notes=tuple(text for text in (note, located.note if located else "", _lacking(network)) if text),
+    )
+
+
+def _batches(reference: Sequence[Port], candidate: Sequence[Port], question: Question) -> Iterator[Batch]:
+    if question.data is not None:
+        yield Batch(None, 0, tuple(given_data(question.data, reference)))
+        return
+    start = 0
+    calibrated = any(port.quantization for port in candidate)
+    for number, scale in enumerate((1.0,) if calibrated else question.scales):
+        arrays = random_data(reference, candidate, question.samples, question.seed + number, scale)
+        yield Batch(scale, start, tuple(arrays))
+        start += question.samples
+
+
+def _lacking(network: Network | None) -> str:
+    names = [layer.path for layer in network.in_float32] if network else []
+    return f"computed in float32, for want of a float64 kernel: {', '.join(names)}." if names else ""

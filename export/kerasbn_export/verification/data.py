@@ -1,0 +1,130 @@
+"""The inputs that both sides are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
+from kerasbn_export.verification.ports import Array, Port
+
+OPEN_SIZE = 32
+"""The size drawn for a dimension that both sides leave open."""
+
+
+def random_data(
+    reference: Sequence[Port], candidate: Sequence[Port], samples: int, seed: int, scale: float = 1.0
+) -> list[Array]:
+    """Seeded inputs that both sides accept, in the order of the reference's.
+
+    Floats are normal. Where the candidate's input is quantised they are moved and stretched into its calibrated range,
+    clipped to it, and put on its grid, so that no side sees other numbers than the other. Ids are valid in every
+    embedding that takes them.
+
+    Args:
+        reference: The inputs of the reference.
+        candidate: The candidate's counterpart of each.
+        samples: How many samples.
+        seed: The seed.
+        scale: The standard deviation.
+
+    Raises:
+        NotComparableError: No sample is asked for.
+    """
+    if samples < 1:
+        raise NotComparableError(f"samples={samples}: comparing nothing proves nothing; accepted: at least 1.")
+    rng = np.random.default_rng(seed)
+    return [_draw(rng, a, b, samples, scale) for a, b in zip(reference, candidate, strict=True)]
+
+
+def _draw(rng: np.random.Generator, reference: Port, candidate: Port, samples: int, scale: float) -> Array:
+    sizes = zip(reference.shape[1:], candidate.shape[1:], strict=True)
+    shape = (samples, *(a or b or OPEN_SIZE for a, b in sizes))
+    limit = min((limit for limit in (reference.limit, candidate.limit) if limit), default=0)
+    if limit or "float" not in reference.dtype:
+        return _draw_whole(rng, shape, reference.dtype, limit)
+    values = scale * rng.standard_normal(shape)
+    for quantization in (reference.quantization, candidate.quantization):
+        if quantization:
+            low, high = quantization.range
+            inside = (low + high) / 2 + np.clip(values / 3, -1, 1) * (high - low) / 2
+            values = quantization.restore(quantization.store(inside)).astype(np.float64)
+    return values.astype(reference.dtype)
+
+
+def _draw_whole(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, limit: int) -> Array:
+    if not limit:
+        limit = 256 if dtype == "uint8" else 2
+    return rng.integers(0, limit, shape).astype(dtype)
+
+
+def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
+    """The user's inputs as one array per input of the reference.
+
+    Args:
+        data: An array, a list of arrays, a dict of arrays by input name, or the path of an ``.npy`` or ``.npz``.
+        ports: The inputs of the reference.
+
+    Raises:
+        ModelFileError: A path that is missing or holds no arrays.
+        InvalidArgumentError: The arrays do not fit the inputs, or hold NaN or infinity.
+        NotComparableError: There is no sample in them.
+    """
+    if isinstance(data, (str, Path)):
+        data = _load(Path(data))
+    arrays = [np.asarray(array) for array in _in_order(data, ports)]
+    for array, port in zip(arrays, ports, strict=True):
+        _check(array, port)
+    counts = {len(array) for array in arrays}
+    if len(counts) > 1:
+        raise InvalidArgumentError(f"The inputs have different numbers of samples: {sorted(counts)}.")
+    if counts == {0}:
+        raise NotComparableError("The data hold no sample: comparing nothing proves nothing.")
+    return [array.astype(port.dtype) for array, port in zip(arrays, ports, strict=True)]
+
+
+def _load(path: Path) -> Any:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file. Accepted: an .npy or .npz file.") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelFileError(f"{path}: holds no arrays: {error} Accepted: an .npy or .npz file.") from error
+    return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+
+
+def _in_order(data: Any, ports: Sequence[Port]) -> list[Any]:
+    if isinstance(data, Mapping):
+        return _by_name(data, ports)
+    listed = list(data) if isinstance(data, (list, tuple)) else [data]
+    if len(listed) != len(ports):
+        raise InvalidArgumentError(
+            f"Data for {len(listed)} input(s) were given; the reference has {len(ports)}: "
+            f"{'; '.join(map(str, ports))}. A list needs one array per input; a single array goes without a list."
+        )
+    return listed
+
+
+def _by_name(data: Mapping[str, Any], ports: Sequence[Port]) -> list[Any]:
+    if len(data) == len(ports) == 1:
+        return list(data.values())
+    found = [next((data[name] for name in port.names if name in data), None) for port in ports]
+    if len(data) != len(ports) or any(array is None for array in found):
+        raise InvalidArgumentError(
+            f"Data are named {', '.join(sorted(data))}; the reference's inputs are {'; '.join(map(str, ports))}. "
+            "Every input needs one array of its name."
+        )
+    return found
+
+
+def _check(array: Array, port: Port) -> None:
+    sizes = port.shape[1:]
+    if array.ndim != len(port.shape) or any(a not in (None, b) for a, b in zip(sizes, array.shape[1:], strict=True)):
+        raise InvalidArgumentError(f"Data of shape {array.shape} do not fit the input {port}; samples come first.")
+    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+        raise InvalidArgumentError(f"Data of dtype {array.dtype} do not fit the input {port}; give numbers.")
+    if not np.all(np.isfinite(array)):
+        raise InvalidArgumentError(f"Data for the input {port} hold NaN or infinity; give finite numbers.")

@@ -1,0 +1,107 @@
+"""From the layers compared to the first that is wrong while what it is given is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.records import Divergence, LayerComparison
+
+Found = Sequence[tuple[Call, LayerComparison]]
+
+
+def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerComparison]]:
+    """The same records; those that fail because a fold moved a scale or a shift across them are marked as moved.
+
+    Such a layer gives other numbers on purpose, which a later layer takes back: both fail on their own account, and
+    after the second the candidate is right again.
+
+    Args:
+        graph: The reference.
+        found: The layers compared, in topological order.
+        gate: What an output has to reach.
+    """
+    return [
+        (call, replace(record, moved=not record.passed and _made_good(graph, call, record, found, gate)))
+        for call, record in found
+    ]
+
+
+def first_divergence(graph: Graph, found: Found, *, outputs_differ: bool) -> Divergence | None:
+    """The first layer in topological order that fails and is not moved.
+
+    Args:
+        graph: The reference.
+        found: The layers compared and settled, in topological order.
+        outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
+    """
+    by_path = {call.layer.path: call for call in graph}
+    seen = {by_path[record.position] for _, record in found}
+    wrong = [(call, record) for call, record in found if not record.passed and not record.moved]
+    wrong = [(call, record) for call, record in wrong if outputs_differ or record.rounding is not None]
+    if not wrong:
+        return None
+    call, record = wrong[0]
+    suspects = (*_unseen_before(graph, call, seen), call, *(by_path[path] for path in record.merged))
+    return _divergence(record, suspects, len(wrong) - 1)
+
+
+def _made_good(graph: Graph, call: Call, record: LayerComparison, found: Found, gate: Gate) -> bool:
+    return _right_again(record, gate) or _undone(graph, call, found, gate)
+
+
+def _right_again(record: LayerComparison, gate: Gate) -> bool:
+    return gate.tolerance is not None and record.cumulative_error <= gate.tolerance
+
+
+def _undone(graph: Graph, call: Call, found: Found, gate: Gate) -> bool:
+    reached = _reached(graph, call)
+    return any(other in reached and not record.passed and _right_again(record, gate) for other, record in found)
+
+
+def _reached(graph: Graph, call: Call) -> set[Call]:
+    """The calls that depend on a call."""
+    reached: set[Call] = set()
+    waiting = [call]
+    while waiting:
+        users = [user for value in waiting.pop().outputs for user in graph.users(value) if user not in reached]
+        reached.update(users)
+        waiting.extend(users)
+    return reached
+
+
+def _unseen_before(graph: Graph, call: Call, seen: set[Call]) -> tuple[Call, ...]:
+    """The calls before a call of which the candidate shows no tensor: the error may be theirs."""
+    unseen: dict[Call, None] = {}
+    waiting: list[Value] = list(call.inputs)
+    while waiting:
+        producer = waiting.pop().producer
+        if producer is not None and producer not in seen and producer not in unseen and producer.inputs:
+            unseen[producer] = None
+            waiting.extend(producer.inputs)
+    return tuple(other for other in graph.in_order() if other in unseen)
+
+
+def _blamed(suspects: Sequence[Call], failing: str) -> str:
+    """The failing layer; where it has no weights to be wrong, the last suspect before it that has some."""
+    paths = [call.layer.path for call in suspects]
+    before = [call for call in suspects[: paths.index(failing) + 1] if call.layer.weights]
+    return str(before[-1].layer.path) if before else failing
+
+
+def _divergence(record: LayerComparison, suspects: Sequence[Call], others: int) -> Divergence:
+    layer, paths = _blamed(suspects, record.layer), tuple(call.layer.path for call in suspects)
+    merged = f" (with {', '.join(path for path in paths if path != layer)})" if len(paths) > 1 else ""
+    more = f" {others} more layer(s) err on their own account." if others else ""
+    times = "" if record.rounding is None else f", {record.rounding:.3g} times what rounding explains,"
+    return Divergence(
+        layer=layer,
+        suspects=paths,
+        tensor=record.tensor,
+        local_error=record.local_error,
+        cumulative_error=record.cumulative_error,
+        sentence=f"First wrong layer: {layer!r}{merged}: local error {record.local_error:.3g} of "
+        f"max|reference|{times} in tensor {record.tensor!r}, while its inputs are right.{more}",
+    )

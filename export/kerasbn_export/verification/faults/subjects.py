@@ -1,0 +1,151 @@
+"""Small models on which every fault has a place, in either Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerasbn.flavour import Flavour
+from kerasbn_export.verification.ports import Array
+
+Body = Callable[[Any, Any], Any]
+"""Takes the module of layers and a symbolic tensor of eight channels, gives one."""
+
+CHANNELS = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to damage.
+
+    Attributes:
+        name: Its name.
+        rank: The number of its spatial dimensions.
+        body: Its first part, which sets it apart from the others.
+    """
+
+    name: str
+    rank: int
+    body: Body
+
+    def build(self, flavour: Flavour, seed: int = 0) -> Any:
+        """The model with random weights and statistics: gammas of both signs, variances over decades."""
+        layers = flavour.keras.layers
+        inputs = flavour.keras.Input((CHANNELS,) * self.rank + (3,), name="x")
+        x = self.body(layers, inputs)
+        model = flavour.keras.Model(inputs, _tail(layers, x, self.rank), name=self.name)
+        _randomise(model, seed)
+        return model
+
+
+def _bn(layers: Any, x: Any, name: str, **options: Any) -> Any:
+    return layers.BatchNormalization(name=name, **options)(x)
+
+
+def _conv(layers: Any, rank: int) -> Any:
+    return getattr(layers, f"Conv{rank}D")
+
+
+def _block(layers: Any, x: Any, name: str, rank: int, **options: Any) -> Any:
+    """Convolution, BatchNorm, ReLU."""
+    x = _conv(layers, rank)(CHANNELS, 3, padding="same", name=f"{name}_conv", **options)(x)
+    return layers.ReLU(name=f"{name}_relu")(_bn(layers, x, f"{name}_bn"))
+
+
+def _tail(layers: Any, x: Any, rank: int) -> list[Any]:
+    """One place after another where a BatchNorm may not be folded the simple way; then two outputs."""
+    conv = _conv(layers, rank)
+    x = conv(CHANNELS, 3, padding="same", name="lone_conv")(x)
+    x = _bn(layers, layers.ReLU(name="lone_relu")(x), "behind_relu_bn", scale=False)
+    x = conv(CHANNELS, 3, padding="same", name="padded_conv")(x)
+    x = _bn(layers, layers.Activation("relu6", name="clip")(x), "behind_relu6_bn")
+    x = conv(CHANNELS, 1, name="pooled_conv")(x)
+    x = _bn(layers, getattr(layers, f"MaxPooling{rank}D")(2, 1, padding="same", name="pool")(x), "behind_pool_bn")
+    x = layers.LeakyReLU(name="leak")(x)
+    shared = conv(CHANNELS, 1, name="shared_conv")(x)
+    normed = _bn(layers, shared, "one_of_three_bn")
+    x = layers.Add(name="sum")(
+        [normed, layers.ReLU(name="second_user")(shared), layers.ReLU(name="third_user")(shared)]
+    )
+    x = _bn(layers, conv(CHANNELS, 1, name="rows_conv")(x), "rows_bn", axis=1)
+    x = layers.LeakyReLU(name="second_leak")(x)
+    x = _bn(layers, conv(CHANNELS, 1, name="unscaled_conv")(x), "unscaled_bn", scale=False, epsilon=1e-5)
+    x = getattr(layers, f"GlobalAveragePooling{rank}D")(name="mean")(layers.ReLU(name="last_relu")(x))
+    x = _bn(layers, layers.Dense(CHANNELS, name="dense")(x), "dense_bn")
+    return [layers.Dense(4, name="left")(x), layers.Dense(4, activation="softmax", name="right")(x)]
+
+
+def _plain(rank: int) -> Body:
+    def body(layers: Any, x: Any) -> Any:
+        return _block(layers, _block(layers, _block(layers, x, "a", rank), "b", rank), "c", rank, use_bias=False)
+
+    return body
+
+
+def _depthwise(layers: Any, x: Any) -> Any:
+    x = _block(layers, x, "a", 2)
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="dw")(x)
+    x = layers.ReLU(name="dw_relu")(_bn(layers, x, "dw_bn"))
+    return _block(layers, x, "b", 2)
+
+
+def _separable(layers: Any, x: Any) -> Any:
+    x = layers.SeparableConv2D(CHANNELS, 3, padding="same", name="sep")(x)
+    x = layers.ReLU(name="sep_relu")(_bn(layers, x, "sep_bn"))
+    return _block(layers, x, "a", 2)
+
+
+def _residual(layers: Any, x: Any) -> Any:
+    x = _block(layers, x, "a", 2)
+    y = _block(layers, x, "b", 2)
+    y = _bn(layers, layers.Conv2D(CHANNELS, 3, padding="same", name="c_conv")(y), "c_bn")
+    return layers.ReLU(name="joined")(layers.Add(name="skip")([x, y]))
+
+
+def _transposed(layers: Any, x: Any) -> Any:
+    x = layers.Conv2D(CHANNELS, 3, strides=2, padding="same", name="down")(x)
+    x = layers.ReLU(name="down_relu")(_bn(layers, x, "down_bn"))
+    x = layers.Conv2DTranspose(CHANNELS, 3, strides=2, padding="same", name="up")(x)
+    return layers.ReLU(name="up_relu")(_bn(layers, x, "up_bn"))
+
+
+def _branches(layers: Any, x: Any) -> Any:
+    a, b = _block(layers, x, "a", 2), _block(layers, x, "b", 2)
+    return _block(layers, layers.Concatenate(name="joined")([a, b]), "c", 2)
+
+
+def _randomise(model: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            size = int(layer.moving_mean.shape[0])
+            signs = np.where(np.arange(size) % 4 == 1, -1.0, 1.0)
+            if layer.gamma is not None:
+                layer.gamma.assign(signs * rng.uniform(0.5, 1.5, size))
+            layer.beta.assign(rng.normal(size=size))
+            layer.moving_mean.assign(rng.normal(size=size))
+            layer.moving_variance.assign(10.0 ** rng.uniform(-1.0, 1.0, size))
+        else:
+            layer.set_weights([_weight(rng, array.shape) for array in layer.get_weights()])
+
+
+def _weight(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal numbers that keep the size of what they are multiplied with."""
+    terms = max(1, int(np.prod(shape[:-1])))
+    size = 1.0 / np.sqrt(terms if len(shape) > 1 else 4)
+    return rng.normal(scale=size, size=shape)
+
+
+SUBJECTS = (
+    Subject("plain", 2, _plain(2)),
+    Subject("signal", 1, _plain(1)),
+    Subject("volume", 3, _plain(3)),
+    Subject("depthwise", 2, _depthwise),
+    Subject("separable", 2, _separable),
+    Subject("residual", 2, _residual),
+    Subject("transposed", 2, _transposed),
+    Subject("branches", 2, _branches),
+)

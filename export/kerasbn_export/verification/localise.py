@@ -1,0 +1,190 @@
+"""Where two models part: every layer of the reference against the candidate's tensor that carries its name.
+
+For a layer ``L`` whose inputs the candidate computed as ``x``::
+
+    local error      = max|L(x) - candidate| / max|L(x)|          the error made in this layer
+    cumulative error = max|reference - candidate| / max|reference|  all errors made up to here
+
+``L(x)`` is computed in float64. A tensor may hold what ``L`` gave or what a BatchNorm or an activation after it
+gave, where the converter or a fold merged those into ``L``: it is compared with each and taken for the best.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kerasbn_export.graph import Call, Value
+from kerasbn_export.linear import output_axis
+from kerasbn_export.verification.bound import Bound, bound_of
+from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.judge import judge_distance
+from kerasbn_export.verification.measure import Measurement, measure
+from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.records import LayerComparison, Status
+
+MERGED = frozenset({
+    "BatchNormalization", "Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "Reshape", "Flatten",
+})  # fmt: skip
+"""Layers that a converter or a fold merges into the one before them, or that change no number."""
+
+
+@dataclass(frozen=True)
+class KeptTensor:
+    """A tensor of the candidate with its values, and the layers that its name tells of."""
+
+    name: str
+    layers: tuple[str, ...]
+    array: Array
+
+
+@dataclass
+class _Fit:
+    """A tensor taken for a value of the reference, with the chain of calls from the layer to it."""
+
+    tensor: KeptTensor
+    chain: tuple[Call, ...]
+    local: Measurement
+    rounding: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A value that a layer's tensor may hold: the calls up to it, what the reference gives, what rounding explains."""
+
+    chain: tuple[Call, ...]
+    values: dict[Value, Array]
+    bound: Bound | None
+
+    @property
+    def end(self) -> Value:
+        return self.chain[-1].output
+
+    @property
+    def array(self) -> Array:
+        return self.values[self.end]
+
+
+@dataclass
+class Localiser:
+    """One walk through the reference with the candidate's tensors at hand.
+
+    Attributes:
+        network: The reference in float64.
+        tensors: The candidate's tensors in the order they were computed.
+        ends: The candidate's tensor of each output of the reference.
+        gate: What a layer has to reach.
+        exact: Whether the candidate computes in float32, so that rounding has a bound.
+    """
+
+    network: Network
+    tensors: Sequence[KeptTensor]
+    ends: Mapping[Value, KeptTensor]
+    gate: Gate
+    exact: bool
+    _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
+    _taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
+
+    def compare(self, arrays: Sequence[Array]) -> list[tuple[Call, LayerComparison]]:
+        """One record per layer that has a tensor, in topological order.
+
+        Args:
+            arrays: The samples that the tensors were computed from.
+        """
+        right = self.network.start(arrays)
+        for call in self.network.computing():
+            right.update(self.network.evaluate(call, right))
+        self._mixed = self.network.start(arrays)
+        self._taken = {}
+        return [(call, record) for call in self.network.computing() for record in self._visit(call, right)]
+
+    def _visit(self, call: Call, right: Mapping[Value, Array]) -> Iterator[LayerComparison]:
+        """Compare one layer, then let what follows start from the candidate's values."""
+        predicted = self.network.evaluate(call, self._mixed)
+        for value, array in predicted.items():
+            self._mixed.setdefault(value, array)
+        if call.output in self._taken:
+            return
+        fit = self._best_fit(call)
+        if fit is None:
+            return
+        end = fit.chain[-1].output
+        self._taken[end] = fit.tensor
+        self._mixed[end] = shaped(fit.tensor.array, self._mixed.get(end, right[end])).astype(right[end].dtype)
+        cumulative = measure(right[end], self._mixed[end])
+        yield LayerComparison(
+            layer=call.layer.path,
+            tensor=fit.tensor.name,
+            position=fit.chain[-1].layer.path,
+            merged=tuple(step.layer.path for step in fit.chain[1:]),
+            local_error=fit.local.relative,
+            cumulative_error=cumulative.relative,
+            local_sqnr_db=fit.local.sqnr_db,
+            rounding=fit.rounding,
+            passed=fit.passed,
+        )
+
+    def _best_fit(self, call: Call) -> _Fit | None:
+        """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes."""
+        tensors = self._tensors_of(call)
+        fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
+        passing = [fit for fit in fits if fit.passed]
+        if passing:
+            return max(passing, key=lambda fit: len(fit.chain))
+        return min(fits, key=lambda fit: fit.local.relative, default=None)
+
+    def _fits(self, step: _Step, tensors: Sequence[KeptTensor]) -> Iterator[_Fit]:
+        for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
+            if _squeezed(tensor.array) == _squeezed(step.array):
+                found = measure(step.array, shaped(tensor.array, step.array))
+                rounding = self._rounding(step, tensor)
+                by_gate = judge_distance(found, self.gate).status is Status.EQUAL
+                yield _Fit(tensor, step.chain, found, rounding, by_gate if rounding is None else rounding <= 1.0)
+
+    def _rounding(self, step: _Step, tensor: KeptTensor) -> float | None:
+        """The largest difference as a part of what rounding explains; only where both sides compute in float32."""
+        if step.bound is None or not self.exact:
+            return None
+        difference = np.abs(step.array - shaped(tensor.array, step.array))
+        allowed = np.maximum(step.bound.array, np.finfo(np.float32).tiny)
+        return float(np.nan_to_num(difference / allowed, nan=math.inf).max())
+
+    def _tensors_of(self, call: Call) -> list[KeptTensor]:
+        taken = {id(tensor) for tensor in self._taken.values()}
+        return [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
+
+    def _steps(self, call: Call, *, clones: bool) -> Iterator[_Step]:
+        """The layer alone, then with one after another of the layers that can be merged into it.
+
+        What several layers take can be merged into one of them only where the layer was cloned.
+        """
+        waiting = [_Step((call,), self._mixed, self._bound(call))]
+        while waiting:
+            step = waiting.pop()
+            yield step
+            users = self.network.graph.users(step.end)
+            for user in users if len(users) == 1 or clones else ():
+                if user.layer.kind in MERGED and len(user.inputs) == 1:
+                    values = {**step.values, **self.network.evaluate(user, step.values)}
+                    waiting.append(_Step((*step.chain, user), values, step.bound and step.bound.after(user)))
+
+    def _bound(self, call: Call) -> Bound | None:
+        products = self.network.products(call, self._mixed) if self.exact else None
+        if products is None:
+            return None
+        return bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))
+
+
+def shaped(array: Array, like: Array) -> Array:
+    """The same numbers in the shape of another array of as many."""
+    return array.reshape(like.shape)
+
+
+def _squeezed(array: Array) -> tuple[int, ...]:
+    return tuple(size for size in array.shape if size != 1)

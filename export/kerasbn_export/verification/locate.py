@@ -1,0 +1,112 @@
+"""Gathers the candidate's tensors on the worst sample and compares them layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kerasbn.errors import KerasBNError
+from kerasbn_export.capture import capture
+from kerasbn_export.graph import Call, Value
+from kerasbn_export.verification.divergence import first_divergence, settled
+from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.keras_runner import KerasRunner
+from kerasbn_export.verification.localise import KeptTensor, Localiser
+from kerasbn_export.verification.naming import Provenance
+from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
+from kerasbn_export.verification.sides import Batch, Sides
+from kerasbn_export.verification.tflite_runner import TFLiteRunner
+from kerasbn_export.verification.weights import Held, compare_weights, weights_of_file, weights_of_model
+
+
+@dataclass(frozen=True)
+class Located:
+    """What the walk through the layers found."""
+
+    layers: tuple[LayerComparison, ...]
+    weights: tuple[WeightComparison, ...]
+    divergence: Divergence | None
+    coverage: tuple[int, int]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """The candidate from inside: its tensors, which of them are outputs, and its weights."""
+
+    tensors: list[KeptTensor]
+    ends: dict[Value, KeptTensor]
+    held: Callable[[Call], Held | None]
+
+
+def locate(
+    sides: Sides, network: Network, batches: Sequence[Batch], gate: Gate, outputs: Sequence[OutputComparison]
+) -> Located:
+    """Compare layer by layer on the sample that differs most.
+
+    Args:
+        sides: The two sides.
+        network: The reference in float64.
+        batches: All samples.
+        gate: What a layer has to reach.
+        outputs: The outputs as judged: only where one differs, or rounding explains nothing, is a layer blamed.
+    """
+    worst = max(outputs, key=lambda output: output.required_tolerance).measurement.worst_sample
+    size = sides.candidate.inputs[0].shape[0] or 1
+    sample = next(b for b in batches if b.start <= worst < b.start + len(b)).sample(worst, size)
+    exact = gate.tolerance is not None and sides.candidate.precision == "float32"
+    try:
+        inside = _inside(sides, network, sides.for_candidate(sample))
+        found = Localiser(network, inside.tensors, inside.ends, gate, exact).compare(sample)
+    except KerasBNError as error:
+        return Located((), (), None, (0, 0), f"layers not compared: {error}")
+    differs = any(output.status is Status.DIFFERS for output in outputs)
+    found = settled(network.graph, found, gate)
+    divergence = first_divergence(network.graph, found, outputs_differ=differs)
+    right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
+    compared = compare_weights(network.graph, inside.held) if exact else ()
+    weights = tuple(record for record in compared if record.passed or record.layer not in right)
+    note = "" if found else "layers not compared: no tensor of the candidate carries the name of a layer."
+    return Located(tuple(r for _, r in found), weights, divergence, (len(found), len(inside.tensors)), note)
+
+
+def _inside(sides: Sides, network: Network, arrays: Sequence[Array]) -> _Inside:
+    paths = [call.layer.path for call in network.computing()]
+    if isinstance(sides.candidate, TFLiteRunner):
+        return _of_file(sides.candidate, sides, network, arrays, paths)
+    if isinstance(sides.candidate, KerasRunner):
+        return _of_model(sides.candidate, sides, network, arrays, paths)
+    return _Inside([], {}, lambda _: None)
+
+
+def _of_file(
+    candidate: TFLiteRunner, sides: Sides, network: Network, arrays: Sequence[Array], paths: list[str]
+) -> _Inside:
+    graph = candidate.graph
+    provenance = Provenance(paths, [graph.tensors[i].name for i in graph.dependent])
+    values = candidate.first_batch(graph.dependent, arrays)
+    kept = {
+        i: KeptTensor(graph.tensors[i].name, provenance.layers(graph.tensors[i].name), array)
+        for i, array in zip(graph.dependent, values, strict=True)
+    }
+    indices = [candidate.output_indices[j] for j in sides.pairs]
+    ends = {value: kept[i] for value, i in zip(network.outputs, indices, strict=True) if i in kept}
+    return _Inside(list(kept.values()), ends, weights_of_file(graph, provenance.layers))
+
+
+def _of_model(
+    candidate: KerasRunner, sides: Sides, network: Network, arrays: Sequence[Array], paths: list[str]
+) -> _Inside:
+    other = Network(capture(candidate.original), dtype=None)
+    provenance = Provenance(paths, [call.layer.path for call in other.computing()])
+    values = other.start(arrays)
+    kept: dict[Value, KeptTensor] = {}
+    for call in other.computing():
+        values.update(other.evaluate(call, values))
+        path = call.layer.path
+        kept |= {value: KeptTensor(path, provenance.layers(path), values[value]) for value in call.outputs}
+    counterparts = [other.outputs[j] for j in sides.pairs]
+    ends = {value: kept[end] for value, end in zip(network.outputs, counterparts, strict=True) if end in kept}
+    return _Inside(list(kept.values()), ends, weights_of_model(other.graph, provenance.layers))

@@ -1,0 +1,123 @@
+"""The reference as a network that is run call by call, in a precision of choice, from any point.
+
+This is the referee (float64 from the model's inputs) and the yardstick for each layer (float64 from the
+candidate's own inputs to that layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import NotComparableError
+from kerasbn_export.build import build_layer, retyped_arguments, set_weights
+from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.verification.bound import absolute
+from kerasbn_export.verification.ports import Array
+
+
+class Network:
+    """The calls of a graph, on new layers that hold the model's weights in another precision.
+
+    Args:
+        graph: What `capture` read.
+        dtype: The precision to compute in; None for the model's own.
+
+    Attributes:
+        in_float32: The layers for which TensorFlow has no kernel in that precision.
+    """
+
+    def __init__(self, graph: Graph, dtype: str | None = "float64") -> None:
+        self.graph = graph
+        self.calls = graph.in_order()
+        self.inputs: list[Value] = list(leaves(graph.inputs))
+        self.outputs: list[Value] = list(leaves(graph.outputs))
+        self.in_float32: dict[Layer, None] = {}
+        self._dtype = dtype
+        self._layers: dict[tuple[Layer, str | None], Any] = {}
+        self._absolute: dict[Layer, Layer | None] = {}
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs for some samples; of the values in between only those still needed are kept."""
+        values = self.start(arrays)
+        last = {value: call for call in self.calls for value in call.inputs}
+        for call in self.computing():
+            values.update(self.evaluate(call, values))
+            for value in {v for v in call.inputs if last[v] is call}.difference(self.outputs):
+                values.pop(value)
+        return [values[value] for value in self.outputs]
+
+    def computing(self) -> list[Call]:
+        """The calls without those that stand for the model's inputs."""
+        return [call for call in self.calls if call.output not in self.inputs]
+
+    def start(self, arrays: Sequence[Array]) -> dict[Value, Array]:
+        """The values of the model's inputs."""
+        return {
+            value: self._typed(np.asarray(array, value.dtype)) for value, array in zip(self.inputs, arrays, strict=True)
+        }
+
+    def evaluate(self, call: Call, values: dict[Value, Array]) -> dict[Value, Array]:
+        """The outputs of one call for the values it takes.
+
+        Raises:
+            NotComparableError: The layer cannot be run alone.
+        """
+        try:
+            outputs = self._call(call, values, "float32" if call.layer in self.in_float32 else self._dtype)
+        # TensorFlow lacks some kernels in float64 and says so in many ways; custom layers may raise anything.
+        except Exception as error:
+            if self._dtype is None or call.layer in self.in_float32:
+                raise NotComparableError(
+                    f"Layer {call.layer.path!r} ({call.layer.kind or type(call.layer.source).__qualname__}) cannot be "
+                    f"run alone: {type(error).__name__}: {error}"
+                ) from error
+            self.in_float32[call.layer] = None
+            return self.evaluate(call, values)
+        return {value: self._typed(np.asarray(array)) for value, array in zip(call.outputs, outputs, strict=True)}
+
+    def _call(self, call: Call, values: dict[Value, Array], dtype: str | None) -> list[Any]:
+        arguments = retyped_arguments((call.args, call.kwargs), dtype)
+        args, kwargs = map_leaves(lambda leaf: self._given(leaf, values, dtype), arguments)
+        if (call.layer, dtype) not in self._layers:
+            self._layers[call.layer, dtype] = self._built(call.layer, dtype, args, kwargs)
+        return list(leaves(self._layers[call.layer, dtype](*args, **kwargs)))
+
+    def products(self, call: Call, values: dict[Value, Array]) -> Array | None:
+        """``|x| conv |W|`` of a linear layer; None if it is not one."""
+        if call.layer not in self._absolute:
+            self._absolute[call.layer] = absolute(call.layer)
+        layer = self._absolute[call.layer]
+        if layer is None or len(call.inputs) != 1:
+            return None
+        one = Call(layer, (call.inputs[0],), {}, [])
+        value = Value(call.output.shape, call.output.dtype)
+        one.outputs.append(value)
+        return self.evaluate(one, {call.inputs[0]: np.abs(values[call.inputs[0]])})[value]
+
+    def _built(self, layer: Layer, dtype: str | None, args: Any, kwargs: Any) -> Any:
+        """The layer itself in its own precision, else a new one; its first call makes its variables."""
+        if dtype is None and not layer.changed:
+            return layer.source
+        new = build_layer(self.graph.flavour, layer, layer.name, dtype)
+        new(*args, **kwargs)
+        set_weights(layer, new)
+        return new
+
+    def _given(self, leaf: Any, values: dict[Value, Array], dtype: str | None) -> Any:
+        if not isinstance(leaf, Value):
+            return leaf
+        array = values[leaf]
+        return self._tensor(array.astype(dtype) if dtype and "float" in array.dtype.name else array)
+
+    def _tensor(self, array: Array) -> Any:
+        keras = self.graph.flavour.keras
+        if self.graph.flavour.name == "keras":
+            return keras.ops.convert_to_tensor(array)
+        return keras.backend.constant(array, dtype=array.dtype.name)
+
+    def _typed(self, array: Array) -> Array:
+        return array.astype(self._dtype) if self._dtype and "float" in array.dtype.name else array

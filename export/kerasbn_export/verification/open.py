@@ -1,0 +1,60 @@
+"""Opens whatever can be verified: a Keras model, a fold's result, a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kerasbn.errors import ModelFileError
+from kerasbn_export.verification.keras_runner import KerasRunner
+from kerasbn_export.verification.ports import Runnable
+from kerasbn_export.verification.tflite_runner import TFLiteRunner
+
+
+def open_runnable(side: Any, *, backend: str, allow_code: bool) -> Runnable:
+    """One side of a comparison.
+
+    Args:
+        side: A Keras model, a `FoldResult`, or the path of a ``.tflite``, ``.keras``, ``.h5`` or SavedModel.
+        backend: What runs a ``.tflite``.
+        allow_code: Whether code in a Keras file may run.
+
+    Raises:
+        ModelFileError: The file is missing or is no model.
+        InvalidArgumentError: It is no model of either Keras.
+        UnsupportedModelError: The model cannot be traced.
+    """
+    if not isinstance(side, (str, Path)):
+        return _runner(side.model if hasattr(side, "verdicts") else side, "")
+    path = Path(side)
+    if not path.exists():
+        raise ModelFileError(f"{path}: no such file. Accepted: .tflite, .keras, .h5 or a SavedModel folder.")
+    if path.is_file() and _is_tflite(path):
+        return TFLiteRunner.open(path, backend)
+    from kerasbn_export.load import load_model
+
+    return _runner(load_model(path, allow_code=allow_code), path.name)
+
+
+def _is_tflite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return path.suffix == ".tflite" or file.read(8)[4:] == b"TFL3"
+
+
+def _runner(model: Any, name: str) -> KerasRunner:
+    """A model that is not functional is run as the functional one that its graph gives."""
+    from kerasbn.flavour import flavour_of
+
+    flavour = flavour_of(model)
+    label = " ".join(part for part in (name, f"({flavour.name} model {model.name!r})") if part)
+    plain = type(model).__name__ in ("Functional", "Sequential") and bool(getattr(model, "inputs", None))
+    if plain and type(model).__name__ == "Sequential":  # in Keras 3 it knows its inputs only once it was called
+        return KerasRunner(flavour.keras.Model(model.inputs, model.outputs, name=model.name), label, model)
+    return KerasRunner(model if plain else _functional(model), label, model)
+
+
+def _functional(model: Any) -> Any:
+    from kerasbn_export.capture import capture
+    from kerasbn_export.emit import emit
+
+    return emit(capture(model))

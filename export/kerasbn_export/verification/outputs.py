@@ -1,0 +1,103 @@
+"""Judges every output over all samples, at each input scale on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.judge import Judgement, appeal, judge
+from kerasbn_export.verification.measure import Measure, Measurement
+from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.records import OutputComparison, Status
+from kerasbn_export.verification.sides import Batch, Sides
+
+BEFORE = "before activation"
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One output, or what goes into its softmax or sigmoid, at one input scale."""
+
+    index: int
+    stage: str
+    scale: float | None
+    measurement: Measurement
+    answer: Judgement
+
+
+def judge_outputs(
+    sides: Sides, batches: Sequence[Batch], gate: Gate, network: Network | None
+) -> tuple[OutputComparison, ...]:
+    """One record per output and one more for each that ends in a softmax or sigmoid, at the worst input scale.
+
+    Args:
+        sides: The two sides.
+        batches: The samples.
+        gate: What an output has to reach.
+        network: The reference in float64, asked where the two sides disagree.
+    """
+    found = [finding for batch in batches for finding in _of_batch(sides, batch, gate, network)]
+    keys = dict.fromkeys((finding.index, finding.stage) for finding in found)
+    worst = {key: _worst([f for f in found if (f.index, f.stage) == key]) for key in keys}
+    return tuple(_record(sides, _vouched_for(f, worst.get((f.index, BEFORE))), gate) for f in worst.values())
+
+
+def _of_batch(sides: Sides, batch: Batch, gate: Gate, network: Network | None) -> Iterator[_Finding]:
+    measures: dict[tuple[int, str], Measure] = {}
+    for part in batch.chunks():
+        for i, stage, r, c in sides.run(part):
+            scores = r.ndim == 2 and r.shape[1] > 1
+            measures.setdefault((i, stage), Measure(scores=scores, start=batch.start)).update(r, c)
+    found = {key: measure.result() for key, measure in measures.items()}
+    answers = {key: judge(measurement, gate) for key, measurement in found.items()}
+    wrong = [key for key in found if key[1] == "output" and answers[key].status is Status.DIFFERS]
+    if network and wrong and gate.tolerance is not None:
+        exact = _against_float64(sides, batch, network)
+        answers.update({key: appeal(answers[key], gate, *exact[key[0]]) for key in wrong})
+    for (i, stage), measurement in found.items():
+        yield _Finding(i, stage, batch.scale, measurement, answers[i, stage])
+
+
+def _against_float64(sides: Sides, batch: Batch, network: Network) -> list[tuple[Measurement, Measurement]]:
+    """The distance of both sides from the float64 network, per output."""
+    running = [(Measure(), Measure()) for _ in sides.pairs]
+    for part in batch.chunks():
+        exact = network.run(part)
+        r, c = sides.reference.run(part), sides.candidate.run(sides.for_candidate(part))
+        for i, j in enumerate(sides.pairs):
+            running[i][0].update(exact[i], r[i])
+            running[i][1].update(exact[i], c[j])
+    return [(a.result(), b.result()) for a, b in running]
+
+
+def _worst(found: Sequence[_Finding]) -> _Finding:
+    """A scale at which an output differs, else the worst at which it is equal, else one that proves nothing."""
+    order = (Status.UNPROVEN, Status.EQUAL, Status.DIFFERS)
+    return max(found, key=lambda f: (order.index(f.answer.status), f.measurement.relative))
+
+
+def _vouched_for(finding: _Finding, before: _Finding | None) -> _Finding:
+    """A softmax or sigmoid so far out that its output is constant: what goes into it speaks for it."""
+    unproven = finding.stage == "output" and finding.answer.status is Status.UNPROVEN
+    if not unproven or before is None or before.answer.status is not Status.EQUAL:
+        return finding
+    reason = f"{finding.answer.reason} What goes into its activation varies and is equal."
+    return replace(finding, answer=Judgement(Status.EQUAL, reason))
+
+
+def _record(sides: Sides, finding: _Finding, gate: Gate) -> OutputComparison:
+    port = sides.candidate.outputs[sides.pairs[finding.index]]
+    step = port.quantization.scale if port.quantization and finding.stage == "output" else None
+    return OutputComparison(
+        name=sides.reference.outputs[finding.index].name,
+        candidate_name=port.name,
+        stage=finding.stage,
+        status=finding.answer.status,
+        reason=finding.answer.reason,
+        gate=gate,
+        measurement=finding.measurement,
+        input_scale=finding.scale,
+        referee=finding.answer.referee,
+        steps=finding.measurement.max_difference / step if step else None,
+    )

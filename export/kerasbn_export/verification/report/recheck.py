@@ -1,0 +1,84 @@
+"""Judges a comparison again, by its JSON, without running anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.verification.gates import gate_for
+from kerasbn_export.verification.judge import judge, judge_referee
+from kerasbn_export.verification.records import SCHEMA_VERSION, Comparison, OutputComparison, Status
+
+
+def read_report(path: str | Path) -> Comparison:
+    """The comparison that `Comparison.to_json` wrote.
+
+    Raises:
+        ModelFileError: The file is missing or holds no such report.
+    """
+    try:
+        held = json.loads(Path(path).read_text("utf-8"))
+        version = held["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise InvalidArgumentError(
+                f"{path}: a report of schema version {version!r}; this kerasbn reads version {SCHEMA_VERSION}. "
+                "Verify the models again."
+            )
+        comparison: Comparison = _built(Comparison, held)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file. Accepted: what kerasbn verify --json wrote.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InvalidArgumentError):
+            raise
+        raise ModelFileError(
+            f"{path}: not a report: {type(error).__name__}: {error}. Accepted: what kerasbn verify --json wrote."
+        ) from error
+    return comparison
+
+
+def recheck(comparison: Comparison, *, tolerance: float | None = None, min_sqnr: float | None = None) -> Comparison:
+    """The same measurements judged by another gate.
+
+    Args:
+        comparison: The comparison.
+        tolerance: In place of the precision's own.
+        min_sqnr: In place of the precision's own.
+
+    Raises:
+        InvalidArgumentError: A bound that every output, or none, would pass.
+    """
+    gate = gate_for(comparison.precision, tolerance, min_sqnr)
+    outputs = tuple(_again(replace(output, gate=gate)) for output in comparison.outputs)
+    found = comparison.first_divergence
+    if found and gate.tolerance is not None and found.cumulative_error <= gate.tolerance:
+        found = None
+    if found and gate.tolerance is None and all(outputs):
+        found = None
+    return replace(comparison, outputs=outputs, first_divergence=found)
+
+
+def _again(output: OutputComparison) -> OutputComparison:
+    answer = judge(output.measurement, output.gate)
+    if answer.status is Status.DIFFERS and output.referee and output.gate.tolerance is not None:
+        answer = judge_referee(answer, output.gate.tolerance, output.referee)
+    if answer.status is Status.UNPROVEN and output.status is Status.EQUAL:
+        return output  # what goes into its activation spoke for it
+    return replace(output, status=answer.status, reason=answer.reason)
+
+
+def _built(kind: Any, held: Any) -> Any:
+    """An object of a type from the JSON of one."""
+    if is_dataclass(kind) and isinstance(held, Mapping):
+        hints = get_type_hints(kind)
+        known = {f.name: _built(hints[f.name], held[f.name]) for f in fields(kind)}
+        return kind(**known)  # type: ignore[operator]  # a dataclass, not an instance of one
+    arguments = [argument for argument in get_args(kind) if argument is not type(None)]
+    if isinstance(held, list):
+        return tuple(_built(arguments[0], item) for item in held)
+    if held is None or not arguments:
+        return kind(held) if held is not None and kind not in (Any, dict) else held
+    return _built(arguments[0], held)

@@ -1,0 +1,71 @@
+"""The two sides of a comparison, run on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kerasbn_export.verification.ports import Array, Runnable
+
+CHUNK = 8
+"""Samples run at a time: memory does not grow with their number."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two sides and which end is which.
+
+    Attributes:
+        reference: What is right by definition.
+        candidate: What is judged.
+        feeds: For each input of the reference the index of the candidate's.
+        pairs: For each output of the reference the index of the candidate's.
+    """
+
+    reference: Runnable
+    candidate: Runnable
+    feeds: tuple[int, ...]
+    pairs: tuple[int, ...]
+
+    def for_candidate(self, arrays: Sequence[Array]) -> list[Array]:
+        """The inputs in the candidate's order and dtypes."""
+        given = dict(zip(self.feeds, arrays, strict=True))
+        return [given[i].astype(port.dtype) for i, port in enumerate(self.candidate.inputs)]
+
+    def run(self, arrays: Sequence[Array]) -> Iterator[tuple[int, str, Array, Array]]:
+        """Every output of both sides, and what goes into its softmax or sigmoid where both show it."""
+        other = self.for_candidate(arrays)
+        (r, rb), (c, cb) = self.reference.run_with_scores(arrays), self.candidate.run_with_scores(other)
+        for i, j in enumerate(self.pairs):
+            yield i, "output", r[i], c[j]
+            before_r, before_c = rb[i], cb[j]
+            if before_r is not None and before_c is not None and before_r.shape == before_c.shape:
+                yield i, "before activation", before_r, before_c
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples.
+
+    Attributes:
+        scale: The standard deviation they were drawn with; None for the user's own.
+        start: The number of samples in the batches before.
+        arrays: One array per input of the reference.
+    """
+
+    scale: float | None
+    start: int
+    arrays: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def chunks(self) -> Iterator[list[Array]]:
+        """The samples a few at a time."""
+        for start in range(0, len(self), CHUNK):
+            yield [array[start : start + CHUNK] for array in self.arrays]
+
+    def sample(self, index: int, batch: int) -> list[Array]:
+        """One sample, by its number over all batches, as a batch of copies."""
+        i = index - self.start
+        return [array[[i] * batch] for array in self.arrays]

@@ -1,0 +1,176 @@
+"""The operations and tensors of a .tflite file, as far as the verifier asks about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import ModelFileError
+from kerasbn_export.verification.gates import coarsest
+from kerasbn_export.verification.ports import Array, Quantization
+
+_NUMPY = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
+
+LINEAR_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "CONV_3D_TRANSPOSE")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor: its name, dtype, shape, quantisation if it is one scale for all, and whether it is a constant."""
+
+    index: int
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    quantization: Quantization | None
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation with the indices of its tensors; absent optional inputs are left out."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class TFLiteGraph:
+    """The first subgraph of a file.
+
+    Args:
+        content: The bytes of the file.
+        name: What to call the file in messages.
+
+    Raises:
+        ModelFileError: The bytes are no .tflite model.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        if content[4:8] != b"TFL3":
+            raise ModelFileError(f"{name}: not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3').")
+        try:
+            model = schema.ModelT.InitFromPackedBuf(content, 0)
+            subgraph = model.subgraphs[0]
+            self.tensors = [_tensor(i, raw, model, schema) for i, raw in enumerate(subgraph.tensors)]
+            self.operations = [_operation(raw, model, schema) for raw in subgraph.operators]
+            self._stored = [(raw.quantization, model.buffers[raw.buffer].data) for raw in subgraph.tensors]
+        # Whatever a reader of flatbuffers stumbles over, the file is what it stumbled over.
+        except Exception as error:
+            raise ModelFileError(f"{name}: a damaged .tflite file: {type(error).__name__}: {error}.") from error
+        self.inputs = [int(i) for i in subgraph.inputs]
+        self.outputs = [int(i) for i in subgraph.outputs]
+
+    @cached_property
+    def producers(self) -> dict[int, Operation]:
+        """The operation that gives each tensor."""
+        return {index: operation for operation in self.operations for index in operation.outputs}
+
+    def users(self, index: int) -> list[Operation]:
+        """The operations that take a tensor."""
+        return [operation for operation in self.operations if index in operation.inputs]
+
+    @cached_property
+    def dependent(self) -> list[int]:
+        """The tensors that depend on the inputs, in the order they are computed; the inputs are not among them."""
+        known = set(self.inputs)
+        order: list[int] = []
+        for operation in self.operations:
+            if known.intersection(operation.inputs):
+                known.update(operation.outputs)
+                order.extend(operation.outputs)
+        return order
+
+    @cached_property
+    def precision(self) -> str:
+        """The least exact kind of arithmetic in the file, as a key of ``GATES``."""
+        constants = [tensor for tensor in self.tensors if tensor.constant and tensor.dtype == "float16"]
+        found = ["float16"] if constants else []
+        return coarsest("float32", *found, *(self._arithmetic(operation) for operation in self.operations))
+
+    def _arithmetic(self, operation: Operation) -> str:
+        dtypes = {self.tensors[i].dtype for i in operation.inputs if self.tensors[i].quantization}
+        computed = [self.tensors[i] for i in operation.inputs if not self.tensors[i].constant]
+        if any(tensor.dtype in ("int8", "uint8") and tensor.quantization for tensor in computed):
+            return "int8"
+        if any(tensor.dtype == "int16" and tensor.quantization for tensor in computed):
+            return "int16x8"
+        weights = {self.tensors[i].dtype for i in operation.inputs if self.tensors[i].constant}
+        if operation.name in LINEAR_OPS and weights & {"int8", "uint8", "int4"}:
+            return "dynamic"
+        return "dynamic" if dtypes & {"int8", "uint8"} else "float32"
+
+    def constant(self, index: int) -> Array | None:
+        """The real values of a constant in float64, also of one that is dequantised at run time; None if it is none."""
+        producer = self.producers.get(index)
+        if producer is not None and producer.name == "DEQUANTIZE":
+            index = producer.inputs[0]
+        tensor, (quantization, data) = self.tensors[index], self._stored[index]
+        if not tensor.constant or data is None or tensor.dtype not in _NUMPY:
+            return None
+        stored = np.frombuffer(np.asarray(data, np.uint8).tobytes(), tensor.dtype).reshape(tensor.shape)
+        if not tensor.quantization:
+            return stored.astype(np.float64)
+        view = [1] * stored.ndim
+        view[quantization.quantizedDimension] = -1
+        zero = 0.0 if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint, np.float64)
+        scale = np.asarray(quantization.scale, np.float64)
+        values: Array = (stored - np.reshape(zero, view)) * np.reshape(scale, view)
+        return values
+
+    def before_activation(self, index: int) -> int | None:
+        """The tensor that goes into the softmax or sigmoid which gives an output; None if neither gives it."""
+        operation = self.producers.get(index)
+        while operation is not None and operation.name in ("DEQUANTIZE", "QUANTIZE", "RESHAPE"):
+            operation = self.producers.get(operation.inputs[0])
+        if operation is None or operation.name not in ("SOFTMAX", "LOGISTIC"):
+            return None
+        return operation.inputs[0]
+
+    def calibrated(self, index: int) -> Quantization | None:
+        """The quantisation of an input, where it stands or right behind the QUANTIZE that takes it."""
+        if self.tensors[index].quantization:
+            return self.tensors[index].quantization
+        users = self.users(index)
+        behind = [self.tensors[user.outputs[0]].quantization for user in users if user.name == "QUANTIZE"]
+        return behind[0] if len(behind) == len(users) == 1 else None
+
+    def ids(self, index: int) -> int:
+        """How many ids the tables take that an input is looked up in; 0 if it is looked up in none."""
+        behind = [index, *(i for user in self.users(index) if user.name == "CAST" for i in user.outputs)]
+        tables = [
+            user.inputs[0] for i in behind for user in self.users(i) if user.name in ("GATHER", "EMBEDDING_LOOKUP")
+        ]
+        sizes = [self.tensors[table].shape[0] for table in tables if self.tensors[table].constant]
+        return min(sizes, default=0)
+
+
+def _tensor(index: int, raw: Any, model: Any, schema: Any) -> Tensor:
+    dtype = _names(schema.TensorType)[raw.type].lower()
+    data = model.buffers[raw.buffer].data
+    shape = () if raw.shape is None else tuple(int(size) for size in raw.shape)
+    constant = (data is not None and len(data) > 0) or bool(model.buffers[raw.buffer].size)
+    return Tensor(index, (raw.name or b"").decode(), dtype, shape, _quantization(raw.quantization, dtype), constant)
+
+
+def _quantization(raw: Any, dtype: str) -> Quantization | None:
+    if raw is None or raw.scale is None or len(raw.scale) == 0:
+        return None
+    zero = 0 if raw.zeroPoint is None or len(raw.zeroPoint) == 0 else int(raw.zeroPoint[0])
+    return Quantization(float(np.float32(raw.scale[0])), zero, dtype)
+
+
+def _operation(raw: Any, model: Any, schema: Any) -> Operation:
+    code = model.operatorCodes[raw.opcodeIndex]
+    name = _names(schema.BuiltinOperator)[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    present = tuple(int(i) for i in raw.inputs if i >= 0)
+    return Operation(name, present, tuple(int(i) for i in raw.outputs))
+
+
+def _names(enumeration: Any) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if not name.startswith("_")}

@@ -1,0 +1,192 @@
+"""A .tflite file as something to run, on any LiteRT backend."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
+from kerasbn_export.verification.ports import Array, Port
+from kerasbn_export.verification.tflite_graph import TFLiteGraph
+
+if TYPE_CHECKING:
+    from kerasbn_export.verification.network import Network
+
+BACKENDS = {
+    "xnnpack": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+"""LiteRT's three sets of kernels, by the name of its op resolver: three independent results."""
+
+
+class TFLiteRunner:
+    """Runs a file sample by sample, or in its own batch size.
+
+    Args:
+        content: The bytes of the file.
+        label: What to call it in the report.
+        backend: A key of `BACKENDS`.
+
+    Raises:
+        InvalidArgumentError: The backend is not known.
+        ModelFileError: The bytes are no .tflite model, or this interpreter cannot run it.
+    """
+
+    def __init__(self, content: bytes, label: str, backend: str = "xnnpack") -> None:
+        if backend not in BACKENDS:
+            raise InvalidArgumentError(f"backend={backend!r} is not known; accepted: {', '.join(BACKENDS)}.")
+        self.graph = TFLiteGraph(content, label)
+        self.content, self.backend = content, backend
+        self.label = f"{label} on {backend}"
+        self.precision = self.graph.precision
+        self._interpreter = self._new_interpreter(keep=False)
+        names = _names_of_ends(self._interpreter)
+        self._input_indices, self.inputs = self._ends(names["inputs"], self._interpreter.get_input_details())
+        self._output_indices, self.outputs = self._ends(names["outputs"], self._interpreter.get_output_details())
+
+    @classmethod
+    def open(cls, path: Path, backend: str = "xnnpack") -> TFLiteRunner:
+        """Read a file."""
+        return cls(path.read_bytes(), path.name, backend)
+
+    @property
+    def referee(self) -> tuple[Network | None, str]:
+        """None: a file has one precision, its own."""
+        return None, "referee unavailable: the reference is a .tflite file, which has no float64 form."
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The real values of every output."""
+        return self.values(self._interpreter, self._output_indices, arrays)
+
+    def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
+        """The outputs, and each before its own softmax or sigmoid.
+
+        The latter come from a second run that keeps all tensors: the first is the one that users have.
+        """
+        found = [self.graph.before_activation(index) for index in self._output_indices]
+        wanted = [index for index in found if index is not None]
+        values = iter(self.values(self.keeping, wanted, arrays) if wanted else ())
+        return self.run(arrays), [None if index is None else next(values) for index in found]
+
+    @cached_property
+    def keeping(self) -> Any:
+        """An interpreter that keeps the values of all tensors."""
+        return self._new_interpreter(keep=True)
+
+    def values(self, interpreter: Any, indices: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
+        """The real values of some tensors, the batches joined."""
+        batch, count = self._prepare(interpreter, arrays), len(arrays[0])
+        parts: list[list[Array]] = [[] for _ in indices]
+        for start in range(0, count, batch):
+            self._invoke(interpreter, [_padded(array[start : start + batch], batch) for array in arrays])
+            for part, index in zip(parts, indices, strict=True):
+                part.append(self.restore(index, interpreter.get_tensor(index)))
+        return [self._joined(part, batch, count, index) for part, index in zip(parts, indices, strict=True)]
+
+    def restore(self, index: int, stored: Array) -> Array:
+        """The real values behind what a tensor stores."""
+        quantization = self.graph.tensors[index].quantization
+        if quantization is not None and np.issubdtype(stored.dtype, np.integer):
+            return quantization.restore(stored)
+        return np.array(stored)
+
+    def first_batch(self, indices: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
+        """The real values of some tensors, as the file has them, for one batch."""
+        self._prepare(self.keeping, arrays)
+        self._invoke(self.keeping, list(arrays))
+        return [self.restore(index, self.keeping.get_tensor(index)) for index in indices]
+
+    @property
+    def output_indices(self) -> tuple[int, ...]:
+        """The tensor of each output."""
+        return self._output_indices
+
+    def _new_interpreter(self, *, keep: bool) -> Any:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all_tensors`")  # on purpose
+                return Interpreter(
+                    model_content=self.content,
+                    experimental_op_resolver_type=getattr(OpResolverType, BACKENDS[self.backend]),
+                    experimental_preserve_all_tensors=keep,
+                )
+        except (RuntimeError, ValueError) as error:
+            raise ModelFileError(f"{self.label}: LiteRT cannot open it: {error}.") from error
+
+    def _ends(self, names: dict[int, str], details: list[dict[str, Any]]) -> tuple[tuple[int, ...], tuple[Port, ...]]:
+        by_index = {detail["index"]: detail for detail in details}
+        order = sorted(by_index, key=list(names).index) if set(names) == set(by_index) else _by_number(details)
+        return tuple(order), tuple(self._port(by_index[index], names.get(index)) for index in order)
+
+    def _port(self, detail: dict[str, Any], signature_name: str | None) -> Port:
+        index, quantization = detail["index"], self.graph.calibrated(detail["index"])
+        shape = [None if size < 0 else int(size) for size in detail["shape_signature"]] or detail["shape"].tolist()
+        dtype = "float32" if self.graph.tensors[index].quantization else np.dtype(detail["dtype"]).name
+        bare = re.sub(r"^serving_default_|:\d+$", "", detail["name"])
+        aliases = (bare,) if signature_name and bare != signature_name else ()
+        return Port(signature_name or bare, tuple(shape), dtype, quantization, aliases, self.graph.ids(index))
+
+    def _prepare(self, interpreter: Any, arrays: Sequence[Array]) -> int:
+        """Give every input the shape of the data, the batch as the file has it; returns the batch."""
+        current = {detail["index"]: detail for detail in interpreter.get_input_details()}
+        batch = int(current[self._input_indices[0]]["shape"][0])
+        for index, array in zip(self._input_indices, arrays, strict=True):
+            if tuple(current[index]["shape"][1:]) != array.shape[1:]:
+                interpreter.resize_tensor_input(index, (batch, *array.shape[1:]))
+        try:
+            interpreter.allocate_tensors()
+        except RuntimeError as error:
+            raise ModelFileError(f"{self.label}: LiteRT cannot prepare it: {error}.") from error
+        return batch
+
+    def _invoke(self, interpreter: Any, arrays: list[Array]) -> None:
+        for index, array in zip(self._input_indices, arrays, strict=True):
+            tensor = self.graph.tensors[index]
+            stored = tensor.quantization.store(array) if tensor.quantization else array
+            interpreter.set_tensor(index, np.ascontiguousarray(stored, np.dtype(tensor.dtype)))
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise ModelFileError(f"{self.label}: LiteRT cannot run it: {error}.") from error
+
+    def _joined(self, parts: list[Array], batch: int, count: int, index: int) -> Array:
+        if not parts[0].ndim or len(parts[0]) % batch:
+            raise NotComparableError(
+                f"Tensor {self.graph.tensors[index].name!r} of {self.label} has shape {parts[0].shape} for a batch "
+                f"of {batch}: verify compares sample by sample, so the batch has to be the first dimension."
+            )
+        return np.concatenate(parts)[: count * (len(parts[0]) // batch)]
+
+
+def _padded(array: Array, batch: int) -> Array:
+    missing = batch - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
+
+
+def _names_of_ends(interpreter: Any) -> dict[str, dict[int, str]]:
+    """For inputs and outputs the signature's name of each tensor; empty if the file has no signature."""
+    signatures = interpreter.get_signature_list()
+    if not signatures:
+        return {"inputs": {}, "outputs": {}}
+    runner = interpreter.get_signature_runner(next(iter(signatures)))
+    return {
+        "inputs": {detail["index"]: name for name, detail in runner.get_input_details().items()},
+        "outputs": {detail["index"]: name for name, detail in runner.get_output_details().items()},
+    }
+
+
+def _by_number(details: list[dict[str, Any]]) -> list[int]:
+    """The order that names as ``StatefulPartitionedCall:1`` or ``Identity_1`` tell, else the file's own."""
+    numbers = [re.match(r"^.*?[:_](\d+)$", detail["name"]) for detail in details]
+    ranks = [int(match.group(1)) if match else -1 for match in numbers]
+    order = sorted(range(len(details)), key=ranks.__getitem__) if len(set(ranks)) == len(ranks) else range(len(details))
+    return [details[i]["index"] for i in order]

@@ -1,7 +1,0 @@
-"""A `Comparison` for readers: JUnit XML for a build server, a page for a browser, and back from JSON."""
-
-from kerasbn_export.verify.report.html import to_html
-from kerasbn_export.verify.report.junit import to_junit
-from kerasbn_export.verify.report.recheck import read_report, recheck
-
-__all__ = ["read_report", "recheck", "to_html", "to_junit"]
