@@ -127,8 +127,6 @@ def test_version_runs_from_another_folder(installed):
 
 
 def test_the_wheel_folds_a_model(installed):
-    code = (
-        "from kerasbn_export import fold; from kerasbn_models import mlp; print(fold(mlp()).verdicts[0].into)"
-    )
+    code = "from kerasbn_export import fold; from kerasbn_models import mlp; print(fold(mlp()).verdicts[0].into)"
     done = installed("python", "-c", code)
     assert done.stdout.split() == ["('hidden',)"], done.stderr
