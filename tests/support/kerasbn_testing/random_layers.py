@@ -98,7 +98,7 @@ def activation(flavour, x, dice):
     if choice == 5:
         return layers.ReLU(negative_slope=0.2, threshold=dice.one_of((0.0, 0.5)))(x)
     if choice == 6:
-        return layers.Softmax()(x)
+        return layers.Softmax()(x) if x.shape[-1] != 1 else None  # of one number: Keras warns
     return layers.Activation(("relu", "tanh", "sigmoid", "linear", "gelu", "relu6")[choice - 7])(x)
 
 
