@@ -102,7 +102,7 @@ def measured(block: str, flavour: Flavour, precision: str, arguments: argparse.N
         stock, ours = compare_latency(files, rounds=arguments.rounds)
         ops = (read_ops(files[0]), read_ops(files[1]))
         sqnr = (signal_to_noise(model, files[0]), signal_to_noise(model, files[1]))
-    warned = any(verdict.gone and verdict.sentence for verdict in plan(model).verdicts)
+    warned = any(verdict.note for verdict in plan(model).verdicts)
     return Row(block, flavour.name, precision, ours.ratio, ours.spread, stock.milliseconds, ops, sqnr, warned)
 
 

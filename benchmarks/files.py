@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from kerasbn_export import export_tflite
 from kerasbn_export.tflite_file import Op, Tensor, TFLiteFile
 
 ELEMENTWISE = frozenset({"MUL", "ADD", "SUB", "DIV"})
+STATISTICS = frozenset({"RSQRT", "SUM"})
 
 
 def stock_file(model: Any, path: Path, *, calibration: np.ndarray | None = None) -> Path:
@@ -56,20 +58,39 @@ def our_file(model: Any, path: Path, *, calibration: np.ndarray | None = None, f
 
 
 def leftovers(file: TFLiteFile) -> list[Op]:
-    """Operations that do nothing but multiply or add constants: what a BatchNorm leaves when it is not folded."""
-    return [op for op in file.ops if _is_affine(op)]
+    """Operations that only multiply the data by constants or add them: what a BatchNorm leaves that is not folded.
+
+    Other norms compute on their own statistics, a few numbers per sample; those operations are not counted.
+    """
+    found, statistics = [], set[str]()
+    for op in file.ops:
+        if _is_of_statistics(op, statistics):
+            statistics.update(tensor.name for tensor in op.outputs)
+        elif _is_affine(op):
+            found.append(op)
+    return found
+
+
+def _is_of_statistics(op: Op, statistics: set[str]) -> bool:
+    """Whether the result is a sum, a 1/sigma, or computed from these and no larger than an operand that is no data."""
+    if op.name in STATISTICS:
+        return True
+    known = [tensor for tensor in op.inputs if tensor.constant or tensor.name in statistics]
+    if op.name not in ELEMENTWISE or all(tensor.constant for tensor in known):
+        return False
+    return any(_size(tensor) == _size(op.outputs[0]) for tensor in known)
 
 
 def _is_affine(op: Op) -> bool:
     if op.name == "DEPTHWISE_CONV_2D":
         channels = op.inputs[0].shape[-1]
         return op.inputs[1].shape == (1, 1, 1, channels)
-    return op.name in ELEMENTWISE and any(tensor.constant and _varies(tensor) for tensor in op.inputs)
+    return op.name in ELEMENTWISE and any(tensor.constant and _size(tensor) > 1 for tensor in op.inputs)
 
 
-def _varies(tensor: Tensor) -> bool:
-    """Whether there is more than one number; single ones are other layers' epsilons and factors."""
-    return int(np.prod(tensor.shape)) > 1
+def _size(tensor: Tensor) -> int:
+    """Its elements, those of one sample where the batch is open."""
+    return math.prod(abs(size) for size in tensor.shape)
 
 
 @contextlib.contextmanager

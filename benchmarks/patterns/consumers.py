@@ -1,4 +1,7 @@
-"""A linear layer behind the BatchNorm, directly or with something between: rules 3 to 5, 8, 9, 11 and 15."""
+"""A linear layer behind the BatchNorm, directly or with something between: rules 3 to 5, 8, 9, 11 and 15.
+
+The converter makes an ADD of every Conv3D's own bias: that one is counted in the minimum.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ sequence("lstm", layer("LSTM", 3), least=1)
 sequence("gru", layer("GRU", 3))
 sequence("gru reset before", layer("GRU", 3, reset_after=False))
 sequence("simple rnn without bias", layer("SimpleRNN", 3, use_bias=False), least=1)
-chain("conv3d relu, BN, conv3d", VOLUME, layer("Conv3D", 4, 2, activation="relu"), BN, layer("Conv3D", 2, 2))
+chain("conv3d relu, BN, conv3d", VOLUME, layer("Conv3D", 4, 2, activation="relu"), BN, layer("Conv3D", 2, 2), least=2)
 chain("dense relu, BN, dense", VECTOR, dense(activation="relu"), BN, dense(2))
 chain("td conv2d relu, td BN, td conv2d", FRAMES, td(CONV_RELU), td(BN), td(conv(2, 2)), RELU)
 

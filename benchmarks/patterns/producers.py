@@ -1,4 +1,7 @@
-"""A linear layer before the BatchNorm, directly or with something between: rules 1, 2, 4, 5, 8 and 15."""
+"""A linear layer before the BatchNorm, directly or with something between: rules 1, 2, 4, 5, 8 and 15.
+
+The converter makes an ADD of every Conv3D's own bias: that one is counted in the minimum.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,8 @@ chain("conv1d dilated same, BN", SEQUENCE, conv1d(padding="same", dilation_rate=
 chain("depthwise1d x2, BN, relu", SEQUENCE, DEPTHWISE_1D, BN, RELU)
 chain("separable1d, BN, relu", SEQUENCE, layer("SeparableConv1D", 5, 3), BN, RELU)
 chain("conv1d transposed, BN, relu", SEQUENCE, layer("Conv1DTranspose", 5, 3, strides=2), BN, RELU)
-chain("conv3d, BN, relu", VOLUME, layer("Conv3D", 4, 2), BN, RELU)
-chain("conv3d transposed, BN, relu", VOLUME, layer("Conv3DTranspose", 4, 2), BN, RELU)
+chain("conv3d, BN, relu", VOLUME, layer("Conv3D", 4, 2), BN, RELU, least=1)
+chain("conv3d transposed, BN, relu", VOLUME, layer("Conv3DTranspose", 4, 2), BN, RELU, least=1)
 chain("dense, BN, relu", VECTOR, dense(), BN, RELU)
 chain("dense on rank 3, BN, relu", SEQUENCE, dense(), BN, RELU)
 chain("dense on rank 4, BN", IMAGE, dense(use_bias=False), BN)
@@ -73,5 +76,5 @@ chain("conv2d, leaky relu, BN", IMAGE, conv(), layer("LeakyReLU"), BN, least=1)
 chain("conv2d, relu6, BN, relu6", IMAGE, conv(), layer("ReLU", 6.0), BN, layer("ReLU", 6.0), least=1)
 chain("dense relu, BN", VECTOR, dense(activation="relu"), BN, least=1, mixed=2)
 chain("conv1d relu, BN", SEQUENCE, conv1d(activation="relu"), BN, least=1, mixed=2)
-chain("conv3d relu, BN, relu", VOLUME, layer("Conv3D", 4, 2, activation="relu"), BN, RELU, least=1, mixed=2)
+chain("conv3d relu, BN, relu", VOLUME, layer("Conv3D", 4, 2, activation="relu"), BN, RELU, least=2, mixed=3)
 chain("conv1d elu, BN", SEQUENCE, conv1d(activation="elu"), BN, least=2)
