@@ -48,6 +48,8 @@ def export_tflite(
     per_channel_dense: bool = True,
     seed: int = 0,
     image_range: tuple[float, float] | None = None,
+    target: str = "latency",
+    merge_branches: bool = True,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -56,7 +58,7 @@ def export_tflite(
     Args:
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
-        precision: See `ExportOptions`, as for the eight that follow.
+        precision: See `ExportOptions`, as for the ten that follow.
         calibration: Samples of the real inputs; ``int8`` and ``int16x8`` need them.
         fold: Whether to fold.
         batch_size: The batch the file takes; None leaves it open.
@@ -65,6 +67,8 @@ def export_tflite(
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
+        target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.cost`.
+        merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins.
 
@@ -80,7 +84,17 @@ def export_tflite(
         OutputError: The file cannot be written.
     """
     options = ExportOptions(
-        precision, calibration, fold, batch_size, strict, io_dtype, per_channel_dense, seed, image_range
+        precision=precision,
+        calibration=calibration,
+        fold=fold,
+        batch_size=batch_size,
+        strict=strict,
+        io_dtype=io_dtype,
+        per_channel_dense=per_channel_dense,
+        seed=seed,
+        image_range=image_range,
+        target=target,
+        merge_branches=merge_branches,
     )
     check_destination(path)
     if isinstance(model, (str, Path)):
@@ -111,7 +125,14 @@ def build_tflite(
 def _prepared(model: Any, options: ExportOptions) -> FoldResult:
     """The model to convert: of one fixed batch, and in float32 also where it was trained in mixed precision."""
     if options.fold:
-        folded = fold_model(model, strict=options.strict, dtype="float32", batch_size=options.batch_size)
+        folded = fold_model(
+            model,
+            strict=options.strict,
+            dtype="float32",
+            batch_size=options.batch_size,
+            merge_branches=options.merge_branches,
+            target=options.target,
+        )
         _refuse_batch_statistics(folded.verdicts)
         return folded
     _refuse_batch_statistics(plan(model).verdicts)

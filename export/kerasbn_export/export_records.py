@@ -27,6 +27,8 @@ class ExportOptions:
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
+        target: What folding prefers among exact forms: see `kerasbn_export.cost`.
+        merge_branches: Whether folding merges parallel linear branches into one layer.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -42,6 +44,8 @@ class ExportOptions:
     per_channel_dense: bool = True
     seed: int = 0
     image_range: tuple[float, float] | None = None
+    target: str = "latency"
+    merge_branches: bool = True
 
     def __post_init__(self) -> None:
         _ = self.conversion

@@ -215,3 +215,24 @@ def test_with_debug_the_log_lines_are_there(tmp_path):
     done = run_process(tmp_path, "inspect", path, "--debug")
     assert done.returncode == 0
     assert done.stderr != ""
+
+
+def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys):
+    keras = keras_flavour.keras
+    inputs = keras.Input((6, 6, 3))
+    wide = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    slim = keras.layers.Conv2D(4, 1)(inputs)
+    x = keras.layers.Add()([keras.layers.BatchNormalization(name="one")(wide), slim])
+    x = keras.layers.BatchNormalization(name="two")(keras.layers.ReLU()(x))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3, padding="same")(x))
+    model.save(tmp_path / "model.keras")
+    layers = {}
+    for options in ((), ("--keep-branches",), ("--target", "ops")):
+        out = tmp_path / "out.keras"
+        assert run(["fold", str(tmp_path / "model.keras"), "-o", str(out), *options]) == 0
+        layers[options] = sorted(type(layer).__name__ for layer in load_model(out).layers)
+    assert layers[()].count("Conv2D") == 2
+    assert layers[("--keep-branches",)].count("Conv2D") == 3
+    assert "DepthwiseConv2D" in layers[()]
+    assert "DepthwiseConv2D" not in layers[("--target", "ops")]
+    assert "coarser in int8" in capsys.readouterr().out

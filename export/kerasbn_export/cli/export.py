@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerasbn_export.cli.options import TARGET_HELP, TARGETS
 from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, table, verdict_line, verdict_table
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ VERIFIED_SAMPLES = 32
 @click.option("--batch-size", type=click.IntRange(min=0), default=1, show_default=True, help="0 leaves it open.")
 @click.option("--no-fold", is_flag=True, help="Leave the BatchNorms in, to compare.")
 @click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
+@click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
+@click.option("--keep-branches", is_flag=True, help="Do not merge parallel branches: one kernel is coarser in int8.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the file with the model.")
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
-def command(model: str, out: str, no_fold: bool, no_verify: bool, allow_code: bool, **options: Any) -> int:
+def command(
+    model: str, out: str, no_fold: bool, keep_branches: bool, no_verify: bool, allow_code: bool, **options: Any
+) -> int:
     """Fold the model, write it as a .tflite file, and compare the two.
 
     A file that does not compute what the model computes does not get the name asked for: it is left beside it, with
@@ -45,6 +50,7 @@ def command(model: str, out: str, no_fold: bool, no_verify: bool, allow_code: bo
     refuse_overwriting(model, out)
     options["batch_size"] = options["batch_size"] or None
     options["fold"] = not no_fold
+    options["merge_branches"] = not keep_branches
     with progress() as step:
         step(f"load {model}")
         from kerasbn_export.atomic import check_destination, replacing

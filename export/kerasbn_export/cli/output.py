@@ -67,8 +67,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     """What became of each BatchNorm, and where it went or why it stayed."""
-    rows = [(v.layer, v.action.value, v.direction or "", ", ".join(v.into) if v.gone else v.sentence) for v in verdicts]
+    rows = [(v.layer, v.action.value, v.direction or "", _where(v)) for v in verdicts]
     return table("", ("BatchNorm", "is", "direction", "into, or why not"), rows)
+
+
+def _where(verdict: Verdict) -> str:
+    return " ".join(filter(None, (", ".join(verdict.into) if verdict.gone else verdict.sentence, verdict.note)))
 
 
 def verdict_line(verdicts: Sequence[Verdict]) -> str:
