@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from kerasbn_testing.statistics import randomise
 
 import kerasbn
 from kerasbn.flavour import Flavour
@@ -217,7 +218,7 @@ def test_with_debug_the_log_lines_are_there(tmp_path):
     assert done.stderr != ""
 
 
-def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys):
+def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys, rng):
     keras = keras_flavour.keras
     inputs = keras.Input((6, 6, 3))
     wide = keras.layers.Conv2D(4, 3, padding="same")(inputs)
@@ -225,6 +226,7 @@ def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys):
     x = keras.layers.Add()([keras.layers.BatchNormalization(name="one")(wide), slim])
     x = keras.layers.BatchNormalization(name="two")(keras.layers.ReLU()(x))
     model = keras.Model(inputs, keras.layers.Conv2D(2, 3, padding="same")(x))
+    randomise(model, rng)
     model.save(tmp_path / "model.keras")
     layers = {}
     for options in ((), ("--keep-branches",), ("--target", "ops")):
