@@ -33,6 +33,7 @@ from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export.folding import plan
 from kerasbn_export.latency import compare_latency
 from kerasbn_export.tflite_file import read_ops
+from kerasbn_export.verification.measure import decibels
 from kerasbn_export.verification.open import open_runnable
 
 WORST, MEAN = 1.02, {"float32": 0.75, "int8": 0.65}
@@ -114,7 +115,7 @@ def signal_to_noise(model: Any, path: Path) -> float:
         theirs, ours = (np.asarray(runnable.run([sample[None]])[0], np.float64) for runnable in runnables)
         signal += float(np.sum(theirs**2))
         noise += float(np.sum((ours - theirs) ** 2))
-    return float(10 * np.log10(signal / noise))
+    return decibels(signal, noise)
 
 
 def report(rows: list[Row], ops: bool) -> int:
