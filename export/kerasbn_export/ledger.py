@@ -85,10 +85,11 @@ class Ledger:
 
     def lowered(self, call: Call, form: str, way: Way | None = None) -> None:
         """The call takes one operation from now on; ``way`` is that of the half that is gone."""
-        origins = self.origins[call]
-        self.accounts[origins[0]].forms.append(form)
+        origins = self.origins.get(call, ())
         for name in origins:
             self.accounts[name].rules[form] = None
+        if origins:
+            self.accounts[origins[0]].forms.append(form)
         if way is not None:
             self._travelled(origins, way)
 

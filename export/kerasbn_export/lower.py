@@ -17,37 +17,42 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kerasbn_export.affine import Affine
-from kerasbn_export.batchnorm import affine, axes, is_training
+from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
+from kerasbn_export.recognise import read
 from kerasbn_export.rules.producer import checked
-from kerasbn_export.rules.step import Push
+from kerasbn_export.rules.step import Push, runs_along_last
 from kerasbn_export.way import Way, backward_step, forward_step, travel
+
+LOWERED = ("Normalization", "Rescaling")
+"""Affines that cost two operations, beside BatchNorm; a product or a sum with a constant costs one already."""
 
 
 def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
-    """Give a BatchNorm call that is left its cheapest form."""
-    value = call.inputs[0]
-    if is_training(call) or value.rank is None or value.masked or axes(call.layer, value.rank) != (value.rank - 1,):
+    """Give an affine call that is left its cheapest form."""
+    push = read(call) if is_batchnorm(call.layer) or call.layer.kind in LOWERED else None
+    if push is None or push.value.masked or not runs_along_last(push):
         return
-    whole = affine(call.layer)
-    if value.rank == 4 and not (whole.keeps_scale or whole.keeps_zero):
-        layer = _depthwise(graph, call.layer, whole)
-        if isinstance(checked(layer), Layer):
+    whole = push.affine
+    if whole.keeps_scale or whole.keeps_zero:
+        rest, way = whole, None
+    elif push.value.rank == 4:
+        layer = checked(_depthwise(graph, call.layer, whole))
+        if isinstance(layer, Layer):
             ledger.lowered(call, "depthwise")
-            graph.replace(call, layer, value)
+            graph.replace(call, layer, push.value)
         return
-    rest, way = _half(graph, call, Push(value, whole, axes(call.layer, value.rank)))
-    if rest.keeps_scale or rest.keeps_zero:
+    else:
+        rest, way = _half(graph, call, push)
+    if (rest.keeps_scale or rest.keeps_zero) and (way is not None or call.layer.kind != "Rescaling"):
         ledger.lowered(call, "add" if rest.keeps_scale else "multiply", way)
-        graph.replace(call, _rescaling(call.layer, rest), value)
+        graph.replace(call, _rescaling(call.layer, rest), push.value)
 
 
 def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:
     """What is left of the affine when one half of it finds a way of its own, and that way."""
     whole, behind = push.affine, replace(push, value=call.output)
-    if whole.keeps_scale or whole.keeps_zero:
-        return whole, None
     before = whole.shift_before_scale
     halves = [(backward_step, replace(push, affine=whole.scaling), whole.shifting)]
     halves.append((forward_step, replace(behind, affine=whole.shifting), whole.scaling))

@@ -46,8 +46,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     if chosen.constant_one:
         carry_ones(graph, ledger)
     for call in graph.in_order():
-        if is_batchnorm(call.layer):
-            lower(graph, call, ledger)
+        lower(graph, call, ledger)
     release_norms(graph)
     place_activations(graph)
     reunite(graph)
