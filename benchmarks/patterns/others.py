@@ -94,3 +94,12 @@ def dense_bn_autoencoder(k: Any) -> Any:
     for units in (8, 4, 8):
         x = k.layers.ReLU()(k.layers.BatchNormalization()(k.layers.Dense(units)(x)))
     return k.Model(inputs, k.layers.Dense(16)(x))
+
+
+@pattern(least=0)
+def hard_swish_of_parts(k: Any) -> Any:
+    """The converter makes one HARD_SWISH of it, as long as every part is there."""
+    inputs = k.Input(IMAGE)
+    x = k.layers.BatchNormalization()(k.layers.Conv2D(4, 3)(inputs))
+    x = k.layers.Multiply()([x, k.layers.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)])
+    return k.Model(inputs, k.layers.ReLU()(k.layers.BatchNormalization()(k.layers.Conv2D(3, 3)(x))))
