@@ -11,6 +11,7 @@
     ├── UnsafeModelError         (PermissionError)      loading would run code that the file carries
     ├── CalibrationError         (ValueError)           calibration data do not fit the model
     ├── NotFoldedError           (ValueError)           strict folding left a BatchNorm
+    ├── MissingPackageError      (ImportError)          an optional package is not installed
     ├── NotComparableError       (ValueError)           two models cannot be compared
     ├── ConversionError          (RuntimeError)         the TFLite converter failed
     └── OutputError              (OSError)              a result cannot be written
@@ -58,6 +59,10 @@ class NotFoldedError(KerasBNError, ValueError):
     """Strict folding left a BatchNorm in the model."""
 
     exit_code = 1
+
+
+class MissingPackageError(KerasBNError, ImportError):
+    """An optional package is not installed."""
 
 
 class NotComparableError(KerasBNError, ValueError):

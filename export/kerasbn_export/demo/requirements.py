@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from kerasbn.errors import KerasBNError
+from kerasbn.errors import MissingPackageError
 
 PACKAGES = {"sklearn": "scikit-learn", "matplotlib": "matplotlib"}
-
-
-class MissingPackageError(KerasBNError, ImportError):
-    """A package of the demo is not installed."""
 
 
 def require_packages() -> None:
