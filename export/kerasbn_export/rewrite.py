@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from kerasbn_export.batchnorm import is_batchnorm, is_training
 from kerasbn_export.cost import Choices
 from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.hard_swish import scales_hard_swish
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
 from kerasbn_export.recognise import computes_affine, read
@@ -66,7 +67,7 @@ def carry_ones(graph: Graph, ledger: Ledger) -> None:
 
 def fold_all(graph: Graph, ledger: Ledger) -> None:
     """Let every affine look for a way, until none finds one."""
-    pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(call))
+    pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(graph, call))
     while pending:
         call = next(iter(pending))
         del pending[call]
@@ -97,15 +98,15 @@ def place(graph: Graph, call: Call) -> Way | Refusal:
     return ways(graph, call, push)
 
 
-def _is_affine(call: Call) -> bool:
-    return is_batchnorm(call.layer) or computes_affine(call)
+def _is_affine(graph: Graph, call: Call) -> bool:
+    return is_batchnorm(call.layer) or (computes_affine(call) and not scales_hard_swish(graph, call))
 
 
 def _neighbours(graph: Graph, call: Call) -> Iterator[Call]:
     """The affines right before and behind: what was refused before may have a way now."""
-    yield from (user for user in graph.users(call.output) if _is_affine(user))
+    yield from (user for user in graph.users(call.output) if _is_affine(graph, user))
     producer = call.inputs[0].producer
-    if producer is not None and _is_affine(producer):
+    if producer is not None and _is_affine(graph, producer):
         yield producer
 
 

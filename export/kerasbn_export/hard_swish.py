@@ -1,0 +1,45 @@
+"""The one constant that is better left where it is: the 1/6 of a hard swish written out.
+
+    hard_swish(x) = x * relu6(x + 3) * (1/6)
+
+The converter makes one HARD_SWISH of the three operations (Howard et al. 2019, MobileNetV3, section 5.2). With the 1/6
+in the weights behind, an ADD and a MUL would stay. It is written ``x * (relu6(x + 3) * (1/6))`` or
+``(x * relu6(x + 3)) * (1/6)``.
+"""
+
+from __future__ import annotations
+
+from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.recognise import PRODUCTS, QUOTIENTS, SUMS
+from kerasbn_export.structure import leaves
+
+FACTORS = ("Multiply", *PRODUCTS)
+
+
+def scales_hard_swish(graph: Graph, call: Call) -> bool:
+    """Whether the call is the constant factor of a hard swish in one of its two forms."""
+    if call.layer.kind not in (*PRODUCTS, *QUOTIENTS) or len(call.inputs) != 1:
+        return False
+    before = call.inputs[0].producer
+    if before is not None and before.layer.kind in FACTORS:
+        return any(_argument(value) in before.inputs for value in before.inputs)
+    users = [user for user in graph.users(call.output) if user.layer.kind in FACTORS]
+    return any(_argument(call.inputs[0]) in user.inputs for user in users)
+
+
+def _argument(value: Value) -> Value | None:
+    """The x of a value that is ``relu6(x + 3)``."""
+    call = value.producer
+    shift = call.inputs[0].producer if call is not None and _is_relu6(call.layer) else None
+    if shift is None or shift.layer.kind not in SUMS or len(shift.inputs) != 1:
+        return None
+    constants = [leaf for leaf in leaves([list(shift.args)]) if not isinstance(leaf, Value)]
+    return shift.inputs[0] if constants == [3.0] else None
+
+
+def _is_relu6(layer: Layer) -> bool:
+    if layer.kind == "ReLU":
+        return bool(layer.config.get("max_value") == 6.0)
+    if layer.kind == "Activation":
+        return bool(layer.config["activation"] == "relu6")
+    return layer.kind in ("ops.Relu6", "tf.nn.relu6")
