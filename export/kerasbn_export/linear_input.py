@@ -140,9 +140,9 @@ def pads(config: Mapping[str, Any], shape: Shape) -> bool:
     padding = config.get("padding", "valid")
     if padding == "valid":
         return False
-    first = 2 if config["data_format"] == "channels_first" else 1
-    options = (config["kernel_size"], config["strides"], config["dilation_rate"], shape[first:])
-    return any(_pads_axis(padding, *axis) for axis in zip(*map(_tuple, options), strict=False))
+    sizes = shape[2:] if config["data_format"] == "channels_first" else shape[1:-1]
+    options = (_each(config[key], len(sizes)) for key in ("kernel_size", "strides", "dilation_rate"))
+    return any(_pads_axis(padding, *axis) for axis in zip(*options, sizes, strict=True))
 
 
 def _pads_axis(padding: str, kernel: int, stride: int, dilation: int, size: int | None) -> bool:
@@ -152,5 +152,5 @@ def _pads_axis(padding: str, kernel: int, stride: int, dilation: int, size: int 
     return (-(-size // stride) - 1) * stride + reach + 1 > size
 
 
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    return (value,) * axes if isinstance(value, int) else tuple(value)

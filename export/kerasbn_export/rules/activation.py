@@ -16,6 +16,7 @@ from dataclasses import replace
 from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE
 from kerasbn_export.rules import add, identity, spatial
+from kerasbn_export.rules.step import stock_activation
 from kerasbn_export.rules.time_distributed import MERGE, SPLIT
 
 FUSED = ("relu", "relu6")
@@ -46,7 +47,7 @@ def place_activations(graph: Graph) -> None:
 def is_fused(layer: Layer) -> bool:
     """Whether TFLite has the activation as an option of other operations."""
     if layer.kind == "Activation":
-        return layer.config["activation"] in FUSED
+        return stock_activation(layer) in FUSED
     if layer.kind == "ReLU":
         plain = not layer.config.get("negative_slope") and not layer.config.get("threshold")
         return plain and layer.config.get("max_value") in (None, 6.0)

@@ -22,7 +22,7 @@ from kerasbn_export.rules import identity
 from kerasbn_export.rules.activation import is_fused
 from kerasbn_export.rules.homogeneous import is_homogeneous
 from kerasbn_export.rules.producer import checked, has_no_activation
-from kerasbn_export.rules.step import Push, in_training, runs_along_last, takes_only
+from kerasbn_export.rules.step import Push, in_training, runs_along_last, stock_activation, takes_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def _plain(graph: Graph, call: Call, *, inside: bool) -> bool:
         return False
     if config.get("data_format") == "channels_first":
         return False
-    return not inside or has_no_activation(graph, layer) or config["activation"] in ("relu", "relu6")
+    return not inside or has_no_activation(graph, layer) or stock_activation(layer) in ("relu", "relu6")
 
 
 def _keeps_one(call: Call) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.rules.spatial import keeps_order
-from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step, stock_activation, takes_only
 from kerasbn_export.verdict import Reason
 
 ACTIVATIONS = ("relu", "leaky_relu")
@@ -23,7 +23,7 @@ FUNCTIONS = ("LeakyReLU", "PReLU", "ops.Relu", "ops.LeakyRelu", "tf.nn.relu", "t
 def is_homogeneous(layer: Layer) -> bool:
     """Whether ``f(s*x) = s*f(x)`` for s >= 0."""
     if layer.kind == "Activation":
-        return layer.config["activation"] in ACTIVATIONS
+        return stock_activation(layer) in ACTIVATIONS
     if layer.kind == "ReLU":
         return layer.config.get("max_value") is None and not layer.config.get("threshold")
     return layer.kind in FUNCTIONS

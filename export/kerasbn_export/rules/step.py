@@ -63,6 +63,13 @@ def runs_along_last(push: Push) -> bool:
     return push.value.rank is not None and push.axes == (push.value.rank - 1,)
 
 
+def stock_activation(layer: Layer) -> str | None:
+    """The name of the layer's activation where it is Keras' own; None for a function of the user's of whatever name."""
+    name, function = layer.config.get("activation"), getattr(layer.source, "activation", None)
+    own = function is None or str(getattr(function, "__module__", "")).startswith(("keras.src.", "tf_keras.src."))
+    return name if isinstance(name, str) and own else None
+
+
 def in_training(call: Call) -> bool:
     """Whether a layer is called in training mode, or in a mode that only run time tells."""
     flag = call.kwargs.get("training", call.args[1] if len(call.args) > 1 else None)

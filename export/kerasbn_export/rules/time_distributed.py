@@ -22,10 +22,10 @@ from kerasbn_export.batchnorm import layer_kind
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from kerasbn_export.rules import identity, spatial
-from kerasbn_export.rules.step import Push, Refusal, Step, in_training, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step, in_training, stock_activation, takes_only
 from kerasbn_export.verdict import Reason
 
-ELEMENTWISE = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Rescaling", *identity.KINDS)
+ELEMENTWISE = ("Activation", "ReLU", "LeakyReLU", "ELU", "Rescaling", *identity.KINDS)
 SAMPLEWISE = (
     *(*CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE, *SEPARABLE),
     *(*spatial.AVERAGES, *spatial.MAXIMA, *spatial.SELECTIONS, *spatial.PADDINGS),
@@ -40,9 +40,14 @@ def rewrite(graph: Graph) -> None:
     for call in graph.in_order():
         if call.layer.kind == "TimeDistributed" and _may_open(call):
             _open(graph, call, opened)
-        elif call.layer.kind in ELEMENTWISE and _behind_split(graph, call):
+        elif _is_elementwise(call.layer) and _behind_split(graph, call):
             _before_split(graph, call, call.layer)
     graph.prune()
+
+
+def _is_elementwise(layer: Layer) -> bool:
+    """Whether the layer gives the same at any rank; an activation of the user's may count its axes from the front."""
+    return layer.kind in ELEMENTWISE and (layer.kind != "Activation" or stock_activation(layer) is not None)
 
 
 def _may_open(call: Call) -> bool:
@@ -55,6 +60,8 @@ def _open(graph: Graph, call: Call, opened: dict[tuple[Layer, str], Layer]) -> N
     kind = layer_kind(graph.flavour, inner) or ""
     behind = _behind_split(graph, call)
     if kind not in (*BATCHNORMS, *ELEMENTWISE, "Dense", *SAMPLEWISE):
+        return
+    if kind in ELEMENTWISE and not _is_elementwise(Layer(inner.name, inner.name, kind, inner)):
         return
     moved = kind in BATCHNORMS and not behind
     layer = opened.setdefault((call.layer, str(moved)), _inner(call.layer, inner, kind, moved, call.inputs[0]))

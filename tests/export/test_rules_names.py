@@ -1,0 +1,58 @@
+"""A layer is what it computes, not what it is called or where its axis was counted."""
+
+import pytest
+from kerasbn_testing.judging import assert_folds
+from kerasbn_testing.statistics import data_for, randomise
+
+from kerasbn.errors import UnsupportedModelError
+from kerasbn_export.folding import fold
+
+
+def relu(x):
+    """A function of the user's that has the name of one of Keras'."""
+    return x * x + 1.0
+
+
+def test_a_function_named_relu_lets_no_scale_pass(keras_flavour, rng):
+    keras = keras_flavour.keras
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.Activation(relu)(keras.layers.Conv2D(4, 2)(inputs))
+    model = keras.Model(inputs, keras.layers.BatchNormalization(center=False)(x))
+    randomise(model, rng)
+    bn = model.layers[-1]
+    bn.gamma.assign([0.5, 1.5, 2.0, 3.0])
+    bn.moving_mean.assign([0.0] * 4)
+    assert_folds(model, data_for(model, rng), kept=None, float64=1e-7)
+
+
+def test_a_function_named_relu_stays_behind_a_concatenation(keras_flavour, rng):
+    keras = keras_flavour.keras
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.ZeroPadding2D(1)(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 2)(inputs)))
+    model = keras.Model(inputs, keras.layers.Activation(relu)(x))
+    randomise(model, rng)
+    assert_folds(model, data_for(model, rng))
+
+
+def test_a_softmax_over_positions_inside_a_time_distributed(keras_flavour, rng):
+    keras = keras_flavour.keras
+    inputs = keras.Input((3, 4, 5))
+    x = keras.layers.TimeDistributed(keras.layers.Softmax(axis=1))(inputs)
+    x = keras.layers.TimeDistributed(keras.layers.BatchNormalization())(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    randomise(model, rng)
+    assert_folds(model, data_for(model, rng))
+
+
+def middle(x):
+    """Differences to the first step along axis 1."""
+    return x - x[:, :1]
+
+
+def test_a_function_of_an_axis_inside_a_time_distributed(keras_flavour):
+    keras = keras_flavour.keras
+    inputs = keras.Input((3, 4, 5))
+    x = keras.layers.TimeDistributed(keras.layers.Activation(middle))(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.BatchNormalization()(x)))
+    with pytest.raises(UnsupportedModelError, match=r"'time_distributed'.*get_config"):
+        fold(model)
