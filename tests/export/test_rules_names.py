@@ -1,7 +1,7 @@
 """A layer is what it computes, not what it is called or where its axis was counted."""
 
 import pytest
-from kerasbn_testing.judging import assert_folds
+from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import UnsupportedModelError
@@ -56,3 +56,18 @@ def test_a_function_of_an_axis_inside_a_time_distributed(keras_flavour):
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.BatchNormalization()(x)))
     with pytest.raises(UnsupportedModelError, match=r"'time_distributed'.*get_config"):
         fold(model)
+
+
+@pytest.mark.parametrize("options", [{"momentum": None}, {"renorm": True}, {"renorm": True, "momentum": None}])
+def test_two_of_our_layers_with_more_weights_become_one(keras_flavour, rng, options):
+    keras, layer = keras_flavour.keras, keras_flavour.batch_normalization
+    inputs = keras.Input((4,))
+    x = layer(**options)(layer(**options)(keras.layers.Activation("tanh")(inputs)))
+    model = keras.Model(inputs, keras.layers.Activation("tanh")(x))
+    for bn in model.layers[2:4]:
+        bn.moving_mean.assign(rng.normal(size=4))
+        bn.moving_variance.assign(rng.uniform(0.5, 2, size=4))
+    result = fold(model)
+    assert [verdict.action.value for verdict in result.verdicts] == ["merged", "kept"]
+    data = data_for(model, rng)
+    assert relative_error(run(result.model, data), run(model, data)) <= 2e-6

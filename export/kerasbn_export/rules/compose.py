@@ -46,5 +46,6 @@ def with_affine(layer: Layer, new: Affine) -> Layer:
         "moving_mean": np.zeros_like(new.scale),
         "moving_variance": np.ones_like(new.scale),
     }
-    options = {"renorm": False} if layer.config.get("renorm") else {}
+    training: dict[str, object] = {"renorm": False, "momentum": 0.99}  # options of training that ask for more weights
+    options = {key: value for key, value in training.items() if layer.config.get(key, 0) in (None, True)}
     return layer.with_weights(weights, center=True, scale=True, epsilon=0.0, **options)
