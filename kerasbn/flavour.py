@@ -46,8 +46,9 @@ class Flavour:
         Args:
             layer: A layer. An instance of a subclass gives None: it may override ``call``.
         """
-        name = type(layer).__name__
-        return name if getattr(self.keras.layers, name, None) is type(layer) else None
+        name, layers = type(layer).__name__, self.keras.layers
+        homes = (layers, getattr(layers, "experimental", None))  # where Keras 2 keeps SyncBatchNormalization
+        return name if any(getattr(home, name, None) is type(layer) for home in homes) else None
 
 
 KERAS = Flavour("keras")

@@ -5,6 +5,7 @@ from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import UnsupportedModelError
+from kerasbn.flavour import TF_KERAS
 from kerasbn_export.folding import fold
 
 
@@ -71,3 +72,12 @@ def test_two_of_our_layers_with_more_weights_become_one(keras_flavour, rng, opti
     assert [verdict.action.value for verdict in result.verdicts] == ["merged", "kept"]
     data = data_for(model, rng)
     assert relative_error(run(result.model, data), run(model, data)) <= 2e-6
+
+
+def test_the_synchronized_layer_of_keras_2_folds(rng):
+    keras = TF_KERAS.keras
+    inputs = keras.Input((4,))
+    sync = keras.layers.experimental.SyncBatchNormalization(name="sync")
+    model = keras.Model(inputs, sync(keras.layers.Dense(3)(inputs)))
+    randomise(model, rng)
+    assert set(assert_folds(model, data_for(model, rng)).verdicts) == {"sync"}
