@@ -29,6 +29,19 @@ LOWERED = ("Normalization", "Rescaling")
 """Affines that cost two operations, beside BatchNorm; a product or a sum with a constant costs one already."""
 
 
+POINTWISE = {
+    "kernel_size": [1, 1],
+    "strides": [1, 1],
+    "dilation_rate": [1, 1],
+    "padding": "valid",
+    "data_format": "channels_last",
+    "depth_multiplier": 1,
+    "activation": "linear",
+    "use_bias": True,
+}
+"""The options of the depthwise 1x1, all that other rules ask a convolution for."""
+
+
 def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
     """Give an affine call that is left its cheapest form."""
     push = read(call) if is_batchnorm(call.layer) or call.layer.kind in LOWERED else None
@@ -67,7 +80,7 @@ def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:
 
 
 def _depthwise(graph: Graph, layer: Layer, new: Affine) -> Layer:
-    config = {"name": layer.name, "kernel_size": [1, 1], "use_bias": True, "dtype": layer.config["dtype"]}
+    config = {**POINTWISE, "name": layer.name, "dtype": layer.config["dtype"]}
     kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
     weights = {kernel: new.scale.reshape(1, 1, -1, 1), "bias": new.shift}
     return Layer(layer.name, layer.path, "DepthwiseConv2D", None, layer.dtype, config, weights)

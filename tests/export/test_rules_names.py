@@ -81,3 +81,19 @@ def test_the_synchronized_layer_of_keras_2_folds(rng):
     model = keras.Model(inputs, sync(keras.layers.Dense(3)(inputs)))
     randomise(model, rng)
     assert set(assert_folds(model, data_for(model, rng)).verdicts) == {"sync"}
+
+
+def test_gamma_and_beta_go_on_into_what_was_lowered(keras_flavour, rng):
+    keras = keras_flavour.keras
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.LayerNormalization()(inputs)
+    outputs = [
+        keras.layers.Activation("tanh")(keras.layers.BatchNormalization(name=name)(x)) for name in ("one", "two")
+    ]
+    model = keras.Model(inputs, outputs)
+    randomise(model, rng)
+    model.layers[1].gamma.assign(rng.normal(size=3))
+    judged = assert_folds(model, data_for(model, rng), kept={"one", "two"}, float64=1e-7)
+    assert {verdict.action.value for verdict in judged.verdicts.values()} == {"lowered"}
+    norm = next(layer for layer in judged.model.layers if type(layer).__name__ == "LayerNormalization")
+    assert not norm.weights
