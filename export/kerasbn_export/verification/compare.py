@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasbn_export.verification.data import given_data, random_data
+from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import coarsest, gate_for
 from kerasbn_export.verification.locate import locate
 from kerasbn_export.verification.matching import match_ports
@@ -53,7 +54,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     sides = Sides(reference, candidate, feeds, pairs)
     batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], question))
     network, note = reference.referee
-    records = judge_outputs(sides, batches, gate, network)
+    records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
     located = locate(sides, network, batches, gate, records) if question.layers and network else None
     return Comparison(
         reference=reference.label,

@@ -9,8 +9,10 @@ from typing import Any
 
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.measure import Measurement
+from kerasbn_export.verification.pictures import Numbers, Picture
 
 SCHEMA_VERSION = 1
+"""Of the JSON. Within a version fields are only added: one that a reader does not know is to be skipped."""
 
 
 class Status(str, Enum):
@@ -65,6 +67,7 @@ class OutputComparison:
         input_scale: The standard deviation of the random inputs at which this was found, the worst of those tried.
         referee: The distance of each side from float64; None where the referee was not needed or not there.
         steps: The largest difference in steps of the candidate's quantised output; None if it is not quantised.
+        picture: What a page draws of it.
     """
 
     name: str
@@ -77,6 +80,7 @@ class OutputComparison:
     input_scale: float | None = None
     referee: RefereeFinding | None = None
     steps: float | None = None
+    picture: Picture | None = None
 
     def __bool__(self) -> bool:
         return self.status is Status.EQUAL
@@ -137,6 +141,8 @@ class WeightComparison:
         worst_index: Where the difference is largest.
         passed: Whether the difference is within 1e-5 of the largest magnitude.
         diagnosis: The known mistake that gives just these weights; empty if there is none.
+        expected: For a bias that is wrong its values by channel, for a kernel the norm of each output channel.
+        found: The candidate's, for a kernel along the expected one: 0.5 is a scale half as large, -1 one turned round.
     """
 
     layer: str
@@ -147,6 +153,8 @@ class WeightComparison:
     worst_index: tuple[int, ...]
     passed: bool
     diagnosis: str
+    expected: Numbers = ()
+    found: Numbers = ()
 
     @property
     def sentence(self) -> str:

@@ -65,6 +65,11 @@ class Batch:
         for start in range(0, len(self), CHUNK):
             yield [array[start : start + CHUNK] for array in self.arrays]
 
+    def chunk_of(self, index: int) -> tuple[int, list[Array]]:
+        """The samples that run together with one, and the number of the first of them over all batches."""
+        first = (index - self.start) // CHUNK * CHUNK
+        return self.start + first, [array[first : first + CHUNK] for array in self.arrays]
+
     def sample(self, index: int, batch: int) -> list[Array]:
         """One sample, by its number over all batches, as a batch of copies."""
         i = index - self.start

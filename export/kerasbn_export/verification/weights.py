@@ -15,11 +15,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.verification.faults import FAULTS
-from kerasbn_export.verification.faults.folding import Site, affine, is_batchnorm, is_linear, weights
+from kerasbn_export.verification.faults.folding import (
+    LAST_AXIS_BUT_ONE,
+    LAST_TWO_AXES,
+    Site,
+    affine,
+    is_batchnorm,
+    is_linear,
+    weights,
+)
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import WeightComparison
+from kerasbn_export.verification.sketch import channel_weights
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 
 SAME = 1e-5
@@ -61,7 +70,7 @@ def compare_weights(graph: Graph, held: Callable[[Call], Held | None]) -> tuple[
         found = held(call) if is_linear(call) else None
         options = _expected(graph, call) if found else []
         if found and options:
-            records.extend(_compared(call.layer.path, options, *found))
+            records.extend(_compared(call.layer, options, *found))
     return tuple(records)
 
 
@@ -90,7 +99,7 @@ def _faulty(site: Site) -> dict[str, tuple[Array, Array]]:
     return {text: pair for text, pair in made.items() if pair is not None}
 
 
-def _compared(layer: str, options: Sequence[_Expected], kernel: Array, bias: Array | None) -> list[WeightComparison]:
+def _compared(layer: Layer, options: Sequence[_Expected], kernel: Array, bias: Array | None) -> list[WeightComparison]:
     """Against the option that fits best; a layer whose BatchNorm stays is right as it is."""
     if kernel.size != options[0].kernel.size:
         return []
@@ -132,13 +141,17 @@ def _biases(held: Array | None, like: Array) -> Array:
     return held if held.size == like.size or like.size > 1 else held[:1] if not np.any(held) else held
 
 
-def _record(layer: str, batchnorm: str, weight: str, expected: Array, held: Array, diagnosis: str) -> WeightComparison:
+def _record(
+    layer: Layer, batchnorm: str, weight: str, expected: Array, held: Array, diagnosis: str
+) -> WeightComparison:
     same_size = expected.size == held.size
     difference = np.abs(expected - held.reshape(expected.shape)) if same_size else np.abs(held)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
     relative = _distance(expected, held)
+    drawn = same_size and relative > SAME
+    channels = channel_weights(expected, held.reshape(expected.shape), _channel_axes(layer)) if drawn else ((), ())
     return WeightComparison(
-        layer=layer,
+        layer=layer.path,
         batchnorm=batchnorm,
         weight=weight,
         max_difference=float(difference.max()),
@@ -146,7 +159,16 @@ def _record(layer: str, batchnorm: str, weight: str, expected: Array, held: Arra
         worst_index=tuple(int(i) for i in worst),
         passed=relative <= SAME,
         diagnosis=diagnosis if relative > SAME else "",
+        expected=channels[0],
+        found=channels[1],
     )
+
+
+def _channel_axes(layer: Layer) -> tuple[int, ...]:
+    """Those of the output's channels in the kernel."""
+    if layer.kind in LAST_TWO_AXES:
+        return (-2, -1)
+    return (-2,) if layer.kind in LAST_AXIS_BUT_ONE else (-1,)
 
 
 def weights_of_file(graph: TFLiteGraph, layers_of: Callable[[str], Sequence[str]]) -> Callable[[Call], Held | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -70,11 +70,16 @@ def _again(output: OutputComparison) -> OutputComparison:
     return replace(output, status=answer.status, reason=answer.reason)
 
 
+def _is_there(field: Field[Any], held: Mapping[str, Any]) -> bool:
+    """False for what a report of an older kerasbn does not have and can do without."""
+    return field.name in held or field.default is MISSING
+
+
 def _built(kind: Any, held: Any) -> Any:
     """An object of a type from the JSON of one."""
     if is_dataclass(kind) and isinstance(held, Mapping):
         hints = get_type_hints(kind)
-        known = {f.name: _built(hints[f.name], held[f.name]) for f in fields(kind)}
+        known = {f.name: _built(hints[f.name], held[f.name]) for f in fields(kind) if _is_there(f, held)}
         return kind(**known)  # type: ignore[operator]  # a dataclass, not an instance of one
     arguments = [argument for argument in get_args(kind) if argument is not type(None)]
     if isinstance(held, list):
