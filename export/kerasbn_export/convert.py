@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentErr
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.isolate import convert_isolated
+from kerasbn_export.program import Program, functional_program
 from kerasbn_export.relabel import relabel
 from kerasbn_export.servable import Servable, write_servable
 
@@ -53,11 +54,14 @@ class ConversionOptions:
         io_dtype: The type of inputs and outputs; None for the precision's own.
         per_channel_dense: Whether each output of a Dense layer has its own scale: more accurate, but TFLite
             Micro then needs a larger arena.
+        select_ops: Whether operations that TFLite does not have may be TensorFlow's; the plain interpreter cannot
+            run such a file.
     """
 
     precision: str = "float32"
     io_dtype: str | None = None
     per_channel_dense: bool = True
+    select_ops: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in IO_DTYPES:
@@ -83,17 +87,20 @@ def convert(
     batch_size: int | None = 1,
     metadata: Mapping[str, bytes] | None = None,
     isolate: bool | None = None,
+    on_sample: Callable[[int, int], None] = lambda *_: None,
 ) -> bytes:
-    """Converts a functional model to TFLite, with builtin operations only.
+    """Converts a model to TFLite.
 
     Args:
-        model: A functional or Sequential model of either Keras; BatchNorms in it are converted as they are.
+        model: A functional or Sequential model of either Keras, or one or more `Program`; BatchNorms in it are
+            converted as they are.
         options: See `ConversionOptions`.
         calibration: Samples that fit the model, for `CALIBRATED` precisions.
         batch_size: The batch to fix where the model leaves it open; None leaves it open.
         metadata: Blobs to store in the file.
         isolate: Whether to convert in a process of its own, where a crash of the converter is an error and not the
             end of this process. None does so for the models that are known to crash it: quantized loops.
+        on_sample: Called with the number of samples measured and of all, as each begins; not from another process.
 
     Raises:
         CalibrationError: The precision needs calibration and there is none.
@@ -105,27 +112,43 @@ def convert(
             'calibration="random" to measure the ranges on random numbers.'
         )
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
-        servable = _traced(model, Path(folder), batch_size)
+        servable = _traced(_programs(model), Path(folder), batch_size)
         if isolate is None:
             isolate = servable.loops and options.precision in CALIBRATED
-        run = convert_isolated if isolate else convert_servable
-        data = run(servable, options, calibration)
-    return relabel(data, servable.inputs, servable.outputs, metadata or {})
+        if isolate:
+            data = convert_isolated(servable, options, calibration)
+        else:
+            data = convert_servable(servable, options, calibration, on_sample)
+    return relabel(data, servable.signatures, metadata or {})
 
 
-def _traced(model: Any, folder: Path, batch_size: int | None) -> Servable:
+def _programs(model: Any) -> Sequence[Program]:
+    if isinstance(model, Program):
+        return (model,)
+    return model if isinstance(model, tuple) else (functional_program(model),)
+
+
+def _traced(programs: Sequence[Program], folder: Path, batch_size: int | None) -> Servable:
     try:
-        return write_servable(model, folder, batch_size=batch_size)
+        return write_servable(programs, folder, batch_size=batch_size)
+    except OSError:  # as for a full disk: no fault of the model
+        raise
     except Exception as error:  # TensorFlow raises whatever the layers' code raises
-        raise ConversionError(f"Model {model.name!r} cannot be traced for conversion: {error}") from error
+        raise ConversionError(f"Model {programs[0].name!r} cannot be traced for conversion: {error}") from error
 
 
-def convert_servable(servable: Servable, options: ConversionOptions, calibration: Calibration | None) -> bytes:
+def convert_servable(
+    servable: Servable,
+    options: ConversionOptions,
+    calibration: Calibration | None,
+    on_sample: Callable[[int, int], None] = lambda *_: None,
+) -> bytes:
     """Converts a SavedModel in this process; see `convert`."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder))
+    names = [signature.name for signature in servable.signatures]
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
     _set_options(converter, options)
     if options.precision in CALIBRATED and calibration is not None:
-        converter.representative_dataset = lambda: _samples(calibration, servable)
+        converter.representative_dataset = lambda: _samples(calibration, servable, on_sample)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
@@ -135,6 +158,8 @@ def convert_servable(servable: Servable, options: ConversionOptions, calibration
 
 
 def _set_options(converter: Any, options: ConversionOptions) -> None:
+    if options.select_ops:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     if options.precision == "float32":
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -146,14 +171,16 @@ def _set_options(converter: Any, options: ConversionOptions) -> None:
             "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
             "int16x8": tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
         }
-        converter.target_spec.supported_ops = [kernels[options.precision]]
+        others = [tf.lite.OpsSet.SELECT_TF_OPS] if options.select_ops else []
+        converter.target_spec.supported_ops = [kernels[options.precision], *others]
         converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(options.ends)
 
 
-def _samples(calibration: Calibration, servable: Servable) -> Iterator[Any]:
+def _samples(calibration: Calibration, servable: Servable, on_sample: Callable[[int, int], None]) -> Iterator[Any]:
     """The samples as the converter takes them: by key, since the order of its inputs is its own."""
-    for arrays in calibration.batches(servable.batch_size):
-        by_key = {end.key: array for end, array in zip(servable.inputs, arrays, strict=True)}
+    for index, arrays in enumerate(calibration.batches(servable.batch_size)):
+        on_sample(index * servable.batch_size, len(calibration))
+        by_key = {end.key: array for end, array in zip(servable.signatures[0].inputs, arrays, strict=True)}
         yield by_key if len(by_key) > 1 else arrays
 
 

@@ -13,13 +13,13 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.calibration import Calibration
-from kerasbn_export.servable import End, Servable
+from kerasbn_export.servable import End, Servable, Signature
 
 if TYPE_CHECKING:
     from kerasbn_export.convert import ConversionOptions
@@ -69,14 +69,19 @@ def _answer(folder: Path) -> None:
 
     request = json.loads((folder / REQUEST).read_text())
     fields = request["servable"]
-    ends = {side: tuple(End(**end) for end in fields[side]) for side in ("inputs", "outputs")}
-    servable = Servable(Path(fields["folder"]), **ends, batch_size=fields["batch_size"], loops=fields["loops"])
+    signatures = tuple(_signature(record) for record in fields["signatures"])
+    servable = Servable(Path(fields["folder"]), signatures, fields["batch_size"], fields["loops"])
     try:
         data = convert_servable(servable, ConversionOptions(**request["options"]), _samples(folder))
     except ConversionError as error:
         (folder / REFUSAL).write_text(str(error))
     else:
         (folder / RESULT).write_bytes(data)
+
+
+def _signature(record: dict[str, Any]) -> Signature:
+    ends = {side: tuple(End(**end) for end in record[side]) for side in ("inputs", "outputs")}
+    return Signature(record["name"], **ends)
 
 
 def _samples(folder: Path) -> Calibration | None:

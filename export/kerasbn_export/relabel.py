@@ -7,26 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.servable import End
+from kerasbn_export.servable import End, Signature
 
 
-def relabel(data: bytes, inputs: Sequence[End], outputs: Sequence[End], metadata: Mapping[str, bytes]) -> bytes:
-    """The same file with its main signature and its inputs and outputs named and ordered as in the model.
+def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str, bytes]) -> bytes:
+    """The same file with the inputs and outputs of every signature named and ordered as in the model.
 
     Args:
-        data: A ``.tflite`` file with one signature.
-        inputs: Its inputs: the signature's present keys, and the names they get.
-        outputs: The same for its outputs.
+        data: A ``.tflite`` file.
+        signatures: Its signatures: the names, and of each end the present key and the name it gets.
         metadata: Blobs to store under their names, in place of any that are there under the same name.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(data)
-    signature, main = model.signatureDefs[0], model.subgraphs[0]
-    main.inputs = _arranged(signature.inputs, main.inputs, inputs)
-    main.outputs = _arranged(signature.outputs, main.outputs, outputs)
-    for end, index in zip(inputs, main.inputs, strict=True):
-        main.tensors[index].name = f"serving_default_{end.name}:0".encode()
+    by_name = {signature.signatureKey.decode(): signature for signature in model.signatureDefs}
+    for wanted in signatures:
+        signature = by_name[wanted.name]
+        graph = model.subgraphs[signature.subgraphIndex]
+        graph.inputs = _arranged(signature.inputs, graph.inputs, wanted.inputs)
+        graph.outputs = _arranged(signature.outputs, graph.outputs, wanted.outputs)
+        for end, index in zip(wanted.inputs, graph.inputs, strict=True):
+            graph.tensors[index].name = f"{wanted.name}_{end.name}:0".encode()
     for name, blob in metadata.items():
         _store(model, name, blob)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

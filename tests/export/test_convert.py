@@ -171,6 +171,6 @@ def test_a_crash_of_the_converter_is_an_error(rng):
 def test_however_the_child_ends_without_a_file_there_is_an_error(child, message, monkeypatch, tmp_path):
     real = isolate.subprocess.run
     monkeypatch.setattr(isolate.subprocess, "run", lambda command, **rest: real([command[0], "-c", child], **rest))
-    servable = isolate.Servable(tmp_path, (), (), 1, loops=True)
+    servable = isolate.Servable(tmp_path, (), 1, loops=True)
     with pytest.raises(ConversionError, match=message):
         isolate.convert_isolated(servable, ConversionOptions("int8"), None)
