@@ -7,7 +7,6 @@ somewhat smaller.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
