@@ -112,7 +112,9 @@ def test_commands_run_in_their_order(demo_folder):
         assert program == "kerasbn"
         done = subprocess.run([*KERASBN, *arguments], cwd=demo_folder, capture_output=True, text=True)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    assert {path.name for path in demo_folder.iterdir()} == {"kerasbn-demo", "folded.keras", "digits.tflite"}
+    assert {path.name for path in demo_folder.iterdir()} == {
+        *("kerasbn-demo", "folded.keras", "digits.tflite", "report.json", "report.html"),
+    }
 
 
 def test_every_command_is_shown():

@@ -15,7 +15,7 @@ import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.cli.quiet import quiet
 
-COMMANDS = ("demo", "inspect", "fold", "export", "verify")
+COMMANDS = ("demo", "inspect", "fold", "export", "verify", "recheck")
 INTERRUPTED, FAILED, USAGE = 130, 3, 2
 
 

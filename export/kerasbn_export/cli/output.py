@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,13 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from kerasbn.errors import OutputError
-from kerasbn_export.atomic import write_bytes
 
 if TYPE_CHECKING:
     from kerasbn_export.verdict import Verdict
 
 PIPED_WIDTH = 160
 """Columns where the output is no terminal, so that a name is not cut."""
+_LIST_OF_NUMBERS = re.compile(r"\[\n\s+([-\d][^\[\]{}\"]*)\]")
+"""It goes on one line; no string matches, since JSON has no line break in one."""
 
 
 def stdout() -> Console:
@@ -42,17 +44,10 @@ def print_json(record: dict[str, Any]) -> None:
     print(json_text(record), end="")  # noqa: T201 - rich would wrap it
 
 
-def write_json(record: dict[str, Any], path: str) -> None:
-    """Writes one JSON document to a file, or to standard output for ``-``."""
-    if path == "-":
-        print_json(record)
-    else:
-        write_bytes(path, json_text(record).encode())
-
-
 def json_text(record: dict[str, Any]) -> str:
     """The record as JSON; a number that is not finite is an error, since JSON has none."""
-    return json.dumps(record, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    return _LIST_OF_NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

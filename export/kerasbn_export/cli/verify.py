@@ -2,63 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import Any
 
 import click
 
-from kerasbn_export.cli.output import progress, stdout, table, write_json
-
-if TYPE_CHECKING:
-    from kerasbn_export.verification import Comparison
+from kerasbn_export.cli.comparison import check_reports, report, report_options
+from kerasbn_export.cli.output import progress
 
 BACKENDS = ("xnnpack", "builtin", "reference")
+"""As `kerasbn_export.verification.tflite_runner.BACKENDS`, which is not imported for the sake of ``--help``."""
+
+
+class Scales(click.ParamType[tuple[float, ...]]):
+    """Numbers above zero with commas between them."""
+
+    name = "scales"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """The numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            scales = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            scales = (math.nan,)
+        if not all(math.isfinite(scale) and scale > 0 for scale in scales):
+            self.fail(f"{value!r}: accepted: numbers above 0 with commas between them, as 1,0.1,10.", param, ctx)
+        return scales
 
 
 @click.command("verify")
 @click.argument("reference")
 @click.argument("candidate")
 @click.option("--data", metavar="X.npy|X.npz", help="The inputs, samples first; random ones if not given.")
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the result as JSON; - for standard output.")
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), default="xnnpack", show_default=True, help="Kernels for .tflite."
-)
-@click.option("--samples", type=click.IntRange(min=1), default=8, show_default=True, help="How many random inputs.")
+@click.option("--samples", type=click.IntRange(min=1), default=8, show_default=True, help="Random inputs per scale.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs.")
-@click.option("--tolerance", type=float, help="Largest accepted max|difference| / max|reference|.")
-@click.option("--min-sqnr", type=float, help="Smallest accepted signal to noise in dB, for quantized files.")
+@click.option("--scales", type=Scales(), metavar="A,B,..", default="1,0.1,10", show_default=True,
+              help="Standard deviations of the random inputs, each judged on its own.")  # fmt: skip
+@click.option("--backend", type=click.Choice(BACKENDS), default="xnnpack", show_default=True, help="Runs a .tflite.")
+@click.option("--no-layers", is_flag=True, help="Compare the outputs only.")
 @click.option("--allow-code", is_flag=True, help="Run code that a model file carries: only for files you trust.")
-def command(reference: str, candidate: str, json_path: str | None, **options: Any) -> int:
+@report_options
+def command(
+    reference: str,
+    candidate: str,
+    no_layers: bool,
+    json_path: str | None,
+    junit_path: str | None,
+    html_path: str | None,
+    **options: Any,
+) -> int:
     """Whether CANDIDATE computes what REFERENCE computes: exit 0 if so, 1 if not, 2 if that cannot be said.
 
     Each is a .keras, .h5/.hdf5, SavedModel or .tflite.
     """
+    check_reports((json_path, junit_path, html_path), (reference, candidate))
     with progress() as step:
         step("compare")
         from kerasbn_export.verification import verify
 
-        comparison = verify(reference, candidate, **options)
-    if json_path is not None:
-        write_json(comparison.to_json(), json_path)
-    if json_path != "-":
-        _print(comparison)
-    return comparison.exit_code
-
-
-def _print(comparison: Comparison) -> None:
-    console = stdout()
-    columns = ("output", "status", "max|difference|/max|reference|>", "SQNR dB>", "agreement>", "why")
-    rows = [
-        (
-            output.title,
-            output.status.value,
-            f"{output.measurement.relative:.3g}",
-            f"{output.measurement.sqnr_db:.1f}",
-            "" if output.measurement.agreement is None else f"{output.measurement.agreement:.1%}",
-            output.reason,
-        )
-        for output in comparison.outputs
-    ]
-    console.print(table("", columns, rows))
-    for note in comparison.notes:
-        console.print(f"Note: {note}", soft_wrap=True, markup=False)
-    console.print(comparison.verdict, soft_wrap=True, markup=False)
+        comparison = verify(reference, candidate, layers=not no_layers, **options)
+    return report(comparison, json_path, junit_path, html_path)

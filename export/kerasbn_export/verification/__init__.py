@@ -24,11 +24,14 @@ def assert_equivalent(reference: Any, candidate: Any, **options: Any) -> Compari
         options: As in `verify`.
 
     Raises:
-        AssertionError: They are not, or that cannot be said; the message is the verdict.
+        AssertionError: They are not, or that cannot be said; the message is the short report.
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test
     report = verify(reference, candidate, **options)
     if not report:
-        raise AssertionError(report.verdict)
+        from kerasbn_export.verification.report import to_text
+
+        raise AssertionError(to_text(report))
     return report
 
 

@@ -245,6 +245,8 @@ class Comparison:
         if self:
             count = sum(output.stage == "output" for output in self.outputs)
             return f"Equal: {count} output(s) over {self.samples} sample(s); {self._worst.reason}"
+        if self.outputs and all(self.outputs):
+            return " ".join(["Differs: every output passes, but a layer errs beyond rounding.", *self._findings])
         text = f"{self.status.value.capitalize()}: {self._worst.title}: {self._worst.reason}"
         return " ".join([text, *self._findings])
 

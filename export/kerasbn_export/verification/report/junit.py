@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from kerasbn_export.verification.records import Comparison, OutputComparison, Status
 
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot hold in any form; a tensor's name may have them."""
+
 
 def to_junit(comparison: Comparison) -> str:
-    """The comparison as a test suite: an output that differs is a failure, one that proves nothing an error."""
-    failures = sum(output.status is Status.DIFFERS for output in comparison.outputs)
-    errors = sum(output.status is Status.UNPROVEN for output in comparison.outputs)
-    wrong_layer = comparison.first_divergence is not None
-    suite = Element(
-        "testsuite",
-        name="kerasbn verify",
-        tests=str(len(comparison.outputs) + 1),
-        failures=str(failures + wrong_layer),
-        errors=str(errors),
-    )
+    """The comparison as a test suite.
+
+    An output that differs is a failure, one that proves nothing an error; layers that were not compared are skipped.
+    """
+    suite = Element("testsuite", name="kerasbn verify")
     for output in comparison.outputs:
         _add_output(suite, comparison, output)
-    case = SubElement(suite, "testcase", classname=comparison.candidate, name="layers")
-    if comparison.first_divergence:
-        SubElement(case, "failure", message=comparison.first_divergence.sentence).text = comparison.verdict
-    SubElement(suite, "system-out").text = comparison.verdict
+    _add_layers(suite, comparison)
+    SubElement(suite, "system-out").text = _clean(comparison.verdict)
+    for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite.findall("testcase"))))
     indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(suite, encoding="unicode") + "\n"
 
 
 def _add_output(suite: Element, comparison: Comparison, output: OutputComparison) -> None:
-    case = SubElement(suite, "testcase", classname=comparison.candidate, name=output.title)
+    case = SubElement(suite, "testcase", classname=_clean(comparison.candidate), name=_clean(output.title))
     if output.status is not Status.EQUAL:
         kind = "failure" if output.status is Status.DIFFERS else "error"
         text = f"required tolerance {output.required_tolerance:.3g}; gate: {output.gate}"
-        SubElement(case, kind, message=output.reason).text = text
+        SubElement(case, kind, message=_clean(output.reason)).text = text
+
+
+def _add_layers(suite: Element, comparison: Comparison) -> None:
+    case = SubElement(suite, "testcase", classname=_clean(comparison.candidate), name="layers")
+    if comparison.first_divergence:
+        failure = SubElement(case, "failure", message=_clean(comparison.first_divergence.sentence))
+        failure.text = _clean(comparison.verdict)
+    elif not comparison.per_layer:
+        SubElement(case, "skipped", message=_clean(" ".join(comparison.notes)) or "layers not compared")
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

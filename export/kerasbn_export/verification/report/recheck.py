@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.verification.gates import gate_for
+from kerasbn_export.verification.gates import Gate, gate_for
 from kerasbn_export.verification.judge import judge, judge_referee
-from kerasbn_export.verification.records import SCHEMA_VERSION, Comparison, OutputComparison, Status
+from kerasbn_export.verification.records import (
+    SCHEMA_VERSION,
+    Comparison,
+    Divergence,
+    LayerComparison,
+    OutputComparison,
+    Status,
+)
 
 
 def read_report(path: str | Path) -> Comparison:
@@ -53,12 +60,36 @@ def recheck(comparison: Comparison, *, tolerance: float | None = None, min_sqnr:
     """
     gate = gate_for(comparison.precision, tolerance, min_sqnr)
     outputs = tuple(_again(replace(output, gate=gate)) for output in comparison.outputs)
-    found = comparison.first_divergence
-    if found and gate.tolerance is not None and found.cumulative_error <= gate.tolerance:
-        found = None
-    if found and gate.tolerance is None and all(outputs):
-        found = None
+    found = _divergence(comparison, gate, outputs)
     return replace(comparison, outputs=outputs, first_divergence=found)
+
+
+def _divergence(comparison: Comparison, gate: Gate, outputs: Sequence[OutputComparison]) -> Divergence | None:
+    """The first wrong layer as it was found; where all outputs pass, only if it still is one.
+
+    As in `kerasbn_export.verification.divergence`, a layer that errs beyond rounding is wrong unless the values are
+    right again there or at a later one that errs.
+    """
+    if any(output.status is Status.DIFFERS for output in outputs):
+        return comparison.first_divergence
+    erring = [layer for layer in comparison.per_layer if not layer.passed and layer.rounding is not None]
+    right_again = [gate.tolerance is not None and layer.cumulative_error <= gate.tolerance for layer in erring]
+    wrong = [layer for i, layer in enumerate(erring) if not any(right_again[i:])]
+    if not wrong:
+        return None
+    return comparison.first_divergence or _wrong(wrong[0])
+
+
+def _wrong(layer: LayerComparison) -> Divergence:
+    return Divergence(
+        layer=layer.layer,
+        suspects=(layer.layer, *layer.merged),
+        tensor=layer.tensor,
+        local_error=layer.local_error,
+        cumulative_error=layer.cumulative_error,
+        sentence=f"First wrong layer: {layer.layer!r}: local error {layer.local_error:.3g} of max|reference|, "
+        f"{layer.rounding:.3g} times what rounding explains, in tensor {layer.tensor!r}.",
+    )
 
 
 def _again(output: OutputComparison) -> OutputComparison:

@@ -1,0 +1,133 @@
+"""What ``verify`` and ``recheck`` share: the options for files, and how a comparison is written and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from kerasbn_export.cli.output import json_text, refuse_overwriting, stdout, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kerasbn_export.verification.records import Comparison, Match
+
+SHOWN = 8
+"""Rows of a table of what is wrong; the files have them all."""
+
+Command = Callable[..., int]
+
+JUDGING = (
+    click.option("--tolerance", type=float, help="Largest accepted max|difference| / max|reference|."),
+    click.option("--min-sqnr", type=float, help="Smallest accepted signal to noise in dB, for quantized files."),
+)
+FILES = (
+    click.option("--json", "json_path", metavar="OUT.json", help="Write the result as JSON; - for standard output."),
+    click.option("--junit", "junit_path", metavar="OUT.xml", help="Write the result as JUnit XML, for a build server."),
+    click.option("--html", "html_path", metavar="OUT.html", help="Write a page with pictures that needs no network."),
+)
+
+
+def report_options(command: Command) -> Command:
+    """The options of everything that ends in a comparison."""
+    for option in reversed((*JUDGING, *FILES)):
+        command = option(command)
+    return command
+
+
+def check_reports(paths: Sequence[str | None], sources: Sequence[str]) -> None:
+    """Raises `OutputError` if a report cannot be written or would replace what is compared, before that is run."""
+    from kerasbn_export.atomic import check_destination
+
+    for path in paths:
+        if path not in (None, "-"):
+            check_destination(str(path))
+            for source in sources:
+                refuse_overwriting(source, str(path))
+
+
+def report(comparison: Comparison, json_path: str | None, junit_path: str | None, html_path: str | None) -> int:
+    """Writes the files asked for, prints the tables unless JSON goes there, and gives the exit code."""
+    from kerasbn_export.atomic import write_bytes
+    from kerasbn_export.verification.report import to_html, to_junit
+
+    text = json_text(comparison.to_json())
+    page = "" if html_path is None else to_html(comparison)
+    files = ((json_path, text), (junit_path, to_junit(comparison)), (html_path, page))
+    for path, content in files:  # all of them are made before the first is written
+        if path not in (None, "-"):
+            write_bytes(str(path), content.encode())
+    if json_path == "-":
+        click.echo(text, nl=False)
+    else:
+        _print(comparison)
+    return comparison.exit_code
+
+
+def _print(comparison: Comparison) -> None:
+    console = stdout()
+    for part in (_outputs(comparison), *_wrong_layers(comparison), *_wrong_weights(comparison)):
+        console.print(part)
+    for line in (*_lines(comparison), comparison.verdict):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _outputs(comparison: Comparison) -> Table:
+    columns = ("output", "status", "max|d|/max|r|>", "SQNR dB>", "agreement>", "why")
+    rows = [
+        (
+            output.title,
+            output.status.value,
+            f"{output.measurement.relative:.3g}",
+            f"{output.measurement.sqnr_db:.1f}",
+            "" if output.measurement.agreement is None else f"{output.measurement.agreement:.1%}",
+            output.reason,
+        )
+        for output in comparison.outputs
+    ]
+    return table("", columns, rows)
+
+
+def _wrong_layers(comparison: Comparison) -> Iterator[Table]:
+    """The layers that err on their own account; none where the two are equal."""
+    wrong = [layer for layer in comparison.per_layer if not layer.passed and not layer.moved]
+    if comparison.first_divergence and wrong:
+        columns = ("wrong layer", "merged with", "local error>", "error so far>", "rounding>", "tensor")
+        rows = [
+            (
+                layer.layer,
+                ", ".join(layer.merged),
+                f"{layer.local_error:.3g}",
+                f"{layer.cumulative_error:.3g}",
+                "" if layer.rounding is None else f"{layer.rounding:.3g}x",
+                layer.tensor,
+            )
+            for layer in wrong[:SHOWN]
+        ]
+        yield table("", columns, rows)
+
+
+def _wrong_weights(comparison: Comparison) -> Iterator[Table]:
+    wrong = [weight for weight in comparison.weights if not weight.passed]
+    if wrong:
+        columns = ("wrong weight", "of", "max|difference|>", "as if")
+        rows = [(w.weight, w.layer, f"{w.max_difference:.3g}", w.diagnosis) for w in wrong[:SHOWN]]
+        yield table("", columns, rows)
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    yield f"Reference: {comparison.reference}"
+    yield f"Candidate: {comparison.candidate}"
+    yield f"Inputs: {_matches(comparison.inputs)}. Outputs: {_matches(comparison.matches)}."
+    compared, there = comparison.coverage
+    if there:
+        yield f"Compared: {compared} layers with the {there} tensors that depend on the input."
+    yield f"Smallest tolerance that would have passed: {comparison.required_tolerance:.3g}."
+    for note in comparison.notes:
+        yield f"Note: {note}"
+
+
+def _matches(matches: Sequence[Match]) -> str:
+    return ", ".join(f"{match.reference} = {match.candidate} (by {match.by})" for match in matches)
