@@ -34,7 +34,7 @@ class Choices:
     """Which of several exact forms to use.
 
     Attributes:
-        merge: Merge parallel linear branches into one layer (rule 10).
+        merge: Merge linear layers, side by side or in a row, into one (rule 10).
         clone: Let calls of one layer become calls of several, so that a BatchNorm can go into one of them.
         constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
     """
@@ -49,7 +49,7 @@ def choices(target: str, *, merge: bool = True) -> list[Choices]:
 
     Args:
         target: ``"latency"``, ``"ops"`` or ``"size"``.
-        merge: Whether parallel linear branches may become one.
+        merge: Whether linear layers may become one.
 
     Raises:
         InvalidArgumentError: The target is not known.

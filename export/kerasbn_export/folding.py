@@ -51,7 +51,7 @@ def plan(model: Any, *, dtype: str | None = None, merge_branches: bool = True, t
     Args:
         model: A model of Keras 3 or tf_keras.
         dtype: The precision of the folded model, None for the model's own.
-        merge_branches: Merge parallel linear branches into one layer.
+        merge_branches: Merge linear layers, side by side or in a row, into one.
         target: What to prefer among exact forms: see `kerasbn_export.cost`.
 
     Raises:
@@ -90,8 +90,8 @@ def fold(
         dtype: The precision of the folded model, as ``"float32"`` for a model trained in mixed precision; None for
             the model's own.
         batch_size: A fixed batch size for the folded model; None for the model's own.
-        merge_branches: Merge parallel linear branches, as in a RepVGG block, into one layer. It is exact and faster;
-            in int8 the one kernel may be coarser than its parts.
+        merge_branches: Merge parallel linear branches, as in a RepVGG block, and linear layers in a row that are smaller
+            as one. It is exact and faster; in int8 one kernel may be coarser than several.
         target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.cost`.
 
     Raises:

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 
 from kerasbn_export.batchnorm import inner_batchnorms, is_batchnorm, is_subclass_of_batchnorm
 from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.rules.branches import Merge
-from kerasbn_export.rules.step import Refusal
+from kerasbn_export.rules.step import Merge, Refusal
 from kerasbn_export.verdict import Action, Reason, Verdict
 from kerasbn_export.way import Way
-
-COARSER = "Exact, but one kernel for several branches may be coarser in int8:"
 
 OPS_PER_CALL = 2
 """A BatchNorm at inference is one MUL and one ADD."""
@@ -94,17 +91,17 @@ class Ledger:
             self._travelled(origins, way)
 
     def merged(self, merge: Merge) -> None:
-        """Parallel branches became one layer."""
+        """Several linear layers became one."""
         for call in merge.gone:
             for name in self.origins.pop(call, ()):
                 account = self.accounts[name]
-                account.rules["branches"] = None
+                account.rules[merge.rule] = None
                 account.into[merge.into.path] = None
         for account in self.accounts.values():
             gone = {call.layer.path for call in merge.gone} | {merge.into.path}
             if gone & account.into.keys():
-                account.rules["branches"] = None
-                account.note = f"{COARSER} {merge.into.path!r}."
+                account.rules[merge.rule] = None
+                account.note = merge.note or account.note
                 account.into = dict.fromkeys(merge.into.path if path in gone else path for path in account.into)
 
     def verdicts(self) -> list[Verdict]:

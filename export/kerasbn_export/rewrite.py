@@ -19,6 +19,7 @@ from kerasbn_export.rules import constant_one, norms, time_distributed
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.clone import clone_producers
+from kerasbn_export.rules.series import merge_series
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, forward_step, travel, ways
@@ -40,7 +41,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     if chosen.clone:
         clone_producers(graph)
     fold_all(graph, ledger)
-    while chosen.merge and (merges := merge_branches(graph)):
+    while chosen.merge and (merges := [*merge_branches(graph), *merge_series(graph)]):
         for done in merges:
             ledger.merged(done)
         fold_all(graph, ledger)

@@ -1,4 +1,4 @@
-"""Rule 10: parallel linear branches into a sum are one linear layer.
+"""Rule 10, side by side: parallel linear branches into a sum are one linear layer.
 
     (W1 x + b1) + (W2 x + b2) = (W1 + W2) x + (b1 + b2)
 
@@ -14,7 +14,6 @@ kernel has one range of values: in int8 it may be coarser than its parts, and th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from kerasbn_export.linear import CONVOLUTIONS, kernel_name
 from kerasbn_export.recognise import read
 from kerasbn_export.rules.add import SUMS
 from kerasbn_export.rules.producer import checked, has_no_activation
-from kerasbn_export.rules.step import runs_along_last
+from kerasbn_export.rules.step import Merge, runs_along_last
 
 KEYS = ("strides", "padding", "data_format", "dilation_rate", "groups")
 
@@ -35,12 +34,7 @@ Part = tuple[Float64, Float64]
 """Kernel and bias of one branch."""
 
 
-@dataclass(frozen=True, eq=False)
-class Merge:
-    """One merge that was done: the layers that are gone, and the one that has them all."""
-
-    gone: tuple[Call, ...]
-    into: Layer
+COARSER = "Exact, but one kernel for several branches may be coarser in int8:"
 
 
 def merge_branches(graph: Graph) -> list[Merge]:
@@ -74,7 +68,7 @@ def _merge(graph: Graph, call: Call) -> Merge | None:
     gone = tuple(b for b in branches if b is not None and b is not lead)
     lead.layer = layer
     graph.bypass(call, lead.output)
-    return Merge(gone, layer)
+    return Merge("branches", gone, layer, f"{COARSER} {layer.path!r}.")
 
 
 def _reach(call: Call) -> int:

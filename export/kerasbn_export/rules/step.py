@@ -49,6 +49,23 @@ class Step:
     note: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Merge:
+    """One merge of linear layers that was done.
+
+    Attributes:
+        rule: The name of the rule.
+        gone: The calls that are gone.
+        into: The layer that has them all.
+        note: What to know of the merge, exact though it is.
+    """
+
+    rule: str
+    gone: tuple[Call, ...]
+    into: Layer
+    note: str = ""
+
+
 Rule = Callable[[Graph, Call, Push], Step | Refusal | None]
 """Backward: the call gives ``push.value``. Forward: the call takes it. None where it is no call of the rule's kind."""
 
