@@ -90,7 +90,31 @@ def affine(layer: Layer) -> Affine:
     variance, epsilon = weights["moving_variance"], float(layer.config["epsilon"])
     positive = np.asarray(variance, np.float64) + epsilon > 0
     _check(layer, "moving_variance", variance, positive, f"plus epsilon {epsilon:g} is not positive")
-    return batchnorm_affine(weights.get("gamma"), weights.get("beta"), weights["moving_mean"], variance, epsilon)
+    along = {name: array.reshape(_sizes(layer, array)) for name, array in weights.items()}
+    mean, variance = along["moving_mean"], along["moving_variance"]
+    return batchnorm_affine(along.get("gamma"), along.get("beta"), mean, variance, epsilon)
+
+
+def _sizes(layer: Layer, array: Array) -> tuple[int, ...]:
+    """The shape along the axes alone: for several axes there are ones for all others, and with ghosts one more."""
+    if array.ndim < 2 or isinstance(layer.config["axis"], int) or len(layer.config["axis"]) == 1:
+        return (array.size,)
+    front = 1 if _has_ghosts(layer.source) else 0
+    rank = array.ndim - front
+    return tuple(array.shape[axis + front] for axis in axes(layer, rank))
+
+
+def _has_ghosts(source: Any) -> bool:
+    """Whether it is the layer of tf_keras with ghost batches, which counts its axes one too high once it is built."""
+    return type(source).__module__.startswith("tf_keras.") and getattr(source, "virtual_batch_size", None) is not None
+
+
+def true_config(source: Any) -> dict[str, Any] | None:
+    """The configuration of a built layer with its axes counted in its input; None where its own says that."""
+    if not _has_ghosts(source):
+        return None
+    config = dict(source.get_config())
+    return {**config, "axis": [axis - 1 for axis in config["axis"]]}
 
 
 def _check(layer: Layer, name: str, values: Array, good: Array, complaint: str) -> None:

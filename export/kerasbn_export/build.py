@@ -39,7 +39,8 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
         return _copy_function_layer(source, name, dtype)
     cls = getattr(flavour.keras.layers, str(layer.kind)) if source is None else type(source)
     try:
-        config = complete(source, retyped({**layer.config, "name": name}, dtype))
+        fresh = map_leaves(lambda leaf: leaf, {**layer.config, "name": name})  # some from_config take entries out
+        config = complete(source, retyped(fresh, dtype))
         with flavour.keras.utils.custom_object_scope(_custom_objects(source)):
             target = cls.from_config(config)
     except UnsupportedModelError:

@@ -9,16 +9,23 @@ import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
+from kerasbn_export.batchnorm import true_config
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 def complete(source: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the vocabulary that a lookup layer has: adapted ones are not in it.
+    """The configuration with what is missing or wrong in it.
+
+    Adapted lookup layers leave their vocabulary out; tf_keras' BatchNorm with ghost batches, also inside a wrapper, has
+    its axes one too high.
 
     Raises:
         UnsupportedModelError: The layer weighs its words by frequencies, which have no place in a configuration.
     """
+    inner = getattr(source, "layer", None)
+    if inner is not None and (true := true_config(inner)) is not None:
+        return {**config, "layer": {**config["layer"], "config": {**config["layer"]["config"], "axis": true["axis"]}}}
     if not has_vocabulary(source):
         return config
     if config.get("output_mode") == "tf_idf":

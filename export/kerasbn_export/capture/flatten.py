@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import flavour_of
-from kerasbn_export.batchnorm import inner_batchnorms, layer_kind
+from kerasbn_export.batchnorm import inner_batchnorms, layer_kind, true_config
 from kerasbn_export.capture.arguments import first_call_arguments
 from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, pairs, takes_mask, value_of
 from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
@@ -158,7 +158,8 @@ class Flattening:
         known = self.layers.get(id(source))
         if known is None:
             kind, dtype = layer_kind(self.flavour, source), getattr(source, "compute_dtype", None) or "float32"
-            known = Layer(source.name, self._free_path(prefix + source.name), kind, source, dtype)
+            path = self._free_path(prefix + source.name)
+            known = Layer(source.name, path, kind, source, dtype, true_config(source))
             self.layers[id(source)] = known
         return known
 

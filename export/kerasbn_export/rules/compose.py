@@ -40,11 +40,12 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
 
 def with_affine(layer: Layer, new: Affine) -> Layer:
     """A BatchNorm that computes the affine: ``gamma = s``, ``beta = t``, mean 0, variance 1, epsilon 0."""
+    shape = layer.weights["moving_mean"].shape  # with ones for the other axes, where there are several
     weights = {
-        "gamma": new.scale,
-        "beta": new.shift,
-        "moving_mean": np.zeros_like(new.scale),
-        "moving_variance": np.ones_like(new.scale),
+        "gamma": new.scale.reshape(shape),
+        "beta": new.shift.reshape(shape),
+        "moving_mean": np.zeros(shape),
+        "moving_variance": np.ones(shape),
     }
     training: dict[str, object] = {"renorm": False, "momentum": 0.99}  # options of training that ask for more weights
     options = {key: value for key, value in training.items() if layer.config.get(key, 0) in (None, True)}

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from kerasbn_export.batchnorm import KINDS as BATCHNORMS
-from kerasbn_export.batchnorm import layer_kind
+from kerasbn_export.batchnorm import layer_kind, true_config
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from kerasbn_export.rules import identity, spatial
@@ -75,13 +75,16 @@ def _open(graph: Graph, call: Call, opened: dict[tuple[Layer, str], Layer]) -> N
 
 def _inner(outer: Layer, inner: Any, kind: str, moved: bool, value: Value) -> Layer:
     """The layer inside, under the name of the TimeDistributed."""
-    config = {**inner.get_config(), "name": outer.name}
+    config = {**(true_config(inner) or inner.get_config()), "name": outer.name}
+    layer = Layer(outer.name, f"{outer.path}/{inner.name}", kind, inner, outer.dtype)
+    weights = None
     if moved:
-        axes = [inner.axis] if isinstance(inner.axis, int) else list(inner.axis)
+        axes = [config["axis"]] if isinstance(config["axis"], int) else list(config["axis"])
         one = [axis % ((value.rank or 0) - 1) + 1 for axis in axes]
         config["axis"] = one[0] if len(one) == 1 else one
-    layer = Layer(outer.name, f"{outer.path}/{inner.name}", kind, inner, outer.dtype)
-    return replace(layer, new_config=config)
+        if layer.weights["moving_mean"].ndim > 1:  # with ones for the other axes
+            weights = {name: array[None] for name, array in layer.weights.items()}
+    return replace(layer, new_config=config, new_weights=weights)
 
 
 def _known(value: Value) -> bool:
