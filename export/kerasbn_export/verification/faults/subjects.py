@@ -62,20 +62,29 @@ def _tail(layers: Any, x: Any, rank: int) -> list[Any]:
     x = _bn(layers, layers.ReLU(name="lone_relu")(x), "behind_relu_bn", scale=False)
     x = conv(CHANNELS, 3, padding="same", name="padded_conv")(x)
     x = _bn(layers, layers.Activation("relu6", name="clip")(x), "behind_relu6_bn")
-    x = conv(CHANNELS, 1, name="pooled_conv")(x)
-    x = _bn(layers, getattr(layers, f"MaxPooling{rank}D")(2, 1, padding="same", name="pool")(x), "behind_pool_bn")
-    x = layers.LeakyReLU(name="leak")(x)
+    x = layers.LeakyReLU(name="leak")(_for_files(layers, x, rank) if rank < 3 else x)
     shared = conv(CHANNELS, 1, name="shared_conv")(x)
     normed = _bn(layers, shared, "one_of_three_bn")
     x = layers.Add(name="sum")(
         [normed, layers.ReLU(name="second_user")(shared), layers.ReLU(name="third_user")(shared)]
     )
-    x = _bn(layers, conv(CHANNELS, 1, name="rows_conv")(x), "rows_bn", axis=1)
+    rows = 1 if rank < 3 else 2  # tf_keras fuses axis 1 of five into an operation that no .tflite has
+    x = _bn(layers, conv(CHANNELS, 1, name="rows_conv")(x), "rows_bn", axis=rows)
     x = layers.LeakyReLU(name="second_leak")(x)
     x = _bn(layers, conv(CHANNELS, 1, name="unscaled_conv")(x), "unscaled_bn", scale=False, epsilon=1e-5)
+    x = _bn(layers, conv(CHANNELS, 1, name="twin_conv")(layers.ReLU(name="twin_relu")(x)), "twin_bn")
     x = getattr(layers, f"GlobalAveragePooling{rank}D")(name="mean")(layers.ReLU(name="last_relu")(x))
     x = _bn(layers, layers.Dense(CHANNELS, name="dense")(x), "dense_bn")
     return [layers.Dense(4, name="left")(x), layers.Dense(4, activation="softmax", name="right")(x)]
+
+
+def _for_files(layers: Any, x: Any, rank: int) -> Any:
+    """What no .tflite has in three dimensions: a depthwise convolution and a MaxPooling."""
+    x = getattr(layers, f"DepthwiseConv{rank}D")(3, padding="same", depth_multiplier=2, name="thin_dw")(x)
+    x = layers.ReLU(name="thin_relu")(_bn(layers, x, "thin_bn"))
+    x = _conv(layers, rank)(CHANNELS, 1, name="pooled_conv")(x)
+    pool = getattr(layers, f"MaxPooling{rank}D")(2, 1, padding="same", name="pool")
+    return _bn(layers, pool(x), "behind_pool_bn")
 
 
 def _plain(rank: int) -> Body:
@@ -117,6 +126,13 @@ def _branches(layers: Any, x: Any) -> Any:
     return _block(layers, layers.Concatenate(name="joined")([a, b]), "c", 2)
 
 
+def _padded(layers: Any, x: Any) -> Any:
+    x = layers.Conv2D(CHANNELS, 3, name="a_conv")(layers.ZeroPadding2D(1, name="a_pad")(x))
+    x = layers.ReLU(name="a_relu")(_bn(layers, x, "a_bn"))
+    x = layers.Conv2D(CHANNELS, (1, 5), name="b_conv")(layers.ZeroPadding2D((0, 2), name="b_pad")(x))
+    return layers.ReLU(name="b_relu")(_bn(layers, x, "b_bn"))
+
+
 def _randomise(model: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
@@ -148,4 +164,5 @@ SUBJECTS = (
     Subject("residual", 2, _residual),
     Subject("transposed", 2, _transposed),
     Subject("branches", 2, _branches),
+    Subject("padded", 2, _padded),
 )
