@@ -1,55 +1,76 @@
-"""A page that opens without a network: the verdict, the outputs, the error by layer, the weights."""
+"""A page that opens without a network: the verdict, the layers, the weights, and pictures of every output."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from kerasbn_export.verification.records import Comparison, LayerComparison
+from kerasbn_export.verification.records import Comparison, Match, OutputComparison, WeightComparison
+from kerasbn_export.verification.report.layer_chart import answer, layer_chart
+from kerasbn_export.verification.report.output_charts import channel_chart, error_chart, value_chart, weight_chart
+from kerasbn_export.verification.report.sample_charts import input_figures, output_figures
+from kerasbn_export.verification.report.style import STYLE
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1d2430; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.verdict { padding: .8rem 1rem; border-left: .4rem solid; background: #f4f6f8; }
-.equal { border-color: #2a7d4f; } .differs { border-color: #b3352b; } .unproven { border-color: #9a7400; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .25rem .6rem; vertical-align: top; }
-th { border-bottom: 2px solid #c9d1da; } td { border-bottom: 1px solid #e4e8ec; overflow-wrap: anywhere; }
-svg text { font: 11px system-ui, sans-serif; fill: #1d2430; }
-.scroll { overflow-x: auto; }
-"""
-
-BAR, LABEL, WIDTH = 16, 190, 620
-FLOOR = 1e-9
+DRAWN_WEIGHTS = 6
+"""Wrong weights that are drawn; the table has all."""
+NUMBERS = ("max|d|/max|r|", "SQNR dB", "agreement", "worst sample", "local error", "error so far", "rounding",
+           "max|difference|", "max|expected|")  # fmt: skip
+"""Columns aligned to the right."""
+BOTH = (
+    ("reference", '<path d="M1 6L21 6" class="line reference"/>'),
+    ("candidate", '<path d="M1 6L21 6" class="line candidate"/>'),
+)
+LAYER_MARKS = (
+    ("made in the layer, from the candidate's own inputs to it", '<circle cx="11" cy="6" r="4.5" class="dot"/>'),
+    ("come together so far", '<circle cx="11" cy="6" r="5" class="ring"/>'),
+    ("gate of the outputs", '<path d="M1 6L21 6" class="gate"/>'),
+)
+"""What the marks of the pictures mean."""
 
 
 def to_html(comparison: Comparison) -> str:
     """The comparison as one HTML page with nothing outside of it."""
     status = comparison.status.value
     parts = [
-        f"<h1>{escape(comparison.reference)} against {escape(comparison.candidate)}</h1>",
-        f'<p class="verdict {status}">{escape(comparison.verdict)}</p>',
-        f"<p>Precision {escape(comparison.precision)}, {comparison.samples} samples, "
-        f"smallest tolerance that would have passed {comparison.required_tolerance:.3g}.</p>",
-        *(f"<p>Note: {escape(note)}</p>" for note in comparison.notes),
-        "<h2>Outputs</h2>",
-        _outputs(comparison),
+        *_summary(comparison),
+        *_outputs(comparison),
+        *_layers(comparison),
+        *_weights(comparison),
+        *_pictures(comparison),
+        *_conditions(comparison),
     ]
-    if comparison.per_layer:
-        parts += ["<h2>Error by layer</h2>", _picture(comparison.per_layer)]
-    if comparison.weights:
-        parts += ["<h2>Weights against the float64 algebra</h2>", _weights(comparison)]
-    head = f'<meta charset="utf-8"><title>kerasbn verify: {status}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>kerasbn verify: {status}</title><style>{STYLE}</style>"
+    )
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n' + "\n".join(parts) + _END
 
 
-def _outputs(comparison: Comparison) -> str:
+_END = "\n</main></body></html>\n"
+
+
+def _summary(comparison: Comparison) -> Iterator[str]:
+    status = comparison.status.value
+    yield f'<p><span class="answer {status}">{status}</span> <span class="muted">kerasbn verify</span></p>'
+    yield f"<h1>{escape(comparison.candidate)} against {escape(comparison.reference)}</h1>"
+    yield f'<div class="verdict {status}"><p>{_prose(comparison.verdict)}</p></div>'
+    yield "".join(f"<p>Note: {escape(note)}</p>" for note in comparison.notes)
+    tiles = (
+        ("Tolerance that would pass", f"{comparison.required_tolerance:.3g}"),
+        ("Gate", str(comparison.outputs[0].gate) if comparison.outputs else ""),
+        ("Precision", comparison.precision),
+        ("Samples", str(comparison.samples)),
+        ("Layers compared", str(len(comparison.per_layer)) if comparison.per_layer else "none"),
+    )
+    yield "<dl>" + "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in tiles) + "</dl>"
+
+
+def _outputs(comparison: Comparison) -> Iterator[str]:
+    yield "<h2>Outputs</h2>"
     rows = [
         (
             output.title,
-            output.candidate_name,
-            output.status.value,
+            _status(output.status.value),
             f"{output.measurement.relative:.3g}",
             f"{output.measurement.sqnr_db:.1f}",
             "" if output.measurement.agreement is None else f"{output.measurement.agreement:.1%}",
@@ -58,66 +79,138 @@ def _outputs(comparison: Comparison) -> str:
         )
         for output in comparison.outputs
     ]
-    titles = ("output", "in the candidate", "status", "max|d|/max|r|", "SQNR dB", "agreement", "worst sample", "why")
-    return _table(titles, rows)
+    yield _table(("output", "status", "max|d|/max|r|", "SQNR dB", "agreement", "worst sample", "why"), rows)
 
 
-def _weights(comparison: Comparison) -> str:
+def _layers(comparison: Comparison) -> Iterator[str]:
+    if not comparison.per_layer:
+        return
+    yield "<h2>Error by layer</h2>"
+    yield "<p>The candidate's tensors on the worst sample against the reference in float64, from the input down.</p>"
+    if any(layer.moved for layer in comparison.per_layer):
+        yield "<p>Moved: other numbers on purpose, which a later layer takes back.</p>"
+    tolerance = comparison.outputs[0].gate.tolerance if comparison.outputs else None
+    drawn = f'<div class="tall">{layer_chart(comparison.per_layer, tolerance)}</div>'
+    yield _figure(_legend(LAYER_MARKS if tolerance is not None else LAYER_MARKS[:2]), drawn)
+    rows = [
+        (
+            layer.layer,
+            _status(answer(layer)),
+            f"{layer.local_error:.3g}",
+            f"{layer.cumulative_error:.3g}",
+            "" if layer.rounding is None else f"{layer.rounding:.3g}x",
+            ", ".join(layer.merged),
+            layer.tensor,
+        )
+        for layer in comparison.per_layer
+    ]
+    titles = ("layer", "", "local error", "error so far", "rounding", "merged with", "tensor")
+    yield _folded("The numbers", _table(titles, rows))
+
+
+def _weights(comparison: Comparison) -> Iterator[str]:
+    if not comparison.weights:
+        return
+    wrong = [weight for weight in comparison.weights if not weight.passed]
+    yield "<h2>Weights against the float64 algebra</h2>"
+    yield f"<p>{len(comparison.weights)} kernels and biases compared, {len(wrong)} wrong.</p>"
+    drawn = [_weight_figure(weight) for weight in wrong if weight.expected]
+    if drawn:
+        yield f'<div class="pair">{"".join(drawn[:DRAWN_WEIGHTS])}</div>'
     rows = [
         (
             w.layer,
             w.batchnorm,
             w.weight,
+            _status("right" if w.passed else "wrong"),
             f"{w.max_difference:.3g}",
             f"{w.max_expected:.3g}",
-            _answer(w.passed),
             w.diagnosis,
         )
         for w in comparison.weights
     ]
-    titles = ("layer", "BatchNorm folded in", "weight", "max|difference|", "max|expected|", "", "as if")
-    return _table(titles, rows)
+    titles = ("layer", "BatchNorm folded in", "weight", "", "max|difference|", "max|expected|", "as if")
+    yield _folded("The numbers", _table(titles, rows))
 
 
-def _answer(passed: bool) -> str:
-    return "right" if passed else "wrong"
+def _weight_figure(weight: WeightComparison) -> str:
+    caption = f"{escape(weight.layer)}: {weight.weight} <span class='muted'>{_prose(weight.diagnosis)}</span>"
+    return _figure(caption, weight_chart(weight.expected, weight.found, weight.weight))
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+def _pictures(comparison: Comparison) -> Iterator[str]:
+    for number, output in enumerate(comparison.outputs):
+        if output.picture is not None:
+            content = "".join(_picture(output))
+            yield f"<h2>{escape(output.title)}</h2>"
+            yield content if number == 0 or not output else _folded("The pictures", content)
+
+
+def _picture(output: OutputComparison) -> Iterator[str]:
+    picture, tolerance = output.picture, output.gate.tolerance
+    if picture is None:
+        return
+    yield f"<p>Over {picture.samples} samples, those that ran together with the worst one.</p>"
+    exact = f"<span class='muted'>{picture.errors.exact} elements are exactly equal</span>"
+    spread = _figure(f"Values {_legend(BOTH)}", value_chart(picture.values))
+    errors = _figure(f"Errors {exact}", error_chart(picture.errors, tolerance))
+    yield f'<div class="pair">{spread}{errors}</div>'
+    shown, count = len(picture.channels.index), picture.channels.count
+    some = f"<span class='muted'>the {shown} worst of {count}</span>" if shown < count else ""
+    yield _figure(f"Channels {some}", channel_chart(picture.channels, tolerance))
+    yield f"<h3>Worst sample: number {picture.worst.index}</h3>"
+    for title, drawn in (*input_figures(picture.worst), *output_figures(picture.worst)):
+        legend = _legend(BOTH) if title.startswith("Both sides") else ""
+        yield _figure(f"{escape(title)} {legend}", drawn)
+
+
+def _conditions(comparison: Comparison) -> Iterator[str]:
+    yield "<h2>How it was compared</h2>"
+    scales = sorted({o.input_scale for o in comparison.outputs if o.input_scale is not None})
+    drawn = f"drawn with seed {comparison.seed}" if comparison.seed is not None else "given"
+    worst = f"; the worst were found at a standard deviation of {', '.join(f'{s:g}' for s in scales)}" if scales else ""
+    yield f"<p>The inputs were {drawn}{worst}.</p>"
+    rows = [_match("input", match) for match in comparison.inputs]
+    rows += [_match("output", match) for match in comparison.matches]
+    yield _table(("", "reference", "candidate", "matched by"), rows)
+
+
+def _match(what: str, match: Match) -> tuple[str, ...]:
+    return what, match.reference, match.candidate, match.by
+
+
+def _status(word: str) -> tuple[str, str]:
+    """A word with its colour."""
+    return word, {"right": "equal", "wrong": "differs"}.get(word, word)
+
+
+def _figure(caption: str, content: str) -> str:
+    return f"<figure><figcaption>{caption}</figcaption>{content}</figure>"
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>{content}</details>"
+
+
+def _legend(entries: Iterable[tuple[str, str]]) -> str:
+    marks = [f'<svg viewBox="0 0 22 12" aria-hidden="true">{mark}</svg> {escape(name)}' for name, mark in entries]
+    return f'<span class="legend">{"".join(f"<span>{mark}</span>" for mark in marks)}</span>'
+
+
+def _prose(words: str) -> str:
+    """Text in which what stands between backticks is code."""
+    parts = escape(words).replace("``", "`").split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> str:
+    kinds = ["number" if title in NUMBERS else "" for title in titles]
+    head = "".join(f'<th class="{kind}">{escape(title)}</th>' for kind, title in zip(kinds, titles, strict=True))
+    body = "\n".join(f"<tr>{''.join(map(_cell, row, kinds))}</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
 
 
-def _picture(layers: Sequence[LayerComparison]) -> str:
-    """Two bars per layer on a logarithmic scale: the error made there, and all errors up to there."""
-    height = BAR * len(layers) + 40
-    bars = [line for i, layer in enumerate(layers) for line in _bars(layer, i * BAR + 24)]
-    ticks = [
-        f'<line x1="{x:.0f}" y1="18" x2="{x:.0f}" y2="{height - 14}" stroke="#e4e8ec"/>'
-        f'<text x="{x:.0f}" y="12" text-anchor="middle">1e{power}</text>'
-        for power in range(-9, 1, 3)
-        for x in [_x(10.0**power)]
-    ]
-    key = "Dark: error made in the layer. Light: all errors up to it. Violet: a scale moved across it. Red: wrong."
-    drawn = "\n".join([*ticks, *bars])
-    view = f'viewBox="0 0 {LABEL + WIDTH + 40} {height}" role="img" aria-label="Error by layer"'
-    return f'<p>{key}</p><div class="scroll"><svg {view} width="100%">\n{drawn}\n</svg></div>'
-
-
-def _bars(layer: LayerComparison, y: int) -> list[str]:
-    colour = "#2f6db3" if layer.passed else "#7a6bb0" if layer.moved else "#b3352b"
-    tip = f"{layer.layer}: local {layer.local_error:.3g}, cumulative {layer.cumulative_error:.3g}, {layer.tensor}"
-    return [
-        f"<g><title>{escape(tip)}</title>",
-        f'<text x="{LABEL - 6}" y="{y + 10}" text-anchor="end">{escape(layer.layer[-30:])}</text>',
-        f'<rect x="{LABEL}" y="{y}" width="{_x(layer.cumulative_error) - LABEL:.1f}" height="12" fill="{colour}" '
-        'fill-opacity=".3"/>',
-        f'<rect x="{LABEL}" y="{y + 3}" width="{_x(layer.local_error) - LABEL:.1f}" height="6" fill="{colour}"/></g>',
-    ]
-
-
-def _x(error: float) -> float:
-    """From FLOOR to 1 on a logarithmic scale."""
-    inside = min(max(error if math.isfinite(error) else 1.0, FLOOR), 1.0)
-    return LABEL + WIDTH * (1 - math.log10(inside) / math.log10(FLOOR))
+def _cell(content: str | tuple[str, str], kind: str) -> str:
+    if isinstance(content, tuple):
+        return f'<td class="{content[1]}">{escape(content[0])}</td>'
+    return f'<td class="{kind}">{_prose(content)}</td>'
