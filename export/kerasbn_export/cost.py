@@ -4,7 +4,8 @@
 target        choices
 ============  ====================================================================================================
 ``latency``   an affine that is left is one depthwise 1x1 (rank 4) or one ADD; layers are cloned where that lets a
-              BatchNorm go; ReLUs move to where they are fused; no channel of ones
+              BatchNorm go; ReLUs move to where they are fused, and in int8 one that is fused nowhere gets a
+              depthwise 1x1; no channel of ones
 ``ops``       as ``latency``, and a shift before zero padding becomes a channel of ones: one operation less
 ``size``      as ``latency``, once with layers cloned and once without; the graph with fewer weight bytes is taken
 ============  ====================================================================================================
@@ -37,19 +38,22 @@ class Choices:
         merge: Merge linear layers, side by side or in a row, into one (rule 10).
         clone: Let calls of one layer become calls of several, so that a BatchNorm can go into one of them.
         constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
+        accompany: Give a ReLU that stays alone a depthwise 1x1 that fuses it (rule 14).
     """
 
     merge: bool = True
     clone: bool = True
     constant_one: bool = False
+    accompany: bool = False
 
 
-def choices(target: str, *, merge: bool = True) -> list[Choices]:
+def choices(target: str, *, merge: bool = True, precision: str = "float32") -> list[Choices]:
     """The choices that a target wants tried; of several, the graph with the fewest `weight_bytes` is taken.
 
     Args:
         target: ``"latency"``, ``"ops"`` or ``"size"``.
         merge: Whether linear layers may become one.
+        precision: What the folded model is converted to.
 
     Raises:
         InvalidArgumentError: The target is not known.
@@ -58,7 +62,7 @@ def choices(target: str, *, merge: bool = True) -> list[Choices]:
         raise InvalidArgumentError(f"target={target!r} is not known; accepted: {', '.join(TARGETS)}.")
     if target == "size":
         return [Choices(merge=merge, clone=clone) for clone in (True, False)]
-    return [Choices(merge=merge, constant_one=target == "ops")]
+    return [Choices(merge=merge, constant_one=target == "ops", accompany=target == "latency" and precision == "int8")]
 
 
 def weight_bytes(graph: Graph) -> int:

@@ -45,7 +45,14 @@ class FoldResult:
     verdicts: tuple[Verdict, ...]
 
 
-def plan(model: Any, *, dtype: str | None = None, merge_branches: bool = True, target: str = "latency") -> Plan:
+def plan(
+    model: Any,
+    *,
+    dtype: str | None = None,
+    merge_branches: bool = True,
+    target: str = "latency",
+    precision: str = "float32",
+) -> Plan:
     """Find out what folding does with each BatchNorm; nothing is built and the model is not changed.
 
     Args:
@@ -53,12 +60,13 @@ def plan(model: Any, *, dtype: str | None = None, merge_branches: bool = True, t
         dtype: The precision of the folded model, None for the model's own.
         merge_branches: Merge linear layers, side by side or in a row, into one.
         target: What to prefer among exact forms: see `kerasbn_export.cost`.
+        precision: What the folded model is to be converted to.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers.
         InvalidModelError: A BatchNorm holds numbers that mean nothing, as a NaN in its moving variance.
     """
-    plans = [_planned(model, dtype, chosen) for chosen in choices(target, merge=merge_branches)]
+    plans = [_planned(model, dtype, chosen) for chosen in choices(target, merge=merge_branches, precision=precision)]
     return min(plans, key=lambda planned: weight_bytes(planned.graph)) if len(plans) > 1 else plans[0]
 
 
@@ -77,6 +85,7 @@ def fold(
     batch_size: int | None = None,
     merge_branches: bool = True,
     target: str = "latency",
+    precision: str = "float32",
 ) -> FoldResult:
     """Fold every BatchNorm of a model into the weights around it.
 
@@ -90,9 +99,11 @@ def fold(
         dtype: The precision of the folded model, as ``"float32"`` for a model trained in mixed precision; None for
             the model's own.
         batch_size: A fixed batch size for the folded model; None for the model's own.
-        merge_branches: Merge parallel linear branches, as in a RepVGG block, and linear layers in a row that are smaller
-            as one. It is exact and faster; in int8 one kernel may be coarser than several.
+        merge_branches: Merge parallel linear branches, as in a RepVGG block, and linear layers in a row that are
+            smaller as one. It is exact and faster; in int8 one kernel may be coarser than several.
         target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.cost`.
+        precision: What the folded model is to be converted to. For ``"int8"`` a ReLU that no operation fuses gets a
+            depthwise 1x1 that does.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.
@@ -100,7 +111,7 @@ def fold(
         InvalidArgumentError: The target is not known.
         NotFoldedError: ``strict`` and a BatchNorm is left.
     """
-    planned = plan(model, dtype=dtype, merge_branches=merge_branches, target=target)
+    planned = plan(model, dtype=dtype, merge_branches=merge_branches, target=target, precision=precision)
     if strict and planned.left:
         lines = "; ".join(f"{v.layer}: {v.sentence}" for v in planned.left)
         raise NotFoldedError(

@@ -51,7 +51,7 @@ def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
     if whole.keeps_scale or whole.keeps_zero:
         rest, way = whole, None
     elif push.value.rank == 4:
-        layer = checked(_depthwise(graph, call.layer, whole))
+        layer = checked(depthwise(graph, call.layer, whole))
         if isinstance(layer, Layer):
             ledger.lowered(call, "depthwise")
             graph.replace(call, layer, push.value)
@@ -79,7 +79,8 @@ def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:
     return whole, None
 
 
-def _depthwise(graph: Graph, layer: Layer, new: Affine) -> Layer:
+def depthwise(graph: Graph, layer: Layer, new: Affine) -> Layer:
+    """A depthwise 1x1 in the layer's name and precision, for an affine along the last axis of rank 4."""
     config = {**POINTWISE, "name": layer.name, "dtype": layer.config["dtype"]}
     kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
     weights = {kernel: new.scale.reshape(1, 1, -1, 1), "bias": new.shift}

@@ -19,6 +19,7 @@ from kerasbn_export.rules import constant_one, norms, time_distributed
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.clone import clone_producers
+from kerasbn_export.rules.lone_activation import accompany
 from kerasbn_export.rules.series import merge_series
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.verdict import Reason
@@ -51,6 +52,8 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
         lower(graph, call, ledger)
     release_norms(graph)
     place_activations(graph)
+    if chosen.accompany:
+        accompany(graph)
     reunite(graph)
     return ledger
 

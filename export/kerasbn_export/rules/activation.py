@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE
+from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED
 from kerasbn_export.rules import add, identity, spatial
 from kerasbn_export.rules.step import stock_activation
 from kerasbn_export.rules.time_distributed import MERGE, SPLIT
@@ -26,7 +28,10 @@ FUSING = (
     *(*add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, *add.AVERAGES),
     *("AveragePooling1D", "AveragePooling2D", "MaxPooling1D", "MaxPooling2D", "BatchNormalization", "Rescaling"),
 )
-"""What the converter gives a fused activation; a Conv3D and a transposed convolution get none."""
+"""What the converter gives a fused activation; a Conv3D gets none."""
+
+WITH_BIAS = TRANSPOSED[:2]
+"""What it gives one together with a bias: a bias of zeros it drops, and the activation then stays alone."""
 
 SELECTING = (
     *("Concatenate", "Permute", "RepeatVector", "Reshape", "Flatten", MERGE, SPLIT, *identity.KINDS),
@@ -38,7 +43,7 @@ NEAREST = ("UpSampling1D", "UpSampling2D", "UpSampling3D")
 def place_activations(graph: Graph) -> None:
     """Move every ReLU that stands alone to where it is fused."""
     for call in graph.in_order():
-        if is_fused(call.layer) and len(call.inputs) == 1 and not _fuses(graph, call.inputs[0]):
+        if is_fused(call.layer) and len(call.inputs) == 1 and not fuses(graph, call.inputs[0]):
             places = _places(graph, call.inputs[0])
             if places:
                 _move(graph, call, places)
@@ -54,15 +59,17 @@ def is_fused(layer: Layer) -> bool:
     return layer.kind in FUNCTIONS
 
 
-def _fuses(graph: Graph, value: Value) -> bool:
+def fuses(graph: Graph, value: Value) -> bool:
     """Whether the operation that gives the value can take an activation in."""
     call = value.producer
-    if call is None or call.layer.kind not in FUSING or graph.sole_user(value) is None:
+    if call is None or graph.sole_user(value) is None:
         return False
-    return call.layer.config.get("activation", "linear") == "linear" if call.layer.kind in _WITH_CONFIG else True
-
-
-_WITH_CONFIG = ("Dense", *CONVOLUTIONS, *DEPTHWISE, *SEPARABLE)
+    kind = call.layer.kind
+    if kind in WITH_BIAS:
+        return bool(np.any(call.layer.weights.get("bias", 0))) and call.layer.config["activation"] == "linear"
+    if kind in LINEAR:
+        return kind in FUSING and call.layer.config["activation"] == "linear"
+    return kind in FUSING
 
 
 def _places(graph: Graph, value: Value) -> list[Value] | None:
@@ -73,7 +80,7 @@ def _places(graph: Graph, value: Value) -> list[Value] | None:
         call = value.producer
         if call is None or graph.sole_user(value) is None:
             return None
-        if _fuses(graph, value):
+        if fuses(graph, value):
             places.append(value)
         elif _selects(call):
             pending.extend(call.inputs)
