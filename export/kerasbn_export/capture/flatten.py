@@ -15,7 +15,7 @@ from kerasbn_export.capture.arguments import first_call_arguments
 from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, pairs, takes_mask, value_of
 from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
 from kerasbn_export.capture.trace import trace
-from kerasbn_export.capture.training import argument, has_layers_inside, in_context
+from kerasbn_export.capture.training import argument, has_layers_inside, in_context, without_context
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.structure import leaves, map_leaves
 
@@ -36,6 +36,7 @@ class Flattening:
         self.calls: list[Call] = []
         self.layers: dict[int, Layer] = {}
         self.paths: set[str] = set()
+        self.passed_on: bool | None = None
         self.keep_alive: list[Any] = []  # a scope knows tensors by identity: none may be freed and its id reused
 
     def graph(self) -> Graph:
@@ -52,6 +53,8 @@ class Flattening:
         given = inputs if known is not None else [*args, kwargs]
         outputs = self._nested(symbolic, given, prefix="", training=None)
         names = self._output_names(symbolic)
+        if self.passed_on is not None:
+            without_context(self.calls)
         return Graph(self.flavour, self.model.name, _needed(self.calls, outputs), inputs, outputs, names)
 
     def _output_names(self, symbolic: Symbolic) -> list[str]:
@@ -79,11 +82,21 @@ class Flattening:
         for event in inner.events:
             args, kwargs = map_leaves(lambda leaf: _bound(leaf, scope), (event.args, event.kwargs))
             bound = in_context(self.flavour, replace(event, args=args, kwargs=kwargs), training, inner.replays)
+            bound = self._in_stream(bound)
             outputs = self._event(bound, event, prefix, training)
             for tensor, value in zip(event.outputs, outputs, strict=True):
                 value.masked |= masked
                 scope[id(tensor)] = value
         return map_leaves(lambda tensor: scope[id(tensor)], inner.outputs)
+
+    def _in_stream(self, bound: Event) -> Event:
+        """The event as it runs where Keras 3 hands the flag of one layer on to all that are called after it."""
+        if self.flavour.name != "keras" or not isinstance(bound.layer, self.flavour.keras.layers.Layer):
+            return bound
+        flag = argument(bound, "training")
+        if isinstance(flag, bool):
+            self.passed_on = flag
+        return in_context(self.flavour, bound, self.passed_on, replays=False)
 
     def _event(self, bound: Event, event: Event, prefix: str, training: bool | None) -> list[Value]:
         """Record one call, or the calls inside it. ``bound`` has values where ``event`` has symbolic tensors."""

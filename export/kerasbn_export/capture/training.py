@@ -1,13 +1,19 @@
-"""In which mode a call runs: its own ``training`` argument, or that of the model around it."""
+"""In which mode a call runs: its own ``training`` argument, or that of the model around it.
+
+Keras 3 also hands the argument of one layer on to every layer that is called after it, until one has another: behind a
+Dropout called with ``training=True`` every BatchNorm normalises with the statistics of the batch.
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import KERAS, Flavour
 from kerasbn_export.capture.symbolic import Event
+from kerasbn_export.graph import Call
 
 
 def argument(event: Event, name: str) -> Any:
@@ -31,6 +37,14 @@ def in_context(flavour: Flavour, event: Event, training: bool | None, replays: b
     if position < len(event.args):
         return replace(event, args=(*event.args[:position], training, *event.args[position + 1 :]))
     return replace(event, kwargs={**event.kwargs, "training": training})
+
+
+def without_context(calls: Iterable[Call]) -> None:
+    """Give every call that has no flag the flag False: in another order Keras 3 would hand it that of another layer."""
+    for call in calls:
+        event = Event(call.layer.source, call.args, call.kwargs, [])
+        bound = in_context(KERAS, event, training=False, replays=False)
+        call.args, call.kwargs = bound.args, bound.kwargs
 
 
 def has_layers_inside(layer: Any) -> bool:

@@ -1,0 +1,74 @@
+"""Keras 3 hands the training flag of one layer on to the layers called after it; tf_keras does not."""
+
+import pytest
+from kerasbn_testing.judging import relative_error, run
+from kerasbn_testing.statistics import data_for, randomise
+
+from kerasbn.flavour import KERAS
+from kerasbn_export.capture import capture
+from kerasbn_export.folding import fold
+
+
+def judged(model, rng):
+    """The reasons by layer, after the fold was compared with what `model(x)` gives."""
+    randomise(model, rng)
+    data = data_for(model, rng, batch=8)
+    before = model.get_weights()
+    expected = run(model, data)
+    model.set_weights(before)  # in training mode averages move
+    result = fold(model)
+    assert relative_error(run(result.model, data), expected) <= 1e-4
+    return {verdict.layer: verdict.reason and verdict.reason.value for verdict in result.verdicts}
+
+
+@pytest.mark.parametrize("name", ["Dropout", "BatchNormalization"])
+def test_a_flag_reaches_what_is_called_later(keras_flavour, rng, name):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((5,))
+    first = layers.BatchNormalization(name="before")(layers.Dense(4)(inputs))
+    flagged = layers.Dropout(0.0)(first, training=True)
+    if name == "BatchNormalization":
+        flagged = layers.BatchNormalization(name="flagged", momentum=1.0)(first, training=True)
+    x = layers.BatchNormalization(name="after", momentum=1.0)(layers.Dense(4)(flagged))
+    reasons = judged(keras_flavour.keras.Model(inputs, x), rng)
+    assert reasons["before"] is None
+    assert reasons["after"] == ("training" if keras_flavour.name == "keras" else None)
+
+
+def test_a_flag_of_its_own_ends_it(keras_flavour, rng):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((5,))
+    x = layers.Dropout(0.0)(layers.Dense(4)(inputs), training=True)
+    x = layers.BatchNormalization(name="own")(layers.Dense(4)(x), training=False)
+    x = layers.BatchNormalization(name="after")(layers.Dense(4)(layers.Activation("tanh")(x)))
+    assert judged(keras_flavour.keras.Model(inputs, x), rng) == {"own": None, "after": None}
+
+
+def test_a_flag_reaches_into_nested_models_and_out_of_them(keras_flavour, rng):
+    keras, layers = keras_flavour.keras, keras_flavour.keras.layers
+    inner_inputs = keras.Input((4,))
+    x = layers.BatchNormalization(name="inside", momentum=1.0)(layers.Dense(4)(inner_inputs))
+    inner = keras.Model(inner_inputs, layers.Dropout(0.0)(x, training=True), name="inner")
+    inputs = keras.Input((4,))
+    x = layers.BatchNormalization(name="outside", momentum=1.0)(layers.Dense(4)(inner(inputs)))
+    reasons = judged(keras.Model(inputs, inner(layers.Activation("tanh")(x))), rng)
+    inside, outside = reasons["inner/inside"], reasons["outside"]
+    assert (inside, outside) == (("training", "training") if keras_flavour.name == "keras" else (None, None))
+
+
+def test_every_call_has_its_flag_where_one_has():
+    """In another order of the calls, Keras 3 would hand a flag to other layers."""
+    keras, layers = KERAS.keras, KERAS.keras.layers
+    inputs = keras.Input((5,))
+    first = layers.GaussianNoise(0.5, name="first")(inputs)
+    model = keras.Model(
+        inputs, layers.BatchNormalization(name="last")(layers.Dropout(0.0, name="one")(first, training=True))
+    )
+    flags = {call.layer.name: call.kwargs.get("training") for call in capture(model)}
+    assert {name: flag for name, flag in flags.items() if name in ("first", "one", "last")} == {
+        "first": False,
+        "one": True,
+        "last": True,
+    }
+    plain = keras.Model(inputs, first)
+    assert [call.kwargs for call in capture(plain)] == [{}, {}]
