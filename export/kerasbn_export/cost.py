@@ -12,10 +12,10 @@ target        choices
 
 The channel of ones is exact and needs no operation, but it makes two convolutions one channel wider: three
 Conv-ReLU-BatchNorm before a 'same' convolution took 0.8 to 1.8 of the stock conversion's time in float32 and 0.5 to
-1.3 in int8, the depthwise 0.8 to 1.0 and 0.6 to 1.0. So only ``ops`` asks for it. A map of the border's bias behind the
-convolution is one ADD as well, and took 0.7 to 1.0 and 0.5 to 0.9, but it adds one number for each output element to
-the file where stock has two for each channel: no target may make a file larger than stock's. All with XNNPACK, one
-thread: ``python benchmarks/zero_padding.py``.
+1.3 in int8, the depthwise 0.8 to 1.0 and 0.6 to 1.0. So only ``ops`` asks for it. A map of what the padding hides,
+behind the convolution, is one ADD as well, and took 0.7 to 1.0 and 0.5 to 0.9, but it has up to one number for each
+output element where stock has two for each channel, and no target may make a file larger than stock's: every target
+takes the map where it has fewer numbers. All with XNNPACK, one thread: ``python benchmarks/zero_padding.py``.
 """
 
 from __future__ import annotations

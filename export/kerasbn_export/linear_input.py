@@ -145,6 +145,22 @@ def pads(config: Mapping[str, Any], shape: Shape) -> bool:
     return any(_pads_axis(padding, *axis) for axis in zip(*options, sizes, strict=True))
 
 
+def zeros_before(padding: str, kernel: int, stride: int, dilation: int, size: int) -> int:
+    """How many zeros the layer pads before the first element of an axis: see `pads`; TensorFlow puts the odd one last.
+
+    Args:
+        padding: ``"valid"``, ``"same"`` or ``"causal"``.
+        kernel: Taps along the axis.
+        stride: Likewise.
+        dilation: Likewise.
+        size: Elements along the axis.
+    """
+    reach = dilation * (kernel - 1)
+    if padding == "same":
+        return max((-(-size // stride) - 1) * stride + reach + 1 - size, 0) // 2
+    return reach if padding == "causal" else 0
+
+
 def _pads_axis(padding: str, kernel: int, stride: int, dilation: int, size: int | None) -> bool:
     reach = dilation * (kernel - 1)
     if padding == "causal" or reach == 0 or size is None:

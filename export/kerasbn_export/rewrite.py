@@ -15,7 +15,7 @@ from kerasbn_export.hard_swish import scales_hard_swish
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower
 from kerasbn_export.recognise import computes_affine, read
-from kerasbn_export.rules import constant_one, norms, time_distributed
+from kerasbn_export.rules import border_map, constant_one, norms, time_distributed
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.clone import clone_producers
@@ -48,6 +48,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
         fold_all(graph, ledger)
     if chosen.constant_one:
         carry_ones(graph, ledger)
+    draw_maps(graph, ledger)
     for call in graph.in_order():
         lower(graph, call, ledger)
     release_norms(graph)
@@ -67,6 +68,15 @@ def carry_ones(graph: Graph, ledger: Ledger) -> None:
         if taken is not None:
             ledger.absorbed(call, "constant-one", taken)
             graph.bypass(call)
+
+
+def draw_maps(graph: Graph, ledger: Ledger) -> None:
+    """Let every BatchNorm before zero padding go behind it as a map, where that is the smallest form."""
+    for call in graph.in_order():
+        push = read(call) if is_batchnorm(call.layer) else None
+        site = None if push is None else border_map.find(graph, call, push)
+        if push is not None and site is not None and border_map.apply(graph, site, call, push):
+            ledger.lowered(call, "border-map")
 
 
 def fold_all(graph: Graph, ledger: Ledger) -> None:
