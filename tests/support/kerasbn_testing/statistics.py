@@ -23,6 +23,13 @@ def randomise(model, rng, *, wild=False):
             variable.assign(_numbers(own_name(variable), tuple(variable.shape), rng, wild).astype("float32"))
 
 
+def restart(model):
+    """Set the states of recurrent layers to zero, as they are in a new model."""
+    for layer in model._flatten_layers():
+        if type(layer).__name__ in ("LSTM", "GRU", "SimpleRNN") and layer.stateful:
+            layer.reset_states()
+
+
 def own_name(variable):
     """The name of a variable without the names of its layers."""
     return variable.name.rpartition("/")[2].partition(":")[0]

@@ -1,0 +1,147 @@
+"""What random models reached: which layers they had, which rules fired on them, and which reasons were given."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import kerasbn_export.rules
+from kerasbn_export import linear, lower, recognise, way
+from kerasbn_export.batchnorm import layer_kind
+from kerasbn_export.graph import Layer
+from kerasbn_export.rules.step import Refusal, Step
+from kerasbn_export.verdict import Reason
+
+SEPARATOR = " < "
+"""Between a wrapper and what it wraps."""
+
+
+class Coverage:
+    """Counts, by name.
+
+    Attributes:
+        layers: Calls of each kind of layer, ``TimeDistributed < Conv2D`` for one that is wrapped.
+        rules: Answers of each rule and direction that were a step.
+        refusals: Answers that were a refusal, by rule, direction and reason.
+        taken: Ways that were taken over each kind of layer by each rule.
+        reasons: Verdicts of each reason.
+        forms: Verdicts in which each rule was used.
+        refused: Operations that Keras itself refused, by name.
+    """
+
+    FIELDS = ("layers", "rules", "refusals", "taken", "reasons", "forms", "refused")
+
+    def __init__(self, counts: dict[str, dict[str, int]] | None = None) -> None:
+        for field in self.FIELDS:
+            setattr(self, field, Counter((counts or {}).get(field, {})))
+
+    def add(self, other: Coverage) -> None:
+        """Add what another run reached."""
+        for field in self.FIELDS:
+            getattr(self, field).update(getattr(other, field))
+
+    def to_json(self) -> dict[str, dict[str, int]]:
+        """A dict of JSON values."""
+        return {field: dict(sorted(getattr(self, field).items())) for field in self.FIELDS}
+
+    def saw(self, graph) -> None:
+        """Count the layers of a captured graph."""
+        for call in graph:
+            self.layers[kind_of(call.layer)] += 1
+            inner = getattr(call.layer.source, "layer", None)
+            if inner is not None:
+                self.layers[f"{kind_of(call.layer)}{SEPARATOR}{layer_kind(graph.flavour, inner)}"] += 1
+
+    def blind_spots(self, flavour) -> list[str]:
+        """What was never reached, though a rule speaks of it."""
+        missing = [f"layer {kind}" for kind in sorted(known_kinds(flavour) - set(self.layers))]
+        missing += [f"rule {name}" for name in sorted(rule_names()) if not self.rules[name]]
+        missing += [f"reason {reason.value}" for reason in Reason if not self.reasons[reason.value]]
+        missing += [f"form {form}" for form in FORMS if not self.forms[form]]
+        return missing
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Count what the rules answer and which ways are taken."""
+        before = way.BACKWARD, way.FORWARD, way.Way.take
+        way.BACKWARD = tuple(self._asked(rule) for rule in way.BACKWARD)
+        way.FORWARD = tuple(self._asked(rule) for rule in way.FORWARD)
+        way.Way.take = self._counted(way.Way.take)
+        try:
+            yield
+        finally:
+            way.BACKWARD, way.FORWARD, way.Way.take = before
+
+    def _asked(self, rule):
+        name = rule_name(rule)
+
+        def asked(graph, call, push):
+            answer = rule(graph, call, push)
+            if isinstance(answer, Step):
+                self.rules[name] += 1
+            elif isinstance(answer, Refusal):
+                self.refusals[f"{name}: {answer.reason.value}"] += 1
+            return answer
+
+        return asked
+
+    def _counted(self, take):
+        def counted(taken):
+            outcome = take(taken)
+            if outcome is None:
+                for step in taken.steps:
+                    self.taken[f"{step.rule}: {kind_of(step.call.layer)}"] += 1
+            return outcome
+
+        return counted
+
+
+FORMS = (
+    *("identity", "backward", "forward", "compose", "pass", "commute", "concatenate", "sum", "homogeneous"),
+    *(
+        "embedding",
+        "norm",
+        "attention",
+        "recurrent",
+        "time",
+        "branches",
+        "constant-one",
+        "depthwise",
+        "add",
+        "multiply",
+    ),
+)
+"""The rules that a verdict may name."""
+
+
+def kind_of(layer: Layer) -> str:
+    """The kind of a layer, its class in brackets where no rule may know it."""
+    return layer.kind or f"({type(layer.source).__name__})"
+
+
+def rule_name(rule) -> str:
+    """As ``homogeneous.backward``."""
+    return f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
+
+
+def rule_names() -> set[str]:
+    """The name of every rule in each direction."""
+    return {rule_name(rule) for rule in (*kerasbn_export.rules.BACKWARD, *kerasbn_export.rules.FORWARD)}
+
+
+def rule_modules() -> list:
+    """The modules of `kerasbn_export.rules`."""
+    names = [found.name for found in pkgutil.iter_modules(kerasbn_export.rules.__path__)]
+    return [importlib.import_module(f"kerasbn_export.rules.{name}") for name in names]
+
+
+def known_kinds(flavour) -> set[str]:
+    """Every kind of layer of one Keras that some rule knows by name."""
+    modules = [*rule_modules(), linear, lower, recognise]
+    tuples = [value for module in modules for value in vars(module).values() if isinstance(value, tuple)]
+    names = {name for names in tuples for name in names if isinstance(name, str)}
+    functions = "ops." if flavour.name == "keras" else "tf."
+    return {name for name in names if name.startswith(functions) or hasattr(flavour.keras.layers, name)}
