@@ -1,29 +1,35 @@
 """The contract of a finished ``.tflite`` file: what must be true of it whatever the converter did.
 
-1. Inputs and outputs have the names, the order, the shapes and the types asked for.
+1. It has the signatures asked for, with the names, the order, the shapes and the types of inputs and outputs.
 2. No variables: every weight is a constant.
-3. Only operations that the plain interpreter has.
+3. Only operations that the plain interpreter has, unless others are allowed; only those that the device has.
 4. No BatchNorm computes the statistics of the batch at run time.
 5. No operation is left of a BatchNorm that was folded: an operation that multiplies or adds a per-channel constant
    and comes from a BatchNorm has a verdict that says so, and none that multiplies comes from a convolution or Dense.
+6. In a quantized file no convolution or Dense computes in float. TFLite has no integer kernel for some other
+   operations: what they leave in float is listed in the report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.tflite_file import Op, TFLiteFile
+from kerasbn_export.devices import Device
+from kerasbn_export.origins import Origins
+from kerasbn_export.program import Program
+from kerasbn_export.tflite_file import FileSignature, Op, Tensor, TFLiteFile
 from kerasbn_export.verdict import Verdict
-from kerasbn_export.verification.naming import Provenance
 
 VARIABLE_OPS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 STATISTICS_OPS = frozenset({"MEAN", "SUM", "SQUARED_DIFFERENCE", "RSQRT"})
 LINEAR = ("Conv", "Dense", "Depthwise", "Separable")
+INTEGER_OPS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
+"""Linear operations that TFLite always has an integer kernel for."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,22 @@ class Contract:
     """What was asked for.
 
     Attributes:
-        model: The model that was converted, after folding.
-        inputs: Its inputs, with the batch that was asked for.
-        output_names: In order.
+        programs: What was converted, after folding: one for each signature.
+        batch_size: The batch that was asked for; None where it stays open.
         io_dtype: The type of those inputs and outputs that are numbers with a fraction.
         verdicts: One per BatchNorm of the model before folding; None if it was not folded.
+        quantized: Whether activations are integers.
+        device: What the file is for; None for anything that runs TFLite.
+        select_ops: Whether operations of TensorFlow are allowed.
     """
 
-    model: Any
-    inputs: tuple[ModelInput, ...]
-    output_names: tuple[str, ...]
+    programs: tuple[Program, ...]
+    batch_size: int | None
     io_dtype: str
     verdicts: tuple[Verdict, ...] | None
+    quantized: bool = False
+    device: Device | None = None
+    select_ops: bool = False
 
     def check(self, file: TFLiteFile) -> None:
         """Raises `ConversionError` with every breach, each with the operation and the layer it comes from."""
@@ -52,42 +62,90 @@ class Contract:
 
     def breaches(self, file: TFLiteFile) -> Iterator[str]:
         """What is wrong with a file, one sentence each."""
-        yield from self._ends(file)
-        yield from (f"{op.name} reads a variable ({op.outputs[0].name})" for op in file.ops if op.name in VARIABLE_OPS)
-        yield from (f"operation {name} is no builtin one" for name in file.custom_ops)
-        layers = {layer.name: layer for layer in self.model.layers}
-        provenance = Provenance(layers, [tensor.name for op in file.ops for tensor in op.outputs])
-        for op in file.ops:
-            origins = provenance.layers(op.outputs[0].name) if op.outputs else ()
-            if origins:
-                yield from self._judge(op, layers[origins[0]])
+        yield from self._signatures(file)
+        origins = Origins(file, self.programs)
+        for index, op in enumerate(file.ops):
+            yield from self._available(op, origins)
+            # What is inside a loop the converter leaves as it is.
+            if self.quantized and index < file.main_ops and op.name in INTEGER_OPS and _computes_in_float(op):
+                yield f"{origins.describe(op)} computes in float, though TFLite has an integer kernel for it"
+            layer = origins.layer(op)
+            if layer is not None:
+                yield from self._judge(op, layer)
 
-    def _ends(self, file: TFLiteFile) -> Iterator[str]:
-        wanted = [(item.name, tuple(-1 if size is None else size for size in item.shape)) for item in self.inputs]
-        found = [(name, tensor.shape) for name, tensor in zip(file.input_names, file.inputs, strict=True)]
-        if found != wanted:
-            yield f"its inputs are {found}, asked for were {wanted}"
-        if file.output_names != self.output_names:
-            yield f"its outputs are {file.output_names}, asked for were {self.output_names}"
-        for item, tensor in zip(self.inputs, file.inputs, strict=False):
-            dtype = self.io_dtype if "float" in item.dtype else item.dtype
+    def _signatures(self, file: TFLiteFile) -> Iterator[str]:
+        wanted = {program.signature: program for program in self.programs}
+        found = {signature.name: signature for signature in file.signatures}
+        if set(found) != set(wanted):
+            yield f"its signatures are {sorted(found)}, asked for were {sorted(wanted)}"
+        for name in sorted(set(found) & set(wanted)):
+            yield from self._ends(found[name], wanted[name])
+
+    def _ends(self, found: FileSignature, wanted: Program) -> Iterator[str]:
+        inputs = [(end.name, tuple(-1 if size is None else size for size in end.shape))
+                  for end in wanted.fixed(self.batch_size)]  # fmt: skip
+        named = [(name, tensor.shape) for name, tensor in zip(found.input_names, found.inputs, strict=True)]
+        if named != inputs:
+            yield f"its inputs are {named}, asked for were {inputs}"
+        names = tuple(end.name for end in wanted.outputs)
+        if found.output_names != names:
+            yield f"its outputs are {found.output_names}, asked for were {names}"
+            return
+        yield from self._types("input", wanted.inputs, found.inputs)
+        yield from self._types("output", wanted.outputs, found.outputs)
+        for end, tensor in zip(wanted.outputs, found.outputs, strict=True):
+            if not _may_be(tensor.shape, end.shape):
+                yield f"output {end.name!r} has shape {tensor.shape}, asked for was {_open(end.shape)}"
+
+    def _types(self, side: str, ends: Sequence[ModelInput], tensors: Sequence[Tensor]) -> Iterator[str]:
+        for end, tensor in zip(ends, tensors, strict=False):
+            dtype = self.io_dtype if "float" in end.dtype else end.dtype
             if tensor.dtype.lower() != dtype:
-                yield f"input {item.name!r} is {tensor.dtype.lower()}, asked for was {dtype}"
+                yield f"{side} {end.name!r} is {tensor.dtype.lower()}, asked for was {dtype}"
+
+    def _available(self, op: Op, origins: Origins) -> Iterator[str]:
+        if op.name in VARIABLE_OPS:
+            yield f"{origins.describe(op)} reads a variable ({op.outputs[0].name if op.outputs else 'no name'})"
+        elif op.name.startswith("CUSTOM:"):
+            if not (self.select_ops and op.name.startswith("CUSTOM:Flex")):
+                yield f"{origins.describe(op)} is no builtin operation"
+        elif self.device is not None and self.device.ops is not None and op.name not in self.device.ops:
+            yield f"{origins.describe(op)} is no operation that TFLite Micro has, which {self.device.name} runs"
 
     def _judge(self, op: Op, layer: Any) -> Iterator[str]:
         kind = type(layer).__name__
-        if _is_batchnorm(layer):
-            if op.name in STATISTICS_OPS:
-                yield f"{op.name} of BatchNorm {layer.name!r} computes the statistics of the batch at run time"
-            elif op.affine and not self._explained(layer.name):
-                yield f"{op.name} is left of BatchNorm {layer.name!r}, which has no verdict that says so"
+        if _is_batchnorm(layer) and op.name in STATISTICS_OPS:
+            yield f"{op.name} of BatchNorm {layer.name!r} computes the statistics of the batch at run time"
+        elif op.affine and not self._explained(layer):
+            yield f"{op.name} is left of BatchNorm {layer.name!r}, which has no verdict that says so"
         elif op.affine and op.name in {"MUL", "DIV"} and kind.startswith(LINEAR):
             yield f"{op.name} by a per-channel constant is left behind {kind} {layer.name!r}"
 
-    def _explained(self, name: str) -> bool:
+    def _explained(self, layer: Any) -> bool:
+        """Whether a layer may leave an affine operation: what stands where a BatchNorm was needs a verdict."""
         if self.verdicts is None:
             return True
-        return any(not verdict.gone and verdict.layer.rpartition("/")[2] == name for verdict in self.verdicts)
+        own = [verdict for verdict in self.verdicts if _names(verdict, layer)]
+        stands_for_one = _is_batchnorm(layer) or (own and type(layer).__name__ == "Rescaling")
+        return not stands_for_one or any(not verdict.gone for verdict in own)
+
+
+def _names(verdict: Verdict, layer: Any) -> bool:
+    """Whether a verdict is about a layer, whose name is the last part of its path, or the whole of it."""
+    return str(layer.name) in (verdict.layer, verdict.layer.rpartition("/")[2], verdict.layer.replace("/", "_"))
+
+
+def _computes_in_float(op: Op) -> bool:
+    return any(tensor.dtype == "FLOAT32" for tensor in op.outputs)
+
+
+def _may_be(found: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether the shapes agree where both are known; the first dimension is the batch, or grows with it."""
+    return len(found) == len(wanted) and all(a < 0 or b is None or a == b for a, b in zip(found, wanted, strict=True))
+
+
+def _open(shape: Sequence[int | None]) -> tuple[int, ...]:
+    return tuple(-1 if size is None else size for size in shape)
 
 
 def _is_batchnorm(layer: Any) -> bool:

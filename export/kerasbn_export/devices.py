@@ -72,6 +72,13 @@ class Device:
             )
         return asked
 
+    def ends(self, precision: str) -> str | None:
+        """The type of inputs and outputs where none is asked for; None for the precision's own.
+
+        A microcontroller is given integers: converting them from float would be an operation more, on the CPU.
+        """
+        return "int16" if precision == "int16x8" and self.ops is not None else None
+
 
 XNNPACK = Device("xnnpack")
 MICRO = Device("tflm", ("int8", "int16x8", "float32"), MICRO_OPS)

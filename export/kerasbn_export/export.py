@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import UnsupportedModelError
+from kerasbn.errors import InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.atomic import check_destination, write_bytes
 from kerasbn_export.calibration import Calibration, read_calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.contract import Contract
 from kerasbn_export.convert import convert
+from kerasbn_export.device_check import measure_device
 from kerasbn_export.emit import emit
 from kerasbn_export.export_records import ExportOptions, ExportResult
-from kerasbn_export.folding import FoldResult, plan
 from kerasbn_export.folding import fold as fold_model
-from kerasbn_export.load import load_model
+from kerasbn_export.folding import plan
+from kerasbn_export.load import load_source
+from kerasbn_export.origins import Origins
+from kerasbn_export.program import Program, functional_program, subclassed_program
 from kerasbn_export.provenance import provenance
-from kerasbn_export.servable import model_inputs, model_outputs
 from kerasbn_export.tflite_file import TFLiteFile, read_tflite
 from kerasbn_export.verdict import Reason, Verdict
 
 __all__ = ["Built", "ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is converted: a program for each signature, and what became of the BatchNorms (None if not folded)."""
+
+    programs: tuple[Program, ...]
+    verdicts: tuple[Verdict, ...] | None
+
+    @property
+    def unfolded(self) -> str:
+        """Why there is nothing that could be folded."""
+        return self.programs[0].unfolded
 
 
 @dataclass(frozen=True)
@@ -33,13 +49,14 @@ class Built:
     data: bytes
     result: ExportResult
     samples: Calibration | None
+    programs: tuple[Program, ...]
 
 
 def export_tflite(
     model: Any,
     path: str | Path,
     *,
-    precision: str = "float32",
+    precision: str | None = None,
     calibration: Any = None,
     fold: bool = True,
     batch_size: int | None = 1,
@@ -50,15 +67,22 @@ def export_tflite(
     image_range: tuple[float, float] | None = None,
     target: str = "latency",
     merge_branches: bool = True,
+    device: str | None = None,
+    select_ops: bool = False,
+    signature: str | None = None,
+    isolate: bool | None = None,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
     """Folds every BatchNorm of a model away and writes it as a ``.tflite`` file, whole or not at all.
 
+    A SavedModel without Keras layers, and a model whose ``call`` cannot be traced layer by layer, are converted as
+    they are, and the result says so.
+
     Args:
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
-        precision: See `ExportOptions`, as for the ten that follow.
+        precision: See `ExportOptions`, as for all that follow up to `isolate`; None is the device's own, or float32.
         calibration: Samples of the real inputs; ``int8`` and ``int16x8`` need them.
         fold: Whether to fold.
         batch_size: The batch the file takes; None leaves it open.
@@ -69,17 +93,20 @@ def export_tflite(
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.cost`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
+        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices`.
+        select_ops: Whether operations that TFLite does not have may be TensorFlow's.
+        signature: Of a SavedModel without Keras layers, the signature to take.
+        isolate: Whether the converter runs in a process of its own.
         allow_code: Whether code that a model file carries may run.
-        on_step: Called with the name of each step as it begins.
+        on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
 
     Raises:
         InvalidArgumentError: An option is not accepted.
         CalibrationError: Calibration is needed and missing, or does not fit the model.
         ModelFileError: The path holds no model. UnsafeModelError: It holds code.
-        UnsupportedModelError: The model cannot be read as a graph of layers, or a BatchNorm is called with
-            ``training=True``.
+        UnsupportedModelError: The model was never built, or a BatchNorm is called with ``training=True``.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
-        NotFoldedError: ``strict``, and a BatchNorm is left.
+        NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
         ConversionError: The TFLite converter failed, or its file breaks the contract of `kerasbn_export.contract`.
         OutputError: The file cannot be written.
     """
@@ -95,11 +122,15 @@ def export_tflite(
         image_range=image_range,
         target=target,
         merge_branches=merge_branches,
+        device=device,
+        select_ops=select_ops,
+        signature=signature,
+        isolate=isolate,
     )
     check_destination(path)
     if isinstance(model, (str, Path)):
         on_step("load")
-        model = load_model(model, allow_code=allow_code)
+        model = load_source(model, allow_code=allow_code, signature=signature)
     built = build_tflite(model, Path(path), options, on_step)
     write_bytes(path, built.data)
     return built.result
@@ -108,35 +139,86 @@ def export_tflite(
 def build_tflite(
     model: Any, path: Path, options: ExportOptions, on_step: Callable[[str], None] = lambda _: None
 ) -> Built:
-    """The content of the file that `export_tflite` would write to `path`; nothing is written."""
+    """The content of the file that `export_tflite` would write to `path`; nothing is written.
+
+    Args:
+        model: A model of either Keras, or the programs of a SavedModel.
+        path: For the result.
+        options: How to export.
+        on_step: See `export_tflite`.
+    """
     on_step("fold" if options.fold else "rebuild")
-    folded = _prepared(model, options)
-    samples = _samples(folded.model, options)
+    prepared = _prepared(model, options)
+    samples = _samples(prepared, options)
     on_step("convert")
-    metadata = provenance(model, folded.verdicts if options.fold else None, None if samples is None else len(samples))
+    count = None if samples is None else len(samples)
     data = convert(
-        folded.model, options.conversion, calibration=samples, batch_size=options.batch_size, metadata=metadata
+        prepared.programs,
+        options.conversion,
+        calibration=samples,
+        batch_size=options.batch_size,
+        metadata=provenance(_source(model), prepared.verdicts, count, options.device),
+        isolate=options.isolate,
+        on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
     )
     file = read_tflite(data)
-    _contract(folded, options).check(file)
-    return Built(data, _result(path, file, options, folded, samples), samples)
+    on_step("check")
+    _contract(prepared, options).check(file)
+    return Built(data, _result(path, data, file, options, prepared, samples), samples, prepared.programs)
 
 
-def _prepared(model: Any, options: ExportOptions) -> FoldResult:
+def _source(model: Any) -> Any:
+    return model[0] if isinstance(model, tuple) else model
+
+
+def _prepared(model: Any, options: ExportOptions) -> Prepared:
     """The model to convert: of one fixed batch, and in float32 also where it was trained in mixed precision."""
-    if options.fold:
-        folded = fold_model(
-            model,
-            strict=options.strict,
-            dtype="float32",
-            batch_size=options.batch_size,
-            merge_branches=options.merge_branches,
-            target=options.target,
-        )
-        _refuse_batch_statistics(folded.verdicts)
-        return folded
+    if isinstance(model, tuple):
+        return _whole(model, options)
+    try:
+        return _folded(model, options) if options.fold else _rebuilt(model, options)
+    except UnsupportedModelError as error:
+        if _is_graph(model):
+            raise
+        return _whole((subclassed_program(model, str(error)),), options)
+
+
+def _folded(model: Any, options: ExportOptions) -> Prepared:
+    folded = fold_model(
+        model,
+        strict=options.strict,
+        dtype="float32",
+        batch_size=options.batch_size,
+        merge_branches=options.merge_branches,
+        target=options.target,
+        precision=options.precision,
+    )
+    _refuse_batch_statistics(folded.verdicts)
+    return Prepared((functional_program(folded.model),), folded.verdicts)
+
+
+def _rebuilt(model: Any, options: ExportOptions) -> Prepared:
     _refuse_batch_statistics(plan(model).verdicts)
-    return FoldResult(emit(capture(model), dtype="float32", batch_size=options.batch_size), ())
+    rebuilt = emit(capture(model), dtype="float32", batch_size=options.batch_size)
+    return Prepared((functional_program(rebuilt),), None)
+
+
+def _is_graph(model: Any) -> bool:
+    try:
+        capture(model)
+    except UnsupportedModelError:
+        return False
+    return True
+
+
+def _whole(programs: tuple[Program, ...], options: ExportOptions) -> Prepared:
+    """Programs that can only be converted as they are."""
+    if options.strict:
+        raise NotFoldedError(f"{programs[0].source} cannot be folded: {programs[0].unfolded}")
+    if options.calibrated and len(programs) > 1:
+        names = ", ".join(program.signature for program in programs)
+        raise InvalidArgumentError(f"Ranges are measured for one signature: choose one with signature=; found {names}.")
+    return Prepared(programs, None)
 
 
 def _refuse_batch_statistics(verdicts: Iterable[Verdict]) -> None:
@@ -149,33 +231,44 @@ def _refuse_batch_statistics(verdicts: Iterable[Verdict]) -> None:
             )
 
 
-def _samples(model: Any, options: ExportOptions) -> Calibration | None:
+def _samples(prepared: Prepared, options: ExportOptions) -> Calibration | None:
     if not options.calibrated:
         return None
-    inputs = model_inputs(model, options.batch_size)
+    inputs = prepared.programs[0].fixed(options.batch_size)
     return read_calibration(options.calibration, inputs, seed=options.seed, image_range=options.image_range)
 
 
-def _contract(folded: FoldResult, options: ExportOptions) -> Contract:
+def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
     return Contract(
-        model=folded.model,
-        inputs=model_inputs(folded.model, options.batch_size),
-        output_names=tuple(model_outputs(folded.model)),
+        programs=prepared.programs,
+        batch_size=options.batch_size,
         io_dtype=options.conversion.ends,
-        verdicts=folded.verdicts if options.fold else None,
+        verdicts=prepared.verdicts,
+        quantized=options.calibrated,
+        device=options.profile,
+        select_ops=options.select_ops,
     )
 
 
 def _result(
-    path: Path, file: TFLiteFile, options: ExportOptions, folded: FoldResult, samples: Calibration | None
+    path: Path, data: bytes, file: TFLiteFile, options: ExportOptions, prepared: Prepared, samples: Calibration | None
 ) -> ExportResult:
+    origins = Origins(file, prepared.programs)
+    device = options.profile
     return ExportResult(
         path=path,
-        precision=options.precision,
+        precision=options.precision_taken,
         bytes=file.size,
         ops=file.op_counts,
-        verdicts=folded.verdicts,
+        verdicts=prepared.verdicts or (),
         affine_ops_left=len(file.affine_ops),
         float_ops_left=file.float_op_counts if options.calibrated else {},
         calibration=None if samples is None else str(samples),
+        float_layers=_counted([origins.describe(op) for op in file.float_ops]) if options.calibrated else (),
+        unfolded=prepared.unfolded if options.fold else "",
+        device=None if device is None else measure_device(device, data, file, origins.describe),
     )
+
+
+def _counted(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{count} {name}" for name, count in Counter(names).items())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.calibration import WANTED
 from kerasbn_export.convert import CALIBRATED, ConversionOptions
+from kerasbn_export.devices import Device, DeviceReport, find_device
 from kerasbn_export.verdict import Verdict
 
 
@@ -17,25 +18,31 @@ class ExportOptions:
     """How to export; options that contradict each other are refused when they are put together.
 
     Attributes:
-        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see `kerasbn_export.convert`.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see `kerasbn_export.convert`. None
+            for the device's own, or float32.
         calibration: Samples of the real inputs for ``int8`` and ``int16x8``, in any form of
             `kerasbn_export.calibration`.
         fold: Whether to fold; without, the same steps are taken with the BatchNorms in place, to compare.
         batch_size: The batch the file takes; None leaves open what the model leaves open.
         strict: Refuse to export a model in which a BatchNorm is left.
-        io_dtype: The type of inputs and outputs; None for the precision's own: int8 for ``int8``, else float32.
+        io_dtype: The type of inputs and outputs; None for the device's own, or the precision's: int8 for ``int8``,
+            else float32.
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
         target: What folding prefers among exact forms: see `kerasbn_export.cost`.
         merge_branches: Whether folding merges parallel linear branches into one layer.
+        device: What the file is for: see `kerasbn_export.devices`; None for anything that runs TFLite.
+        select_ops: Whether operations that TFLite does not have may be TensorFlow's.
+        signature: Of a SavedModel without Keras layers, the signature to take; None for all.
+        isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
         CalibrationError: Calibration is needed and missing.
     """
 
-    precision: str = "float32"
+    precision: str | None = None
     calibration: Any = None
     fold: bool = True
     batch_size: int | None = 1
@@ -46,30 +53,49 @@ class ExportOptions:
     image_range: tuple[float, float] | None = None
     target: str = "latency"
     merge_branches: bool = True
+    device: str | None = None
+    select_ops: bool = False
+    signature: str | None = None
+    isolate: bool | None = None
 
     def __post_init__(self) -> None:
         _ = self.conversion
+        if self.profile is not None and self.batch_size is None and self.profile.ops is not None:
+            raise InvalidArgumentError(
+                f"Device {self.device!r} takes one fixed batch; accepted: a positive batch_size."
+            )
         if self.strict and not self.fold:
             raise InvalidArgumentError("strict=True asks that every BatchNorm be folded, and fold=False that none be.")
         if self.batch_size is not None and self.batch_size < 1:
             raise InvalidArgumentError(f"The batch size is {self.batch_size}; accepted: a positive number, or None.")
         if self.calibrated and self.calibration is None:
-            raise CalibrationError(f"Precision {self.precision!r} needs calibration data; accepted: {WANTED}.")
+            raise CalibrationError(f"Precision {self.precision_taken!r} needs calibration data; accepted: {WANTED}.")
         if not self.calibrated and self.calibration is not None:
             raise InvalidArgumentError(
-                f"Calibration data were given, but precision {self.precision!r} measures no ranges; "
+                f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
             )
 
     @property
+    def profile(self) -> Device | None:
+        """The device."""
+        return None if self.device is None else find_device(self.device)
+
+    @property
+    def precision_taken(self) -> str:
+        """The precision asked for, or the device's own."""
+        return self.profile.precision(self.precision) if self.profile else self.precision or "float32"
+
+    @property
     def conversion(self) -> ConversionOptions:
         """The part that the converter needs."""
-        return ConversionOptions(self.precision, self.io_dtype, self.per_channel_dense)
+        ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
+        return ConversionOptions(self.precision_taken, ends, self.per_channel_dense, self.select_ops)
 
     @property
     def calibrated(self) -> bool:
         """Whether ranges are measured on samples."""
-        return self.precision in CALIBRATED
+        return self.precision_taken in CALIBRATED
 
 
 @dataclass(frozen=True)
@@ -85,6 +111,9 @@ class ExportResult:
         affine_ops_left: Operations that multiply or add a per-channel constant, as BatchNorms do that are left.
         float_ops_left: In a quantized file, the operations that stayed in float, with their counts.
         calibration: What the ranges were measured on, in words; None where no ranges are measured.
+        float_layers: The same operations as in `float_ops_left`, each with the layer it comes from.
+        unfolded: Why a model that should be folded was converted as it is; empty if it was folded, or should not be.
+        device: What the device makes of the file; None where none was named.
     """
 
     path: Path
@@ -95,8 +124,13 @@ class ExportResult:
     affine_ops_left: int
     float_ops_left: dict[str, int] = field(default_factory=dict)
     calibration: str | None = None
+    float_layers: tuple[str, ...] = ()
+    unfolded: str = ""
+    device: DeviceReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**fields, "path": str(self.path), "verdicts": [verdict.to_json() for verdict in self.verdicts]}
+        verdicts = [verdict.to_json() for verdict in self.verdicts]
+        device = None if self.device is None else asdict(self.device)
+        return {**fields, "path": str(self.path), "verdicts": verdicts, "device": device}

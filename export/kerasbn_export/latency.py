@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.interpreter import open_interpreter
 
 ROUND_SECONDS = 0.004
 
@@ -37,27 +38,41 @@ class Latency:
     spread: tuple[float, float]
 
 
-def compare_latency(paths: Sequence[Path], *, rounds: int = 60, threads: int = 1, seed: int = 0) -> list[Latency]:
-    """Times of several .tflite files on this machine, relative to the first.
+def compare_latency(
+    paths: Sequence[Path],
+    *,
+    rounds: int = 60,
+    threads: int = 1,
+    seed: int = 0,
+    backend: str = "xnnpack",
+    delegate: str | None = None,
+) -> list[Latency]:
+    """Times of .tflite files on this machine, relative to the first.
 
     Args:
-        paths: At least two files, each with static shapes or a batch that is run at size 1.
+        paths: At least one file, each with static shapes or a batch that is run at size 1.
         rounds: How often the models take turns.
         threads: Threads of the interpreter.
         seed: For the random inputs.
+        backend: The kernels: see `kerasbn_export.interpreter`.
+        delegate: The shared library of a delegate.
 
     Returns:
         One record per file, in the order given.
 
     Raises:
-        InvalidArgumentError: Fewer than two files, or fewer than one round.
+        InvalidArgumentError: No file, or fewer than one round, or see `open_interpreter`.
+        ModelFileError: LiteRT cannot open a file.
     """
-    if len(paths) < 2 or rounds < 1:
+    if not paths or rounds < 1:
         raise InvalidArgumentError(
-            f"Latency is compared between at least two files in at least one round; "
+            f"Latency is measured of at least one file in at least one round; "
             f"found {len(paths)} files and {rounds} rounds."
         )
-    runners = [_Runner(path, threads, seed) for path in paths]
+    runners = [
+        _Runner(path, open_interpreter(path, backend=backend, threads=threads, delegate=delegate), threads, seed)
+        for path in paths
+    ]
     repeats = max(1, round(ROUND_SECONDS / max(runner.seconds(1) for runner in runners)))
     times = [_round(runners, repeats, turn) for turn in range(rounds)]
     return [_latency(runner.path, times, index, repeats) for index, runner in enumerate(runners)]
@@ -66,14 +81,11 @@ def compare_latency(paths: Sequence[Path], *, rounds: int = 60, threads: int = 1
 class _Runner:
     """One interpreter with its inputs set, warmed up."""
 
-    def __init__(self, path: Path, threads: int, seed: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
+    def __init__(self, path: Path, interpreter: Any, threads: int, seed: int) -> None:
         self.path = path
         # One thread is the calling one, and its own clock stops while another process has the core.
         self._clock = time.thread_time if threads == 1 else time.perf_counter
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._interpreter.allocate_tensors()
+        self._interpreter = interpreter
         rng = np.random.default_rng(seed)
         for detail in self._interpreter.get_input_details():
             self._interpreter.set_tensor(detail["index"], _input(detail, rng))

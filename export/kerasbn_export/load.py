@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import ModelFileError, UnsafeModelError
+from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn_export.model_file import ModelFile, read_model_file
 from kerasbn_export.safety import find_code
+from kerasbn_export.signatures import is_foreign, signature_programs
 
 
 def load_model(path: str | Path, *, allow_code: bool = False) -> Any:
@@ -30,6 +31,30 @@ def load_model(path: str | Path, *, allow_code: bool = False) -> Any:
     if not allow_code:
         _refuse_code(file)
     return _load(file, allow_code)
+
+
+def load_source(path: str | Path, *, allow_code: bool = False, signature: str | None = None) -> Any:
+    """Loads whatever can be exported: a Keras model, or the programs of a SavedModel that carries no Keras layers.
+
+    Args:
+        path: As for `load_model`, or the folder of any SavedModel.
+        allow_code: As for `load_model`.
+        signature: Of a SavedModel without Keras layers, the signature to take; None for all.
+
+    Returns:
+        A model of either Keras, or a tuple of `Program`.
+
+    Raises:
+        InvalidArgumentError: A signature was asked for, and the file holds layers, or does not have it.
+        ModelFileError: See `load_model`. UnsafeModelError: See `load_model`.
+    """
+    if is_foreign(Path(path)):
+        return signature_programs(Path(path), signature, allow_code=allow_code)
+    if signature is not None:
+        raise InvalidArgumentError(
+            f"{path}: signature={signature!r} was asked for, but this is a Keras model, which has no signatures."
+        )
+    return load_model(path, allow_code=allow_code)
 
 
 def _refuse_code(file: ModelFile) -> None:

@@ -6,7 +6,7 @@ A functional Keras model is one. So are a signature of a SavedModel without Kera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +29,11 @@ class Program:
         inputs: In order; what the model leaves open is None.
         outputs: The same.
         call: From the tensors of the inputs to those of the outputs, both in order.
-        variables: TensorFlow variables that it reads.
-        layers: The Keras layers in it, by name, as far as they are known.
+        tracked: What TensorFlow has to keep of it: variables, or a loaded SavedModel.
+        model: The Keras model, where there is one.
         signature: Its name in the file.
-        unfolded: Why it cannot be folded; empty for a model that is converted as it was given.
+        unfolded: Why it cannot be folded; empty for a model of layers.
+        digest: SHA-256 of what it was read from; empty where there is a Keras model.
     """
 
     name: str
@@ -40,10 +41,16 @@ class Program:
     inputs: tuple[ModelInput, ...]
     outputs: tuple[ModelInput, ...]
     call: Callable[[Sequence[Any]], list[Any]] = field(repr=False)
-    variables: tuple[Any, ...] = field(repr=False, default=())
-    layers: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    tracked: tuple[Any, ...] = field(repr=False, default=())
+    model: Any = field(repr=False, default=None)
     signature: str = SERVING
     unfolded: str = ""
+    digest: str = ""
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """The Keras layers in it, by name, as far as they are known."""
+        return {} if self.model is None else {str(layer.name): layer for layer in self.model.layers}
 
     def fixed(self, batch_size: int | None) -> tuple[ModelInput, ...]:
         """The inputs with the batch fixed where it is open; None leaves it open."""
@@ -72,8 +79,8 @@ def functional_program(model: Any) -> Program:
             [model.layers[-1].name] if sequential else _keys(gives) or model.output_names, list(leaves(gives))
         ),
         call=call,
-        variables=tensorflow_variables(model),
-        layers={layer.name: layer for layer in model.layers},
+        tracked=tensorflow_variables(model),
+        model=model,
     )
 
 
@@ -108,8 +115,8 @@ def subclassed_program(model: Any, reason: str) -> Program:
         inputs=inputs,
         outputs=_ends([key or (f"output_{i}" if len(keys) > 1 else "output") for i, key in enumerate(keys)], outputs),
         call=lambda tensors: list(leaves(run(tensors))),
-        variables=tensorflow_variables(model),
-        layers={layer.name: layer for layer in model.layers},
+        tracked=tensorflow_variables(model),
+        model=model,
         unfolded=reason,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import kerasbn
 from kerasbn.flavour import flavour_of
+from kerasbn_export.program import Program
 from kerasbn_export.tflite_file import TFLiteFile
 from kerasbn_export.verdict import Verdict
 
@@ -19,22 +20,26 @@ KEY = "kerasbn"
 SCHEMA_VERSION = 1
 
 
-def provenance(model: Any, verdicts: Sequence[Verdict] | None, samples: int | None) -> dict[str, bytes]:
+def provenance(
+    model: Any, verdicts: Sequence[Verdict] | None, samples: int | None, device: str | None = None
+) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
     Args:
-        model: The model before folding.
+        model: The Keras model before folding, or a `Program` of a SavedModel.
         verdicts: One per BatchNorm; None if it was not folded.
         samples: How many samples the ranges were measured on; None where none are measured.
+        device: What the file is for; None for anything that runs TFLite.
     """
-    flavour = flavour_of(model)
+    flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
         "schema_version": SCHEMA_VERSION,
         "kerasbn": kerasbn.__version__,
-        "keras": f"{flavour.name} {flavour.keras.__version__}",
+        "keras": f"{flavour.name} {flavour.keras.__version__}" if flavour else "SavedModel",
         "model": str(model.name),
-        "sha256": weights_hash(model),
+        "sha256": weights_hash(model) if flavour else model.digest,
         "calibration_samples": samples,
+        "device": device,
         "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
     }
     return {KEY: json.dumps(record, sort_keys=True).encode()}

@@ -1,8 +1,9 @@
-"""Reads the Keras layers that a SavedModel of Keras 2 describes."""
+"""Reads what a SavedModel describes: the layers of Keras 2, the operations of its graph."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,30 @@ def _own_file(folder: Path) -> list[str]:
     return [node.metadata for node in saved.nodes]
 
 
-def _object_graph(folder: Path) -> list[str]:
+def graph_operations(folder: Path) -> Iterator[str]:
+    """The name of every operation in the graph of a SavedModel, functions included.
+
+    Raises:
+        ModelFileError: The file is damaged.
+    """
+    try:
+        saved = _saved_model(folder)
+    except DecodeError as error:
+        raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
+    for meta in saved.meta_graphs:
+        bodies = [meta.graph_def.node, *(function.node_def for function in meta.graph_def.library.function)]
+        yield from (node.op for body in bodies for node in body)
+
+
+def _saved_model(folder: Path) -> Any:
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((folder / "saved_model.pb").read_bytes())
+    return saved
+
+
+def _object_graph(folder: Path) -> list[str]:
+    saved = _saved_model(folder)
     objects = [node.user_object for graph in saved.meta_graphs for node in graph.object_graph_def.nodes]
     return [found.metadata for found in objects if found.identifier.startswith("_tf_keras") and found.metadata]

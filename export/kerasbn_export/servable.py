@@ -84,7 +84,7 @@ def write_servable(programs: Sequence[Program], folder: Path, *, batch_size: int
         batch_size: The batch to fix where a program leaves it open; None leaves it open.
     """
     module, signatures, graphs = tf.Module(), [], {}
-    module.kept = [variable for program in programs for variable in program.variables]
+    module.kept = [kept for program in programs for kept in program.tracked]
     for program in programs:
         inputs, outputs = (_ends([end.name for end in ends]) for ends in (program.inputs, program.outputs))
         signatures.append(Signature(program.signature, inputs, outputs))

@@ -53,27 +53,61 @@ class Op:
 
 
 @dataclass(frozen=True)
+class FileSignature:
+    """One computation of a file, with its ends in the order of its subgraph.
+
+    Attributes:
+        name: Its name; empty where the file has no signature.
+        input_names: As the signature names them; the tensors' names where there is none.
+        inputs: The tensors.
+        output_names: The same for the outputs.
+        outputs: The tensors.
+    """
+
+    name: str
+    input_names: tuple[str, ...]
+    inputs: tuple[Tensor, ...]
+    output_names: tuple[str, ...]
+    outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
 class TFLiteFile:
     """What a ``.tflite`` file holds.
 
     Attributes:
         size: In bytes.
         ops: Of all subgraphs, in order.
-        inputs: Of the main subgraph, in order.
-        outputs: Of the main subgraph, in order.
-        input_names: The names of the inputs in the signature, in the order of the inputs; the tensors' names
-            where there is no signature.
-        output_names: The same for the outputs.
+        main_ops: How many of them are of the main subgraph; they come first.
+        signatures: At least one; that of the main subgraph comes first.
         metadata: The named blobs.
     """
 
     size: int
     ops: tuple[Op, ...]
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    input_names: tuple[str, ...]
-    output_names: tuple[str, ...]
+    main_ops: int
+    signatures: tuple[FileSignature, ...]
     metadata: Mapping[str, bytes]
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Of the main subgraph, in order."""
+        return self.signatures[0].inputs
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Of the main subgraph, in order."""
+        return self.signatures[0].outputs
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs of the main subgraph."""
+        return self.signatures[0].input_names
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs of the main subgraph."""
+        return self.signatures[0].output_names
 
     @property
     def op_counts(self) -> dict[str, int]:
@@ -158,16 +192,27 @@ def _parse(model: Any, size: int) -> TFLiteFile:
     ops = [
         _op(model, op, tensors[index]) for index, subgraph in enumerate(model.subgraphs) for op in subgraph.operators
     ]
-    main = model.subgraphs[0]
-    signature = next((found for found in model.signatureDefs or [] if found.subgraphIndex == 0), None)
+    defined = sorted(model.signatureDefs or [], key=lambda signature: signature.subgraphIndex)
+    signatures = [_signature(model, signature.subgraphIndex, signature, tensors) for signature in defined]
+    if not defined or defined[0].subgraphIndex != 0:
+        signatures.insert(0, _signature(model, 0, None, tensors))
     return TFLiteFile(
         size=size,
         ops=tuple(ops),
-        inputs=tuple(tensors[0][index] for index in main.inputs),
-        outputs=tuple(tensors[0][index] for index in main.outputs),
-        input_names=_names(signature.inputs if signature else [], main.inputs, tensors[0]),
-        output_names=_names(signature.outputs if signature else [], main.outputs, tensors[0]),
+        main_ops=len(model.subgraphs[0].operators),
+        signatures=tuple(signatures),
         metadata={_text(entry.name): bytes(model.buffers[entry.buffer].data) for entry in model.metadata or []},
+    )
+
+
+def _signature(model: Any, index: int, signature: Any, tensors: list[list[Tensor]]) -> FileSignature:
+    graph, own = model.subgraphs[index], tensors[index]
+    return FileSignature(
+        name=_text(signature.signatureKey) if signature else "",
+        input_names=_names(signature.inputs if signature else [], graph.inputs, own),
+        inputs=tuple(own[index] for index in graph.inputs),
+        output_names=_names(signature.outputs if signature else [], graph.outputs, own),
+        outputs=tuple(own[index] for index in graph.outputs),
     )
 
 

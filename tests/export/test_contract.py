@@ -9,7 +9,8 @@ from kerasbn.errors import ConversionError
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.contract import Contract
 from kerasbn_export.convert import convert
-from kerasbn_export.servable import model_inputs, model_outputs
+from kerasbn_export.devices import find_device
+from kerasbn_export.program import functional_program
 from kerasbn_export.tflite_file import Op, Tensor, read_tflite
 from kerasbn_export.verdict import Action, Reason, Verdict
 
@@ -35,8 +36,13 @@ def kept(name="norm"):
     return Verdict(name, Action.KEPT, reason=Reason.ACTIVATION, sentence="because")
 
 
-def contract_of(model, verdicts):
-    return Contract(model, model_inputs(model, 1), tuple(model_outputs(model)), "float32", verdicts)
+def contract_of(model, verdicts, **options):
+    return Contract((functional_program(model),), 1, "float32", verdicts, **options)
+
+
+def with_ends(file, **changes):
+    """The file with something else in its signature."""
+    return replace(file, signatures=(replace(file.signatures[0], **changes),))
 
 
 @pytest.fixture
@@ -62,19 +68,41 @@ def stray(name, tensor_name, *, constant=True):
     return Op(name, (value, Tensor("c", (4,), "FLOAT32", constant)), (value,))
 
 
+def retyped(tensors, **changes):
+    return (replace(tensors[0], **changes), *tensors[1:])
+
+
 BREACHES = {
-    "input name": (lambda file: replace(file, input_names=("x",)), r"its inputs are \[\('x', .*asked for .*'image'"),
+    "signature": (
+        lambda file: with_ends(file, name="predict"),
+        r"its signatures are \['predict'\], asked for were \['serving_default'\]",
+    ),
+    "input name": (lambda file: with_ends(file, input_names=("x",)), r"its inputs are \[\('x', .*asked for .*'image'"),
     "input shape": (
-        lambda file: replace(file, inputs=(replace(file.inputs[0], shape=(-1, 6, 6, 3)),)),
+        lambda file: with_ends(file, inputs=retyped(file.inputs, shape=(-1, 6, 6, 3))),
         r"its inputs are \[\('image', \(-1, 6, 6, 3\)\)\], asked for were \[\('image', \(1, 6, 6, 3\)\)\]",
     ),
     "input type": (
-        lambda file: replace(file, inputs=(replace(file.inputs[0], dtype="INT8"),)),
+        lambda file: with_ends(file, inputs=retyped(file.inputs, dtype="INT8")),
         "input 'image' is int8, asked for was float32",
     ),
-    "output name": (lambda file: replace(file, output_names=("y",)), r"its outputs are \('y',\), asked .*'pool'"),
-    "variable": (lambda file: replace(file, ops=(stray("READ_VARIABLE", "w"),)), r"READ_VARIABLE reads a variable \(w"),
-    "custom op": (lambda file: replace(file, ops=(stray("CUSTOM:FlexErf", "w"),)), "CUSTOM:FlexErf is no builtin one"),
+    "output name": (lambda file: with_ends(file, output_names=("y",)), r"its outputs are \('y',\), asked .*'pool'"),
+    "output shape": (
+        lambda file: with_ends(file, outputs=retyped(file.outputs, shape=(1, 2, 3, 4))),
+        r"output 'pool' has shape \(1, 2, 3, 4\), asked for was \(-1, 2, 2, 4\)",
+    ),
+    "output type": (
+        lambda file: with_ends(file, outputs=retyped(file.outputs, dtype="INT32")),
+        "output 'pool' is int32, asked for was float32",
+    ),
+    "variable": (
+        lambda file: replace(file, ops=(stray("READ_VARIABLE", "functional/conv/w"),)),
+        r"READ_VARIABLE of Conv2D 'conv' reads a variable \(functional/conv/w",
+    ),
+    "custom op": (
+        lambda file: replace(file, ops=(stray("CUSTOM:FlexErf", "functional/pool/erf"),)),
+        "CUSTOM:FlexErf of MaxPooling2D 'pool' is no builtin operation",
+    ),
     "statistics": (
         lambda file: replace(file, ops=(stray("MEAN", "functional/norm/moments/mean", constant=False),)),
         "MEAN of BatchNorm 'norm' computes the statistics of the batch at run time",
@@ -109,6 +137,66 @@ def test_what_a_layer_does_by_itself_is_no_breach(model, op):
 
 
 def test_integer_inputs_keep_their_type(model):
-    contract = replace(contract_of(model, None), inputs=(ModelInput("image", (1, 6, 6, 3), "int32"),), io_dtype="int8")
+    contract, file = contract_of(model, None), read_tflite(convert(model))
+    ids = replace(contract.programs[0], inputs=(ModelInput("image", (1, 6, 6, 3), "int32"),))
+    replace(contract, programs=(ids,)).check(with_ends(file, inputs=retyped(file.inputs, dtype="INT32")))
+
+
+def test_a_linear_layer_in_float_is_a_breach_of_a_quantized_file_only(model):
+    """A file in which the converter left it so is what it makes without calibration."""
     file = read_tflite(convert(model))
-    contract.check(replace(file, inputs=(replace(file.inputs[0], dtype="INT32"),)))
+    contract_of(model, None).check(file)
+    with pytest.raises(ConversionError, match=r"CONV_2D of Conv2D 'conv' computes in float, though TFLite has"):
+        contract_of(model, None, quantized=True).check(file)
+
+
+def test_what_has_no_integer_kernel_may_stay_in_float(model):
+    file = read_tflite(convert(model))
+    others = tuple(op for op in file.ops if op.name != "CONV_2D")
+    assert {op.name for op in others} == {"MUL", "ADD", "MAX_POOL_2D"}
+    contract_of(model, None, quantized=True).check(replace(file, ops=others, main_ops=len(others)))
+
+
+def test_a_loop_is_left_as_it_is(model):
+    """The converter quantizes the main subgraph only."""
+    contract_of(model, None, quantized=True).check(replace(read_tflite(convert(model)), main_ops=0))
+
+
+@pytest.mark.parametrize("device", ["tflm", "ethos-u55"])
+def test_an_operation_that_the_device_does_not_have_is_a_breach(model, device):
+    file = read_tflite(convert(model))
+    contract = contract_of(model, None, device=find_device(device))
+    contract.check(file)
+    spoiled = replace(file, ops=(*file.ops, stray("CONV_3D", "functional/conv/conv3d")))
+    with pytest.raises(ConversionError, match=rf"CONV_3D of Conv2D 'conv' is no .* Micro has, which {device} runs"):
+        contract.check(spoiled)
+    contract_of(model, None, device=find_device("xnnpack")).check(spoiled)
+
+
+def test_operations_of_tensorflow_are_fine_if_allowed(model):
+    file = replace(read_tflite(convert(model)), ops=(stray("CUSTOM:FlexErf", "w"),))
+    contract_of(model, None, select_ops=True).check(file)
+    with pytest.raises(ConversionError, match="CUSTOM:MyOp at 'w' is no builtin operation"):
+        contract_of(model, None, select_ops=True).check(replace(file, ops=(stray("CUSTOM:MyOp", "w"),)))
+
+
+@pytest.fixture(params=["as it is", "under an activation", "under another name"])
+def model_that_ends_in_batchnorm(request, keras_flavour):
+    """The file calls an output ``StatefulPartitionedCall``: no name tells of the layer."""
+    layers = keras_flavour.keras.layers
+    x = keras_flavour.keras.Input((6, 6, 3))
+    y = keras_flavour.batch_normalization(name="norm")(layers.MaxPooling2D(name="pool")(x))
+    y = layers.ReLU(name="relu")(y) if request.param == "under an activation" else y
+    model = keras_flavour.keras.Model(x, {"renamed": y} if request.param == "under another name" else y)
+    model.get_layer("norm").set_weights([np.array([0.5, -1, 2]), np.ones(3), np.ones(3), np.array([0.01, 1, 9])])
+    return model
+
+
+def test_the_layer_behind_an_output_is_known_by_the_graph(model_that_ends_in_batchnorm):
+    file = read_tflite(convert(model_that_ends_in_batchnorm))
+    last = next(op for op in file.ops if op.outputs[0].name == file.outputs[0].name)
+    assert last.name == "ADD"
+    contract_of(model_that_ends_in_batchnorm, (kept(),)).check(file)
+    only = replace(file, ops=(last,), main_ops=1)
+    with pytest.raises(ConversionError, match="ADD is left of BatchNorm 'norm', which has no verdict"):
+        contract_of(model_that_ends_in_batchnorm, ()).check(only)

@@ -96,7 +96,7 @@ def test_a_path_is_loaded_with_its_own_keras(keras_flavour, rng, tmp_path):
     model.save(tmp_path / "m.keras")
     steps = []
     result = export_tflite(tmp_path / "m.keras", tmp_path / "m.tflite", on_step=steps.append)
-    assert steps == ["load", "fold", "convert"]
+    assert steps == ["load", "fold", "convert", "check"]
     assert verify(model, result.path)
 
 

@@ -35,6 +35,7 @@ def models(monkeypatch):
             return load * repeats * seconds[self.path]
 
     monkeypatch.setattr(latency, "_Runner", Runner)
+    monkeypatch.setattr(latency, "open_interpreter", lambda *_, **__: None)
     return SimpleNamespace(order=order)
 
 
@@ -52,7 +53,7 @@ def test_models_take_turns_and_turns_at_being_first(models):
     assert models.order[-8:] == ["fast", "slow", "slow", "fast"] * 2
 
 
-@pytest.mark.parametrize(("paths", "rounds"), [([], 5), (["fast"], 5), (["fast", "slow"], 0)])
+@pytest.mark.parametrize(("paths", "rounds"), [([], 5), (["fast", "slow"], 0)])
 def test_nothing_to_compare_is_an_error(paths, rounds):
     with pytest.raises(InvalidArgumentError, match=f"found {len(paths)} files and {rounds} rounds"):
         compare_latency(paths, rounds=rounds)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasbn_export.cli.options import TARGET_HELP, TARGETS
+from kerasbn_export.cli.options import DEVICE_HELP, TARGET_HELP, TARGETS
 from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, table, verdict_line, verdict_table
+from kerasbn_export.devices import PRECISIONS
 
 if TYPE_CHECKING:
-    from kerasbn_export.calibration import Calibration
-    from kerasbn_export.export import ExportResult
+    from kerasbn_export.export import Built, ExportResult
     from kerasbn_export.verification import Comparison
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
 VERIFIED_SAMPLES = 32
 
@@ -25,7 +25,8 @@ VERIFIED_SAMPLES = 32
 @click.command("export")
 @click.argument("model")
 @click.option("-o", "--out", required=True, help="The .tflite file to write.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
+@click.option("--device", metavar="DEVICE", help=DEVICE_HELP)
+@click.option("--precision", type=click.Choice(PRECISIONS), help="The device's own if not given, or float32.")
 @click.option(
     "--calibration", metavar="X.npy|X.npz|FOLDER|random", help="Samples of the real inputs, for int8 and int16x8."
 )
@@ -37,10 +38,20 @@ VERIFIED_SAMPLES = 32
 @click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
 @click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
 @click.option("--keep-branches", is_flag=True, help="Do not merge parallel branches: one kernel is coarser in int8.")
+@click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
+@click.option("--signature", metavar="NAME", help="Of a SavedModel without Keras layers; all if not given.")
+@click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the file with the model.")
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
 def command(
-    model: str, out: str, no_fold: bool, keep_branches: bool, no_verify: bool, allow_code: bool, **options: Any
+    model: str,
+    out: str,
+    emit_c: str | None,
+    no_fold: bool,
+    keep_branches: bool,
+    no_verify: bool,
+    allow_code: bool,
+    **options: Any,
 ) -> int:
     """Fold the model, write it as a .tflite file, and compare the two.
 
@@ -53,54 +64,81 @@ def command(
     options["merge_branches"] = not keep_branches
     with progress() as step:
         step(f"load {model}")
-        from kerasbn_export.atomic import check_destination, replacing
+        from kerasbn_export.atomic import check_destination, replacing, write_bytes
         from kerasbn_export.export import ExportOptions, build_tflite
-        from kerasbn_export.load import load_model
+        from kerasbn_export.load import load_source
 
         asked = ExportOptions(**options)
-        check_destination(out)
-        loaded = load_model(model, allow_code=allow_code)
+        for destination in filter(None, (out, emit_c)):
+            check_destination(destination)
+        loaded = load_source(model, allow_code=allow_code, signature=asked.signature)
         built = build_tflite(loaded, Path(out), asked, step)
         with replacing(out) as temporary:
             temporary.write_bytes(built.data)
             step("verify")
-            comparison = None if no_verify else _verified(loaded, temporary, built.samples)
-            kept = _kept(comparison, temporary, Path(out))
-    _print(replace(built.result, path=kept), comparison, folded=not no_fold)
-    return comparison.exit_code if comparison is not None else 0
+            comparisons = [] if no_verify else _verified(loaded, temporary, built)
+            kept = _kept(comparisons, temporary, Path(out))
+        if emit_c and kept == Path(out):
+            write_bytes(emit_c, _c_array(built, Path(emit_c)))
+    _print(replace(built.result, path=kept), comparisons, folded=not no_fold)
+    return max((comparison.exit_code for comparison in comparisons), default=0)
 
 
-def _verified(model: Any, path: Path, samples: Calibration | None) -> Comparison:
+def _verified(model: Any, path: Path, built: Built) -> list[Comparison]:
     """The comparison on the samples that the ranges were measured on: others may lie outside of them."""
     from kerasbn_export.verification import verify
 
-    data = None if samples is None else [array[:VERIFIED_SAMPLES] for array in samples.arrays]
-    return verify(model, path, data=data)
+    data = None if built.samples is None else [array[:VERIFIED_SAMPLES] for array in built.samples.arrays]
+    if not built.programs[0].unfolded:
+        return [verify(model, path, data=data)]
+    from kerasbn_export.program_runner import ProgramRunner, SignatureRunner
+
+    first, *others = built.programs
+    found = [verify(ProgramRunner(first), path, data=data)]
+    pairs = [(ProgramRunner(each), SignatureRunner(path, each.signature, each)) for each in others]
+    return found + [verify(*pair) for pair in pairs]
 
 
-def _kept(comparison: Comparison | None, temporary: Path, out: Path) -> Path:
+def _kept(comparisons: Sequence[Comparison], temporary: Path, out: Path) -> Path:
     """Where the file ends up; one that was refused is moved away from under its name."""
-    if comparison is None or comparison:
+    if all(comparisons):
         return out
     rejected = out.with_name(f"{out.stem}.rejected{out.suffix}")
     os.replace(temporary, rejected)
     return rejected
 
 
-def _print(result: ExportResult, comparison: Comparison | None, *, folded: bool) -> None:
+def _c_array(built: Built, path: Path) -> bytes:
+    from kerasbn_export.c_array import c_array
+
+    report = built.result.device
+    arena = report.numbers.get("arena, bytes") if report else None
+    return c_array(built.data, path, built.result.ops, None if arena is None else int(arena)).encode()
+
+
+def _print(result: ExportResult, comparisons: Sequence[Comparison], *, folded: bool) -> None:
     console = stdout()
     if result.verdicts:
         console.print(verdict_table(result.verdicts))
     console.print(table("", ("operation", "count>"), result.ops.items()))
+    for line in _lines(result, folded):
+        console.print(line, soft_wrap=True, markup=False)
+    for comparison in comparisons:
+        console.print(comparison.verdict, soft_wrap=True, markup=False)
+    if not comparisons:
+        console.print("Not verified.")
+
+
+def _lines(result: ExportResult, folded: bool) -> list[str]:
     lines = [f"{result.path}: {result.precision}, {result.bytes:,} bytes, {sum(result.ops.values())} operations."]
-    lines.append(verdict_line(result.verdicts) if folded else "Not folded, as asked for.")
+    if result.unfolded:
+        lines.append(f"Not folded: {result.unfolded.rstrip('.')}.")
+    else:
+        lines.append(verdict_line(result.verdicts) if folded else "Not folded, as asked for.")
     if result.affine_ops_left:
         lines.append(f"{result.affine_ops_left} operations multiply or add a per-channel constant.")
-    if result.float_ops_left:
-        left = ", ".join(f"{count} {name}" for name, count in result.float_ops_left.items())
-        lines.append(f"Left in float by the converter: {left}.")
+    if result.float_layers:
+        lines.append(f"Left in float by the converter: {', '.join(result.float_layers)}.")
     if result.calibration:
         lines.append(f"Calibrated on {result.calibration}.")
-    lines.append("Not verified." if comparison is None else comparison.verdict)
-    for line in lines:
-        console.print(line, soft_wrap=True, markup=False)
+    return lines + (result.device.lines() if result.device else [])

@@ -14,8 +14,9 @@ import click
 import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.cli.quiet import quiet
+from kerasbn_export.cli.supervise import supervised
 
-COMMANDS = ("demo", "inspect", "fold", "export", "verify", "recheck")
+COMMANDS = ("demo", "inspect", "fold", "export", "verify", "recheck", "benchmark")
 INTERRUPTED, FAILED, USAGE = 130, 3, 2
 
 
@@ -46,8 +47,12 @@ def kerasbn_command(debug: bool) -> None:
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
+    sys.exit(supervised(_run_process))
+
+
+def _run_process() -> int:
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C does, so that what is half-written is removed
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -24,6 +24,9 @@ def open_runnable(side: Any, *, backend: str, allow_code: bool) -> Runnable:
         InvalidArgumentError: It is no model of either Keras.
         UnsupportedModelError: The model cannot be traced.
     """
+    if hasattr(side, "run_with_scores"):  # a `Runnable` already
+        runnable: Runnable = side
+        return runnable
     if not isinstance(side, (str, Path)):
         return _runner(side.model if hasattr(side, "verdicts") else side, "")
     path = Path(side)

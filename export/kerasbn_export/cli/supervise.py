@@ -1,0 +1,76 @@
+"""Runs a command in a child process, so that a crash of TensorFlow or LiteRT in it is one line and an exit code.
+
+The TFLite converter can abort the process that it runs in. The child is a fork made before anything heavy is imported:
+it costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+CRASHED = 3
+PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+
+
+def supervised(run: Callable[[], int]) -> int:
+    """The exit code of `run`; if its process dies of a signal, a line on standard error and exit code 3.
+
+    What the child left in the folder of temporary files is removed when it crashes. Where there is no fork, `run` runs
+    in this process.
+    """
+    if not hasattr(os, "fork"):
+        return run()
+    scratch = Path(tempfile.mkdtemp(prefix="kerasbn_"))
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)  # Ctrl-C reaches this process only, and is passed on once
+            os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
+            _leave(run)
+        return _watch(child)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _leave(run: Callable[[], int]) -> None:
+    """Ends the child without returning into the parent's code."""
+    code = CRASHED
+    try:
+        code = run()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _watch(child: int) -> int:
+    before = {number: signal.signal(number, _pass_on(child)) for number in PASSED_ON}
+    try:
+        _, status = os.waitpid(child, 0)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return code
+    name = signal.Signals(-code).name
+    sys.stderr.write(f"error: TensorFlow or LiteRT crashed ({name}); nothing half-written is left\n")
+    return CRASHED
+
+
+def _pass_on(child: int) -> Callable[[int, FrameType | None], None]:
+    def handler(number: int, _: FrameType | None) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
+
+    return handler

@@ -1,0 +1,108 @@
+"""The signatures of a SavedModel that carries no Keras layers: programs that can be converted, but not folded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
+from kerasbn.lazy import LazyModule
+from kerasbn_export.calibration import ModelInput
+from kerasbn_export.program import Program
+from kerasbn_export.saved_model import graph_operations, keras_metadata
+
+tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
+
+UNFOLDED = "the SavedModel carries no Keras layers, so its BatchNorms cannot be told from other arithmetic"
+DANGEROUS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "LoadLibrary"})
+"""Operations of a graph that read or write files or call into Python."""
+OF_KERAS = "serve"
+"""Keras 3 writes its one signature a second time under this name."""
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether the path is a SavedModel without a description of Keras layers."""
+    return (path / "saved_model.pb").is_file() and not keras_metadata(path)
+
+
+def signature_programs(path: Path, signature: str | None, *, allow_code: bool = False) -> tuple[Program, ...]:
+    """A program for each signature, the one that TensorFlow serves by default first.
+
+    Args:
+        path: The folder.
+        signature: The one to take; None for all.
+        allow_code: Whether the graph may read and write files.
+
+    Raises:
+        InvalidArgumentError: There is no signature of that name.
+        ModelFileError: TensorFlow cannot load it, or it has no signature.
+        UnsafeModelError: The graph reads or writes files, and ``allow_code`` is false.
+    """
+    if not allow_code:
+        _refuse_code(path)
+    try:
+        loaded = tf.saved_model.load(str(path))
+        found = dict(loaded.signatures)
+    except Exception as error:  # TensorFlow raises many types
+        raise ModelFileError(f"{path}: TensorFlow cannot load it: {str(error).splitlines()[0]}") from error
+    if len(found) == 2 and OF_KERAS in found:
+        del found[OF_KERAS]
+    if not found:
+        raise ModelFileError(f"{path}: the SavedModel has no signature, so nothing in it says what to convert.")
+    if signature is not None and signature not in found:
+        raise InvalidArgumentError(f"{path}: has no signature {signature!r}; it has {', '.join(sorted(found))}.")
+    names = [signature] if signature is not None else sorted(found, key=lambda name: (name != "serving_default", name))
+    digest = _digest(path)
+    return tuple(_program(path, loaded, name, found[name], digest) for name in names)
+
+
+def _program(path: Path, loaded: Any, name: str, function: Any, digest: str) -> Program:
+    specs = function.structured_input_signature[1]
+    outputs = function.structured_outputs
+    return Program(
+        name=path.name,
+        source=f"signature {name!r} of {path.name}",
+        inputs=_ends(specs),
+        outputs=_ends(outputs),
+        call=_call(function, list(specs), list(outputs)),
+        tracked=(loaded,),
+        signature=name,
+        unfolded=UNFOLDED,
+        digest=digest,
+    )
+
+
+def _call(function: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Sequence[Any]], list[Any]]:
+    def call(tensors: Sequence[Any]) -> list[Any]:
+        results = function(**dict(zip(inputs, tensors, strict=True)))
+        return [results[key] for key in outputs]
+
+    return call
+
+
+def _ends(specs: dict[str, Any]) -> tuple[ModelInput, ...]:
+    return tuple(
+        ModelInput(name, tuple(() if spec.shape.rank is None else spec.shape.as_list()), spec.dtype.name)
+        for name, spec in specs.items()
+    )
+
+
+def _refuse_code(path: Path) -> None:
+    for op in graph_operations(path):
+        if op in DANGEROUS:
+            raise UnsafeModelError(
+                f"{path}: its graph holds the operation {op}, which reads or writes files or calls into Python. "
+                "If you trust the file, load it with allow_code=True (on the command line: --allow-code)."
+            )
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 over the names and contents of its files."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(path)}:{len(content)}".encode())
+        digest.update(content)
+    return digest.hexdigest()
