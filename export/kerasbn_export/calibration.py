@@ -3,8 +3,9 @@
 Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, the path of a ``.npy`` or
 ``.npz`` file with any of these, a folder of images (see `kerasbn_export.image_folder`), and a generator, a
 ``tf.data.Dataset`` or a function that returns one, whose items are samples or batches in any of these forms. Every form
-ends as one array per input with the samples on the first axis. The text ``"random"`` asks for standard normal numbers;
-nothing else makes them.
+ends as one array per input with the samples on the first axis. The text ``"random"`` asks for standard normal numbers,
+and ``"data-free"`` for samples that are made from the model's BatchNorms (see `kerasbn_export.data_free`); nothing else
+makes numbers up.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from kerasbn.errors import CalibrationError
 from kerasbn_export.array_file import SUFFIXES, read_arrays
 from kerasbn_export.image_folder import read_images
 
+RANDOM, DATA_FREE = "random", "data-free"
+"""The two words for data that are not the user's: see the module's docstring."""
 LIMIT = 1000
 """Samples taken from a source that may be endless."""
 RANDOM_SAMPLES = 100
 WANTED = (
     "an array, a list with one array per input, a dict of arrays by input name, a .npy or .npz file, a folder of "
-    'images, a generator of samples, or the text "random"'
+    'images, a generator of samples, or the text "data-free" or "random"'
 )
 
 
@@ -49,7 +52,8 @@ class Calibration:
 
     Attributes:
         arrays: One array per input, in the order of the inputs, all with the same length.
-        source: Where they come from, for the report: ``"array"``, ``"generator"``, ``"random"`` or a file's name.
+        source: Where they come from, for the report: ``"array"``, ``"generator"``, ``"random"``, ``"data-free"`` with
+            what they were made from, or a file's name.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -59,8 +63,16 @@ class Calibration:
         return len(self.arrays[0])
 
     def __str__(self) -> str:
-        kind = "random number samples" if self.source == "random" else f"samples from {self.source}"
-        return f"{len(self)} {kind}"
+        if self.source == RANDOM:
+            return f"{len(self)} random number samples"
+        if self.made:
+            return f"{len(self)} samples made {self.source}"
+        return f"{len(self)} samples from {self.source}"
+
+    @property
+    def made(self) -> bool:
+        """Whether no real input is among them."""
+        return self.source == RANDOM or self.source.startswith(DATA_FREE)
 
     def batches(self, size: int) -> Iterator[list[NDArray[Any]]]:
         """The samples in batches of exactly `size`; the last one is filled up from the start."""
@@ -92,15 +104,15 @@ def read_calibration(
     """
     if isinstance(data, str | Path) and Path(data).suffix.lower() in SUFFIXES:
         return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
-    if isinstance(data, str | Path) and data != "random" and Path(data).is_dir():
+    if isinstance(data, str | Path) and data not in (RANDOM, DATA_FREE) and Path(data).is_dir():
         images = read_images(Path(data), _only(inputs), image_range, limit)
-        return _checked([images], inputs, f"the images in {Path(data).name}")
+        return checked([images], inputs, f"the images in {Path(data).name}")
     if data is None:
         raise CalibrationError(f"No calibration data were given; accepted: {WANTED}.")
     if isinstance(data, str):
         return _random(data, inputs, seed)
     if hasattr(data, "shape") or isinstance(data, Mapping) or _is_arrays(data):
-        return _checked(_by_input(data, inputs), inputs, "array")
+        return checked(_by_input(data, inputs), inputs, "array")
     if callable(data):
         data = data()
     if not isinstance(data, Iterable):
@@ -111,14 +123,16 @@ def read_calibration(
 
 
 def _random(name: str, inputs: Sequence[ModelInput], seed: int) -> Calibration:
-    if name != "random":
+    if name == DATA_FREE:
+        raise CalibrationError("Data-free calibration makes its samples from a model; only an export knows one.")
+    if name != RANDOM:
         raise CalibrationError(f"Calibration {name!r} is not known; accepted: {WANTED}.")
     rng = np.random.default_rng(seed)
     for wanted in inputs:
         if not np.issubdtype(np.dtype(wanted.dtype), np.floating) or None in wanted.shape[1:]:
             raise CalibrationError(f"Random calibration needs a fixed shape and a float dtype; found {wanted}.")
     arrays = [rng.standard_normal((RANDOM_SAMPLES, *_sizes(wanted))) for wanted in inputs]
-    return _checked(arrays, inputs, "random")
+    return checked(arrays, inputs, RANDOM)
 
 
 def _only(inputs: Sequence[ModelInput]) -> ModelInput:
@@ -168,7 +182,7 @@ def _from_samples(samples: Iterable[Any], inputs: Sequence[ModelInput], limit: i
             break
     if not taken:
         raise CalibrationError("The calibration generator yields no samples.")
-    return _checked([np.concatenate(column)[:limit] for column in columns], inputs, "generator")
+    return checked([np.concatenate(column)[:limit] for column in columns], inputs, "generator")
 
 
 def _rows(array: NDArray[Any], wanted: ModelInput, where: str) -> NDArray[Any]:
@@ -179,7 +193,17 @@ def _rows(array: NDArray[Any], wanted: ModelInput, where: str) -> NDArray[Any]:
     return array
 
 
-def _checked(arrays: Sequence[NDArray[Any]], inputs: Sequence[ModelInput], source: str) -> Calibration:
+def checked(arrays: Sequence[NDArray[Any]], inputs: Sequence[ModelInput], source: str) -> Calibration:
+    """The samples as a `Calibration`, in the dtypes of the inputs.
+
+    Args:
+        arrays: One for each input, in order.
+        inputs: What they have to fit.
+        source: See `Calibration`.
+
+    Raises:
+        CalibrationError: They do not fit; see `read_calibration`.
+    """
     for array, wanted in zip(arrays, inputs, strict=True):
         _check_array(array, wanted, "calibration data")
     lengths = {wanted.name: len(array) for array, wanted in zip(arrays, inputs, strict=True)}

@@ -127,6 +127,27 @@ def input_channels(kind: str, config: Mapping[str, Any], weights: Weights) -> in
     return int(weights[name].shape[-2]) * int(config.get("groups", 1) if kind in CONVOLUTIONS else 1)
 
 
+def input_ranges(kind: str | None, config: Mapping[str, Any], weights: Weights) -> Float64 | None:
+    """``max|W|`` over all that one input channel is multiplied by, for each; None for layers of other kinds."""
+    wide = {name: np.abs(array.astype(np.float64)) for name, array in weights.items() if name != "bias"}
+    if kind in SEPARABLE or kind in DEPTHWISE:
+        kernel = wide["kernel" if "kernel" in wide else "depthwise_kernel"]
+        return _largest(kernel, kernel.ndim - 2)
+    if kind in TRANSPOSED:
+        return _largest(wide["kernel"], wide["kernel"].ndim - 1)
+    if kind != "Dense" and kind not in CONVOLUTIONS:
+        return None
+    *taps, inputs, outputs = wide["kernel"].shape
+    groups = int(config.get("groups", 1))
+    split = wide["kernel"].reshape(*taps, inputs, groups, outputs // groups)
+    return split.max(axis=(*range(len(taps)), split.ndim - 1)).T.reshape(-1)
+
+
+def _largest(kernel: Float64, axis: int) -> Float64:
+    result: Float64 = kernel.max(axis=tuple(other for other in range(kernel.ndim) if other != axis))
+    return result
+
+
 def pads(config: Mapping[str, Any], shape: Shape) -> bool:
     """Whether some tap of the layer's kernel falls on zero padding.
 

@@ -1,0 +1,129 @@
+"""The search: Adam (Kingma and Ba 2015) on the samples, from noise of the scale that fits best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kerasbn.errors import CalibrationError
+from kerasbn.lazy import LazyModule
+from kerasbn_export.calibration import ModelInput
+from kerasbn_export.data_free.objective import CONFIDENCE, distance, doubt
+from kerasbn_export.data_free.observed import Observed
+
+tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
+
+Array = npt.NDArray[Any]
+
+STEPS, RATE = 300, 0.1
+"""How many steps, and the length of the first in standard deviations of the noise; the length falls as a cosine."""
+SCALES = tuple(10.0 ** (power / 2) for power in range(-4, 7))
+OFFSETS = (0.0, 1.0, -1.0)
+"""The noises that are tried: their standard deviations, and their means in standard deviations."""
+WIDER = 1.2
+"""How much further apart the samples are moved in the end: noise that is made to fit has shorter tails than data."""
+FIRST, SECOND, FLOOR = 0.9, 0.999, 1e-12
+"""Adam's decay rates, and what keeps it from dividing by zero."""
+REPORTED = 25
+"""Steps from one report to the next."""
+
+
+class _Input:
+    """The samples of one input: ``scale*z + offset``, the steps being taken in z."""
+
+    def __init__(self, noise: Array, value_range: tuple[float, float] | None) -> None:
+        self.z = tf.Variable(noise)
+        self.moments = [tf.Variable(tf.zeros_like(self.z)) for _ in range(2)]
+        self.scale, self.offset = tf.Variable(1.0), tf.Variable(0.0)
+        self.range = value_range
+        if value_range is not None:
+            low, high = value_range
+            self.place((high - low) / 4, (high + low) / 2)
+
+    def place(self, scale: float, offset: float) -> None:
+        self.scale.assign(scale)
+        self.offset.assign(offset)
+
+    @property
+    def samples(self) -> Any:
+        values = self.scale * self.z + self.offset
+        return values if self.range is None else tf.clip_by_value(values, *self.range)
+
+    def step(self, slope: Any, number: Any, rate: Any) -> None:
+        first, second = self.moments
+        first.assign(FIRST * first + (1 - FIRST) * slope)
+        second.assign(SECOND * second + (1 - SECOND) * slope**2)
+        size = tf.sqrt(second / (1 - SECOND**number)) + FLOOR
+        self.z.assign_sub(rate * first / (1 - FIRST**number) / size)
+        if self.range is not None:  # what is beyond the range has no slope, and would never come back
+            low, high = ((end - self.offset) / self.scale for end in self.range)
+            self.z.assign(tf.clip_by_value(self.z, low, high))
+
+    def wider(self) -> Array:
+        mean = tf.reduce_mean(self.z, 0, keepdims=True)
+        self.z.assign(mean + WIDER * (self.z - mean))
+        result: Array = self.samples.numpy()
+        return result
+
+
+def descend(
+    observed: Observed,
+    inputs: Sequence[ModelInput],
+    *,
+    samples: int,
+    seed: int,
+    value_range: tuple[float, float] | None,
+    on_step: Callable[[str], None],
+) -> list[Array]:
+    """Samples for every input whose activations have the remembered statistics.
+
+    Raises:
+        CalibrationError: The search ended in numbers that are not finite.
+    """
+    rng = np.random.default_rng(seed)
+    noises = [rng.standard_normal((samples, *wanted.shape[1:])).astype(np.float32) for wanted in inputs]
+    found = [_Input(noise, value_range) for noise in noises]
+
+    def values() -> list[Any]:
+        outputs = observed.model([one.samples for one in found], training=False)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+    if value_range is None:
+        _start(found, tf.function(lambda: distance(observed, values()), autograph=False))
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def step(number: Any, rate: Any) -> None:
+        with tf.GradientTape() as tape:
+            given = values()
+            loss = distance(observed, given) + CONFIDENCE * doubt(observed, given)
+        for one, slope in zip(found, tape.gradient(loss, [one.z for one in found]), strict=True):
+            if slope is not None:  # an input that no BatchNorm sees keeps its noise
+                one.step(slope, number, rate)
+
+    for number in range(1, STEPS + 1):
+        if number % REPORTED == 1:
+            on_step(f"match the statistics of the BatchNorms: step {number} of {STEPS}")
+        rate = RATE * (1 + math.cos(math.pi * number / STEPS)) / 2
+        step(tf.constant(float(number)), tf.constant(rate, tf.float32))
+    results = [one.wider() for one in found]
+    if not all(np.isfinite(array).all() for array in results):
+        raise CalibrationError(
+            "Data-free calibration did not find samples: the search left the finite numbers. Give real samples."
+        )
+    return results
+
+
+def _start(found: Sequence[_Input], loss: Callable[[], Any]) -> None:
+    """Let each input's noise have the scale and offset that come closest; the other inputs stay meanwhile."""
+    for one in found:
+        tried = []
+        for scale in SCALES:
+            for offset in OFFSETS:
+                one.place(scale, offset * scale)
+                tried.append((float(loss()), scale, offset * scale))
+        finite = [trial for trial in tried if math.isfinite(trial[0])]
+        one.place(*min(finite, default=(0.0, 1.0, 0.0))[1:])

@@ -1,0 +1,49 @@
+"""What the search minimises: the distance from the remembered statistics, and doubt about the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasbn.lazy import LazyModule
+from kerasbn_export.data_free.observed import Observed, Target
+
+tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
+
+CONFIDENCE = 0.1
+"""The weight of the cross entropy beside the statistics."""
+TINY = 1e-8
+"""Keeps roots and logarithms from zero, where they have no slope."""
+
+
+def distance(observed: Observed, values: Sequence[Any]) -> Any:
+    """``mean(z)^2 + (deviation(z) - target)^2``, the mean over channels and BatchNorms."""
+    parts = [_of_one(target, [values[index] for index in target.outputs]) for target in observed.targets]
+    return tf.add_n(parts) / len(parts)
+
+
+def _of_one(target: Target, values: Sequence[Any]) -> Any:
+    """All calls of a BatchNorm have a part in what it remembers."""
+    mean, inverse, deviation = (
+        tf.constant(array, tf.float32) for array in (target.mean, target.inverse, target.deviation)
+    )
+    normal = [(value - mean) * inverse for value in values]
+    first = tf.add_n([tf.reduce_mean(z, target.reduced, keepdims=True) for z in normal]) / len(normal)
+    second = tf.add_n([tf.reduce_mean((z - first) ** 2, target.reduced, keepdims=True) for z in normal]) / len(normal)
+    return tf.reduce_mean(first**2) + tf.reduce_mean((tf.sqrt(second + TINY) - deviation) ** 2)
+
+
+def doubt(observed: Observed, values: Sequence[Any]) -> Any:
+    """The cross entropy of every output of scores with one class for each sample, the classes in turn."""
+    parts = [_cross_entropy(values[index], kind) for index, kind in observed.scores]
+    return tf.add_n(parts) / len(parts) if parts else tf.constant(0.0)
+
+
+def _cross_entropy(scores: Any, kind: str) -> Any:
+    samples, classes = scores.shape
+    numbers = tf.range(samples)
+    if kind == "sigmoid":
+        wanted = tf.cast((numbers[:, None] >> tf.range(classes)[None] % 16) % 2, tf.float32)
+        return -tf.reduce_mean(tf.math.log(wanted * scores + (1 - wanted) * (1 - scores) + TINY))
+    logarithms = tf.nn.log_softmax(scores) if kind == "linear" else tf.math.log(scores + TINY)
+    return -tf.reduce_mean(tf.gather(logarithms, numbers % classes, batch_dims=1))
