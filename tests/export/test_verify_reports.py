@@ -1,7 +1,10 @@
 """The reports say what the comparison found, and a comparison read back can be judged again."""
 
 import json
-from html.parser import HTMLParser
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +16,7 @@ from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.verification import assert_equivalent, verify
 from kerasbn_export.verification.faults import NUMBERS, SUBJECTS, convert
-from kerasbn_export.verification.report import read_report, recheck, to_html, to_junit
+from kerasbn_export.verification.report import read_report, recheck, to_junit, to_text
 
 
 @pytest.fixture(scope="module")
@@ -91,59 +94,100 @@ def test_junit_counts_what_failed(right, wrong):
     assert wrong.first_divergence.sentence in [failure.get("message") for failure in bad.iter("failure")]
 
 
-class Page(HTMLParser):
-    """Checks that every tag is closed, and collects what a browser would show or fetch."""
-
-    VOID = ("meta", "rect", "line")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.counts, self.links, self.words = [], {}, [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.counts[tag] = self.counts.get(tag, 0) + 1
-        self.links += [value for name, value in attrs if name in ("href", "src")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
+def test_junit_says_what_was_skipped_and_what_proves_nothing(model):
+    zeros = np.zeros((2, 8, 3))
+    report = verify(model, converted(model), data=zeros, layers=False)
+    suite = ElementTree.fromstring(to_junit(report).partition("\n")[2])  # noqa: S314
+    assert (suite.get("errors"), suite.get("skipped")) == (str(len(report.outputs)), "1")
+    assert suite.find("testcase[@name='layers']/skipped") is not None
 
 
-@pytest.mark.parametrize("which", ["right", "wrong"])
-def test_the_page_is_whole_and_needs_no_network(which, request):
-    report = request.getfixturevalue(which)
-    text = to_html(report)
-    page = Page(text)
-    assert page.links == []
-    assert "http" not in text
-    assert page.counts["rect"] == 2 * len(report.per_layer)
-    assert page.counts["tr"] == 2 + len(report.outputs) + len(report.weights)
-    shown = " ".join(page.words)
-    assert report.verdict in shown
-    assert report.required_tolerance > 0
-    assert f"{report.required_tolerance:.3g}" in shown
+def test_junit_holds_names_that_xml_cannot(right):
+    text = to_junit(replace(right, candidate="a\x00b\x1b<&>\ud800\uffff"))
+    suite = ElementTree.fromstring(text.encode().partition(b"\n")[2])  # noqa: S314
+    assert suite.find("testcase").get("classname") == "a\ufffdb\ufffd<&>\ufffd\ufffd"
 
 
-def test_names_are_escaped(right):
-    from dataclasses import replace
-
-    text = to_html(replace(right, candidate="<script>alert(1)</script>"))
-    assert "<script>" not in text
-    Page(text)
-
-
-def test_assert_equivalent(model):
+def test_assert_equivalent(keras_flavour):
+    model = SUBJECTS[1].build(keras_flavour)
     assert assert_equivalent(model, converted(model), samples=1, layers=False)
-    fault = next(fault for fault in NUMBERS if fault.name == "mean unscaled")
-    with pytest.raises(AssertionError, match="Differs"):
-        assert_equivalent(model, converted(model, fault), samples=1, layers=False)
     zeros = np.zeros((2, 8, 3))
     with pytest.raises(AssertionError, match="proves nothing"):
         assert_equivalent(model, converted(model), data=zeros, layers=False)
+    fault = next(fault for fault in NUMBERS if fault.name == "mean unscaled")
+    with pytest.raises(AssertionError) as caught:
+        assert_equivalent(model, converted(model, fault), samples=1)
+    report = verify(model, converted(model, fault), samples=1)
+    assert str(caught.value) == to_text(report)
+    assert str(caught.value).startswith(report.verdict)
+
+
+def test_the_short_report_is_short_and_says_where(wrong):
+    lines = to_text(wrong).splitlines()
+    assert len(lines) <= 14
+    assert lines[0] == wrong.verdict
+    assert f"  reference: {wrong.reference}" in lines
+    assert f"  smallest tolerance that would have passed: {wrong.required_tolerance:.3g}" in lines
+    bad = [weight.sentence for weight in wrong.weights if not weight.passed]
+    assert bad
+    assert [f"  {sentence}" for sentence in bad[:5]] == [line for line in lines if " differs by " in line[:60]][
+        : len(bad)
+    ]
+
+
+def test_assert_equivalent_in_a_suite_of_a_user(tmp_path):
+    """pytest shows the line of the test, and the report as the message."""
+    (tmp_path / "test_user.py").write_text(USER_TEST, "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(tmp_path),
+    ]
+    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "1 failed, 1 passed" in done.stdout
+    assert ">       assert_equivalent(model, other)" in done.stdout
+    assert "E       AssertionError: Differs: y: max|difference| is" in done.stdout
+    assert "report = verify(" not in done.stdout
+
+
+USER_TEST = """
+import keras
+from kerasbn_export import assert_equivalent, fold
+
+x = keras.Input((3,))
+model = keras.Model(x, keras.layers.Dense(2, name="y")(keras.layers.BatchNormalization(name="norm")(x)))
+
+
+def test_right():
+    assert_equivalent(model, fold(model))
+
+
+def test_wrong():
+    other = keras.models.clone_model(model)
+    other.set_weights([weight * 1.01 for weight in model.get_weights()])
+    assert_equivalent(model, other)
+"""
+
+
+def test_judged_again_when_the_outputs_pass_and_a_layer_does_not(wrong):
+    """A layer that errs beyond rounding is wrong at any tolerance that it does not reach itself."""
+    far = max(layer.cumulative_error for layer in wrong.per_layer)
+    passing = tuple(
+        replace(o, measurement=replace(o.measurement, max_difference=0.0), referee=None) for o in wrong.outputs
+    )
+    lenient = replace(wrong, outputs=passing)
+    again = recheck(lenient, tolerance=far / 100)
+    assert again.exit_code == 1
+    assert again.verdict.startswith("Differs: every output passes, but a layer errs beyond rounding. First wrong layer")
+    assert recheck(lenient, tolerance=1.01 * far).exit_code == 0
+    forgotten = recheck(replace(lenient, first_divergence=None), tolerance=far / 100)
+    assert forgotten.first_divergence.layer in [layer.layer for layer in wrong.per_layer if not layer.passed]
+    assert forgotten.exit_code == 1

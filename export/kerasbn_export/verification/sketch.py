@@ -32,8 +32,7 @@ from kerasbn_export.verification.ports import Array
 
 def histogram(reference: Array, candidate: Array) -> Histogram:
     """The values of both sides in the same bins."""
-    finite = reference[np.isfinite(reference)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    low, high = _limits(reference)
     margin = (high - low) / BINS or max(abs(low), 1.0) / 2
     low, high = low - margin, high + margin
     counts = [np.histogram(_inside(side, low, high), BINS, (low, high))[0] for side in (reference, candidate)]
@@ -97,8 +96,7 @@ def excerpt(name: str, sample: Array, at: int, limits: tuple[float, float] | Non
         at: The flat index of the element that must be in a line.
         limits: What black and white stand for; None for the least and the largest.
     """
-    finite = sample[np.isfinite(sample)].astype(np.float64)
-    low, high = limits or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0))
+    low, high = limits or _limits(sample)
     ends = numbers(np.array([low, high]))
     if _is_image(sample):
         step = math.ceil(max(sample.shape[:2]) / PIXELS)
@@ -137,14 +135,20 @@ def picture(reference: Array, candidate: Array, worst: int, index: int, inputs: 
 def _worst_sample(r: Array, c: Array, index: int, inputs: Sequence[tuple[str, Array]]) -> WorstSample:
     difference = np.abs(r - c)
     at = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
-    low, high = float(np.nanmin(r)), float(np.nanmax(r))
+    limits = _limits(r)
     return WorstSample(
         index,
         tuple(excerpt(name, array, int(np.argmax(np.abs(array)))) for name, array in inputs),
-        excerpt("reference", r, at, (low, high)),
-        excerpt("candidate", c, at, (low, high)),
+        excerpt("reference", r, at, limits),
+        excerpt("candidate", c, at, limits),
         excerpt("|difference|", difference, at),
     )
+
+
+def _limits(array: Array) -> tuple[float, float]:
+    """The least and the largest finite number."""
+    finite = array[np.isfinite(array)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def _inside(array: Array, low: float, high: float) -> Array:

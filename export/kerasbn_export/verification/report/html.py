@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from kerasbn_export.verification.records import Comparison, Match, OutputComparison, WeightComparison
-from kerasbn_export.verification.report.layer_chart import answer, layer_chart
+from kerasbn_export.verification.report.layer_chart import answer, layer_chart, times
 from kerasbn_export.verification.report.output_charts import channel_chart, error_chart, value_chart, weight_chart
 from kerasbn_export.verification.report.sample_charts import input_figures, output_figures
 from kerasbn_export.verification.report.style import STYLE
@@ -21,8 +21,11 @@ BOTH = (
     ("candidate", '<path d="M1 6L21 6" class="line candidate"/>'),
 )
 LAYER_MARKS = (
-    ("made in the layer, from the candidate's own inputs to it", '<circle cx="11" cy="6" r="4.5" class="dot"/>'),
-    ("come together so far", '<circle cx="11" cy="6" r="5" class="ring"/>'),
+    (
+        "made in the layer, given the candidate's own inputs (none: exact)",
+        '<circle cx="11" cy="6" r="4.5" class="dot"/>',
+    ),
+    ("accumulated up to it", '<circle cx="11" cy="6" r="5" class="ring"/>'),
     ("gate of the outputs", '<path d="M1 6L21 6" class="gate"/>'),
 )
 """What the marks of the pictures mean."""
@@ -90,15 +93,15 @@ def _layers(comparison: Comparison) -> Iterator[str]:
     if any(layer.moved for layer in comparison.per_layer):
         yield "<p>Moved: other numbers on purpose, which a later layer takes back.</p>"
     tolerance = comparison.outputs[0].gate.tolerance if comparison.outputs else None
-    drawn = f'<div class="tall">{layer_chart(comparison.per_layer, tolerance)}</div>'
-    yield _figure(_legend(LAYER_MARKS if tolerance is not None else LAYER_MARKS[:2]), drawn)
+    marks = LAYER_MARKS if tolerance is not None else LAYER_MARKS[:2]
+    yield _figure(_legend(marks), layer_chart(comparison.per_layer, tolerance))
     rows = [
         (
             layer.layer,
             _status(answer(layer)),
             f"{layer.local_error:.3g}",
             f"{layer.cumulative_error:.3g}",
-            "" if layer.rounding is None else f"{layer.rounding:.3g}x",
+            "" if layer.rounding is None else times(layer.rounding),
             ", ".join(layer.merged),
             layer.tensor,
         )
@@ -185,7 +188,7 @@ def _status(word: str) -> tuple[str, str]:
 
 
 def _figure(caption: str, content: str) -> str:
-    return f"<figure><figcaption>{caption}</figcaption>{content}</figure>"
+    return f'<figure><figcaption>{caption}</figcaption><div class="scroll">{content}</div></figure>'
 
 
 def _folded(summary: str, content: str) -> str:

@@ -9,8 +9,8 @@ from html import escape
 from kerasbn_export.verification.records import LayerComparison
 from kerasbn_export.verification.report.svg import Axis, bar, dot, line, svg, text
 
-ROW, LEFT, RIGHT, WIDTH, TOP = 22, 216, 736, 920, 44
-LETTERS = 32
+ROW, LEFT, RIGHT, WIDTH, TOP = 22, 216, 712, 920, 40
+LETTERS = 28
 """How many of a layer's name there is room for."""
 
 
@@ -21,12 +21,12 @@ def layer_chart(layers: Sequence[LayerComparison], tolerance: float | None) -> s
         layers: The layers in order.
         tolerance: The gate of the outputs; None where it is in dB.
     """
-    axis = _axis(layers, tolerance)
-    height = TOP + ROW * len(layers) + 8
-    parts = [*_scale(axis, height), *_gate(axis, height, tolerance)]
-    parts += [_row(axis, layer, TOP + ROW * i) for i, layer in enumerate(layers)]
-    wrong = sum(not layer.passed and not layer.moved for layer in layers)
-    return svg(WIDTH, height, f"Error by layer, {len(layers)} layers, {wrong} of them wrong", parts)
+    axis, height = _axis(layers, tolerance), ROW * len(layers) + 6
+    wrong = sum(answer(layer) == "wrong" for layer in layers)
+    rows = [*_grid(axis, height, tolerance), *(_row(axis, layer, ROW * i) for i, layer in enumerate(layers))]
+    head = svg(WIDTH, TOP, "The scale of the error by layer", _scale(axis))
+    body = svg(WIDTH, height, f"Error by layer, {len(layers)} layers, {wrong} of them wrong", rows)
+    return f'<div class="tall"><div class="head">{head}</div>{body}</div>'
 
 
 def answer(layer: LayerComparison) -> str:
@@ -43,32 +43,47 @@ def _axis(layers: Sequence[LayerComparison], tolerance: float | None) -> Axis:
     return Axis(10.0**low, 10.0**high, LEFT, RIGHT, log=True)
 
 
-def _scale(axis: Axis, height: float) -> Iterator[str]:
+def _scale(axis: Axis) -> Iterator[str]:
     yield text((LEFT + RIGHT) / 2, 13, "max|difference| / max|reference|", "middle", "unit")
     for value, label in axis.ticks():
-        yield line(axis.at(value), TOP - 8, axis.at(value), height - 8, "grid")
-        yield text(axis.at(value), TOP - 13, label, "middle", "tick")
+        yield text(axis.at(value), TOP - 8, label, "middle", "tick")
 
 
-def _gate(axis: Axis, height: float, tolerance: float | None) -> Iterator[str]:
+def _grid(axis: Axis, height: float, tolerance: float | None) -> Iterator[str]:
+    for value, _ in axis.ticks():
+        yield line(axis.at(value), 0, axis.at(value), height, "grid")
     if tolerance is not None and axis.low < tolerance < axis.high:
-        yield line(axis.at(tolerance), TOP - 8, axis.at(tolerance), height - 8, "gate")
+        yield line(axis.at(tolerance), 0, axis.at(tolerance), height, "gate")
 
 
 def _row(axis: Axis, layer: LayerComparison, y: float) -> str:
     kind = {"right": "", "moved": "moved", "wrong": "differs"}[answer(layer)]
     local, so_far, middle = axis.at(layer.local_error), axis.at(layer.cumulative_error), y + ROW / 2
-    beyond = "" if layer.rounding is None or kind == "" else f", {layer.rounding:.3g}x rounding"
-    name = layer.layer if len(layer.layer) <= LETTERS else "…" + layer.layer[1 - LETTERS :]
+    beyond = "" if layer.rounding is None or not kind else f", {times(layer.rounding)} rounding"
     tip = f"{layer.layer}: error made here {layer.local_error:.3g}, so far {layer.cumulative_error:.3g}; {layer.tensor}"
     parts = [
         f"<g><title>{escape(tip)}</title>",
         bar(0, y, WIDTH, ROW, "row"),
-        text(LEFT - 12, middle + 4, name, "end"),
-        line(min(local, so_far), middle, max(local, so_far), middle, f"stem {kind}"),
-        dot(so_far, middle, 5, f"ring {kind}"),
-        dot(local, middle, 4.5, f"dot {kind}"),
-        text(RIGHT + 14, middle + 4, answer(layer) + beyond, "start", kind) if kind else "",
-        "</g>",
+        text(LEFT - 12, middle + 4, short(layer.layer), "end"),
     ]
-    return "".join(parts)
+    if layer.local_error > 0:
+        parts.append(line(min(local, so_far), middle, max(local, so_far), middle, f"stem {kind}"))
+    if layer.cumulative_error > 0:
+        parts.append(dot(so_far, middle, 5, f"ring {kind}"))
+    if layer.local_error > 0:
+        parts.append(dot(local, middle, 4.5, f"dot {kind}"))
+    if kind:
+        parts.append(text(RIGHT + 16, middle + 4, answer(layer) + beyond, "start", kind))
+    return "".join([*parts, "</g>"])
+
+
+def short(name: str) -> str:
+    """Its first and its last letters if it is too long: numbers are found at both ends."""
+    half = LETTERS // 2
+    return name if len(name) <= LETTERS else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def times(factor: float) -> str:
+    """Three digits, without a power of ten."""
+    digits = 0 if factor >= 100 else 1 if factor >= 10 else 2
+    return f"{float(f'{factor:.3g}'):,.{digits}f}x" if math.isfinite(factor) else "infinitely"

@@ -12,6 +12,8 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BASE = 480, 250, 58, 464, 30, 206
 WIDE, STRIP = 920, 130
 NOTHING = 0.01
 """A scale or shift within this of what it should be is drawn close to the middle line: a right one looks flat."""
+SMALL = 1e-3
+"""Of the largest error of a weight: a channel with less is not what is wrong."""
 
 
 def value_chart(values: Histogram) -> str:
@@ -39,11 +41,13 @@ def error_chart(errors: ErrorCounts, tolerance: float | None) -> str:
     """How many elements have which error, with the gate as a line."""
     low, high = ERROR_DECADES
     filled = [i for i, count in enumerate(errors.counts) if count]
+    if tolerance:
+        filled.append(2 * math.floor(math.log10(tolerance) - low))
     first, last = (min(filled), max(filled)) if filled else (8, 16)
     x = Axis(10.0 ** (low + first // 2), 10.0 ** (low + min(last // 2 + 1, high - low)), LEFT, RIGHT, log=True)
     y = Axis(0, max(*errors.counts, 1) * 1.05, BASE, TOP, whole=True)
     parts = [*side(y, LEFT, RIGHT, "elements"), *bottom(x, BASE, TOP, "|difference| / max|reference|")]
-    for i in filled:
+    for i in (i for i, count in enumerate(errors.counts) if count):
         left, right = 10.0 ** (low + i / 2), 10.0 ** (low + (i + 1) / 2)
         kind = "bar differs" if tolerance is not None and left >= tolerance * (1 - 1e-9) else "bar"
         tip = f"{errors.counts[i]} elements from {left:.2g} to {right:.2g}"
@@ -108,8 +112,9 @@ def weight_chart(expected: Numbers, found: Numbers, weight: str) -> str:
     parts.append(line(LEFT, y.at(right), RIGHT, y.at(right), "axis"))
     for i, value in enumerate(values):
         if value is not None:
-            parts.append(line(x.at(i), y.at(right), x.at(i), y.at(value), "stem differs"))
-            parts.append(dot(x.at(i), y.at(value), 2.5, "dot differs", f"channel {i}: {value:.4g}"))
+            kind = "differs" if abs(value - right) > SMALL * largest else ""
+            parts.append(line(x.at(i), y.at(right), x.at(i), y.at(value), f"stem {kind}"))
+            parts.append(dot(x.at(i), y.at(value), 2.5, f"dot {kind}", f"channel {i}: {value:.4g}"))
     if not known:
         parts.append(text((LEFT + RIGHT) / 2, (TOP + BASE) / 2, "no finite number", "middle"))
     return svg(WIDTH, HEIGHT - 40, f"{weight}: {unit} by output channel", parts)

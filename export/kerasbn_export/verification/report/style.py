@@ -25,8 +25,10 @@ code { font: .92em ui-monospace, "Cascadia Code", Menlo, monospace; overflow-wra
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 dl div { padding: .5rem .8rem; border: 1px solid var(--grid); border-radius: 6px; background: var(--card); }
 dt { color: var(--muted); font-size: .82rem; } dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; } .tall { max-height: 44rem; overflow-y: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; } .tall { max-height: 56rem; overflow: auto; }
+.head { position: sticky; top: 0; min-width: 46rem; background: var(--card); }
+table { border-collapse: collapse; width: 100%; min-width: 44rem; font-size: .9rem;
+  font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--muted); font-weight: 600; border-bottom: 1px solid var(--axis); }
 td { border-bottom: 1px solid var(--grid); overflow-wrap: anywhere; min-width: 4.5rem; }
 th, td { padding: .3rem .7rem .3rem 0; vertical-align: top; }
@@ -40,9 +42,9 @@ figcaption { font-weight: 600; } figcaption .muted { font-weight: 400; font-size
   border: 1px solid var(--grid); background: #000; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .1rem 0 .2rem; font-size: .88rem;
   font-weight: 400; }
-.legend svg { display: inline-block; width: 1.4rem; height: .8rem; min-width: 0; vertical-align: -.05rem; }
+.legend svg { display: inline-block; width: 1.4rem; height: .8rem; vertical-align: -.05rem; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: var(--muted); }
-svg { display: block; width: 100%; height: auto; min-width: 25rem; }
+svg { display: block; width: 100%; height: auto; }
 svg text { font: 12px system-ui, "Segoe UI", Roboto, sans-serif; fill: var(--ink); font-variant-numeric: tabular-nums; }
 svg text.tick, svg text.unit { fill: var(--muted); }
 svg text.differs { fill: var(--differs); font-weight: 600; } svg text.moved { fill: var(--moved); }

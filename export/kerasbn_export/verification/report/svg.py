@@ -82,7 +82,8 @@ def around(values: Iterable[float], *, at_least: tuple[float, float]) -> tuple[f
 def svg(width: float, height: float, label: str, parts: Iterable[str]) -> str:
     """A drawing; ``label`` says in words what it shows."""
     view = f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}"'
-    return f'<div class="scroll"><svg {view} style="max-width:{width:g}px">\n' + "\n".join(parts) + "\n</svg></div>"
+    room = f"min-width:{0.8 * width:g}px;max-width:{1.15 * width:g}px"  # letters from 10 to 14 pixels
+    return f'<svg {view} style="{room}">\n' + "\n".join(parts) + "\n</svg>"
 
 
 def text(x: float, y: float, words: str, anchor: str = "start", kind: str = "") -> str:
