@@ -73,11 +73,11 @@ def _divergence(comparison: Comparison, gate: Gate, outputs: Sequence[OutputComp
     if any(output.status is Status.DIFFERS for output in outputs):
         return comparison.first_divergence
     erring = [layer for layer in comparison.per_layer if not layer.passed and layer.rounding is not None]
-    right_again = [gate.tolerance is not None and layer.cumulative_error <= gate.tolerance for layer in erring]
-    wrong = [layer for i, layer in enumerate(erring) if not any(right_again[i:])]
-    if not wrong:
-        return None
-    return comparison.first_divergence or _wrong(wrong[0])
+    wrong = [layer for layer in erring if not layer.moved]
+    if gate.tolerance is not None:
+        right_again = [layer.cumulative_error <= gate.tolerance for layer in erring]
+        wrong = [layer for i, layer in enumerate(erring) if not any(right_again[i:])]
+    return (comparison.first_divergence or _wrong(wrong[0])) if wrong else None
 
 
 def _wrong(layer: LayerComparison) -> Divergence:
