@@ -45,6 +45,11 @@ class Affine:
         return self.keeps_scale and self.keeps_zero
 
     @property
+    def is_uniform(self) -> bool:
+        """Whether it does the same to every channel: ``s*x + t`` with two numbers."""
+        return bool(np.all(self.scale == self.scale[:1]) and np.all(self.shift == self.shift[:1]))
+
+    @property
     def keeps_scale(self) -> bool:
         """Whether it only shifts: ``s = 1``."""
         return bool(np.all(self.scale == 1.0))

@@ -66,3 +66,9 @@ def test_rounding_flushes_what_is_subnormal_in_float32():
 
 def test_rounding_keeps_the_small_numbers_of_float16():
     np.testing.assert_array_equal(round_to(np.array([1e-5, 6e-8]), np.float16), np.float16([1e-5, 6e-8]))
+
+
+def test_an_affine_is_uniform_where_every_channel_has_the_same_two_numbers():
+    assert Affine(np.full(3, 2.0), np.full(3, -1.0)).is_uniform
+    assert not Affine(np.full(3, 2.0), np.array([1.0, 1.0, 2.0])).is_uniform
+    assert not Affine(np.array([2.0, 1.0, 2.0]), np.ones(3)).is_uniform

@@ -7,8 +7,8 @@ kernel. A depthwise 1x1 with the same ReLU fused into it took 0.13 to 0.35 of th
 a bilinear resize, an input, and a value that has other users too); in float32 it took 1.02 to 1.27, so only int8 asks
 for it. The kernel is one for every channel, which int8 holds exactly.
 
-Condition: a ReLU or ReLU6 on a value of rank 4 with a known number of channels and no mask, which stays alone after
-`kerasbn_export.rules.activation` has moved all that it can.
+Condition: a ReLU or ReLU6 on a value of rank 4 with a known number of channels, more than one (on one the depthwise
+took 1.2), and no mask, which stays alone after `kerasbn_export.rules.activation` has moved all that it can.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def accompany(graph: Graph) -> None:
 
 def _accompany(graph: Graph, call: Call, value: Value) -> None:
     channels = (value.shape or (None,))[-1]
-    if value.rank != 4 or channels is None or value.masked:
+    if value.rank != 4 or channels in (None, 1) or value.masked:
         return
     identity = Affine(np.ones(channels), np.zeros(channels))
     name, path = (f"{own}_depthwise" for own in (call.layer.name, call.layer.path))
