@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import InvalidArgumentError, NotFoldedError, UnsupportedModelError
+from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.atomic import check_destination, write_bytes
-from kerasbn_export.calibration import Calibration, read_calibration
+from kerasbn_export.calibration import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.contract import Contract
 from kerasbn_export.convert import convert
@@ -83,14 +83,16 @@ def export_tflite(
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
         precision: See `ExportOptions`, as for all that follow up to `isolate`; None is the device's own, or float32.
-        calibration: Samples of the real inputs; ``int8`` and ``int16x8`` need them.
+        calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration`; ``int8`` and ``int16x8``
+            need them.
         fold: Whether to fold.
         batch_size: The batch the file takes; None leaves it open.
         strict: Refuse to write a model in which a BatchNorm is left.
         io_dtype: The type of inputs and outputs.
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
-        seed: The seed of ``calibration="random"``.
-        image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
+        seed: The seed of samples that are made: ``calibration="data-free"`` or ``"random"``.
+        image_range: What the values 0 and 255 become where ``calibration`` is a folder of images; between which numbers
+            the inputs lie where it is ``"data-free"``.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.cost`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
         device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices`.
@@ -149,7 +151,7 @@ def build_tflite(
     """
     on_step("fold" if options.fold else "rebuild")
     prepared = _prepared(model, options)
-    samples = _samples(prepared, options)
+    samples = _samples(model, prepared, options, on_step)
     on_step("convert")
     count = None if samples is None else len(samples)
     data = convert(
@@ -191,7 +193,7 @@ def _folded(model: Any, options: ExportOptions) -> Prepared:
         batch_size=options.batch_size,
         merge_branches=options.merge_branches,
         target=options.target,
-        precision=options.precision,
+        precision=options.precision_taken,
     )
     _refuse_batch_statistics(folded.verdicts)
     return Prepared((functional_program(folded.model),), folded.verdicts)
@@ -231,10 +233,19 @@ def _refuse_batch_statistics(verdicts: Iterable[Verdict]) -> None:
             )
 
 
-def _samples(prepared: Prepared, options: ExportOptions) -> Calibration | None:
+def _samples(
+    model: Any, prepared: Prepared, options: ExportOptions, on_step: Callable[[str], None]
+) -> Calibration | None:
     if not options.calibrated:
         return None
     inputs = prepared.programs[0].fixed(options.batch_size)
+    if isinstance(options.calibration, str) and options.calibration == DATA_FREE:
+        if prepared.unfolded:
+            raise CalibrationError(f"Data-free calibration reads the BatchNorms of a model, but {prepared.unfolded}")
+        from kerasbn_export.data_free import data_free_calibration
+
+        on_step("make samples from the BatchNorms' statistics")
+        return data_free_calibration(model, inputs, seed=options.seed, value_range=options.image_range, on_step=on_step)
     return read_calibration(options.calibration, inputs, seed=options.seed, image_range=options.image_range)
 
 

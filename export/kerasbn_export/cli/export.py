@@ -28,10 +28,17 @@ VERIFIED_SAMPLES = 32
 @click.option("--device", metavar="DEVICE", help=DEVICE_HELP)
 @click.option("--precision", type=click.Choice(PRECISIONS), help="The device's own if not given, or float32.")
 @click.option(
-    "--calibration", metavar="X.npy|X.npz|FOLDER|random", help="Samples of the real inputs, for int8 and int16x8."
+    "--calibration",
+    metavar="X.npy|X.npz|FOLDER|data-free|random",
+    help="Samples of the real inputs, for int8 and int16x8.",
 )
-@click.option("--image-range", nargs=2, type=float, help="What 0 and 255 become, for a FOLDER of images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of --calibration random.")
+@click.option(
+    "--image-range",
+    nargs=2,
+    type=float,
+    help="What 0 and 255 become, for a FOLDER of images; or the range of the inputs, for data-free.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of --calibration data-free and random.")
 @click.option("--io-dtype", type=click.Choice(IO_DTYPES), help="The type of inputs and outputs, for int8 and int16x8.")
 @click.option("--batch-size", type=click.IntRange(min=0), default=1, show_default=True, help="0 leaves it open.")
 @click.option("--no-fold", is_flag=True, help="Leave the BatchNorms in, to compare.")
