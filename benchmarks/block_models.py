@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,18 @@ def _repvgg(k: Any) -> Any:
         branches = [k.layers.Conv2D(32, size, padding="same", use_bias=False)(x) for size in (3, 1)]
         x = k.layers.ReLU()(k.layers.Add()([k.layers.BatchNormalization()(y) for y in [*branches, x]]))
     return k.Model(inputs, x)
+
+
+def without_norms(keras: Any) -> Any:
+    """The Keras package with a layer that does nothing in the place of BatchNormalization and Normalization."""
+
+    def nothing(**_: Any) -> Any:
+        return keras.layers.Activation("linear")
+
+    names = [name for name in dir(keras.layers) if not name.startswith("_")]
+    layers = SimpleNamespace(**{name: getattr(keras.layers, name) for name in names})
+    layers.BatchNormalization = layers.Normalization = nothing
+    return SimpleNamespace(Input=keras.Input, Model=keras.Model, layers=layers)
 
 
 BLOCKS: dict[str, Block] = {

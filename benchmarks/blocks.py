@@ -3,7 +3,9 @@
     python benchmarks/blocks.py                          float32 and int8, both Kerases
     python benchmarks/blocks.py --keras keras --precision int8 --only RepVGG --ops
 
-The latency ratio is the median over rounds of (our seconds / stock's seconds); below 1 is faster. SQNR is in dB
+The latency ratio is the median over rounds of (our seconds / stock's seconds); below 1 is faster. Beside it stands that
+of the same block with its BatchNorms taken away, which is another function: what folding could gain at most, but for
+branches that merge. SQNR is in dB
 against the Keras model, on samples that did not calibrate. The exit code is 1 if a ratio is above 1.02, a geometric
 mean is above 0.75 in float32 or 0.65 in int8, or an SQNR falls below stock's without a verdict that says so.
 """
@@ -23,7 +25,7 @@ from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
-from block_models import BLOCKS, samples
+from block_models import BLOCKS, samples, without_norms
 from files import our_file, stock_file
 from patterns import give_numbers
 from rich.console import Console
@@ -38,7 +40,7 @@ from kerasbn_export.verification.open import open_runnable
 
 WORST, MEAN = 1.02, {"float32": 0.75, "int8": 0.65}
 SLACK_DB = 0.1
-HEADINGS = ("block", "Keras", "precision", "latency ratio", "quartiles", "ms, stock", "ops", "SQNR, dB", "")
+HEADINGS = ("block", "Keras", "precision", "latency ratio", "quartiles", "no BN", "ms, stock", "ops", "SQNR, dB", "")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Row:
     precision: str
     ratio: float
     quartiles: tuple[float, float]
+    bare: float
     milliseconds: float
     ops: tuple[dict[str, int], dict[str, int]]
     sqnr: tuple[float, float]
@@ -66,7 +69,8 @@ class Row:
         """For the table."""
         stock, ours = (sum(ops.values()) for ops in self.ops)
         spread = "{:.2f} to {:.2f}".format(*self.quartiles)
-        numbers = [f"{self.ratio:.3f}", spread, f"{self.milliseconds:.2f}", f"{stock} -> {ours}"]
+        bare = f"{self.bare:.3f}"
+        numbers = [f"{self.ratio:.3f}", spread, bare, f"{self.milliseconds:.2f}", f"{stock} -> {ours}"]
         sqnr = "{:.1f} -> {:.1f}".format(*self.sqnr)
         return [self.block, self.keras, self.precision, *numbers, sqnr, ", ".join(self.faults)]
 
@@ -97,14 +101,17 @@ def measured(block: str, flavour: Flavour, precision: str, arguments: argparse.N
     model = give_numbers(BLOCKS[block](flavour.keras), arguments.signs)
     calibration = samples(model, 32, seed=1) if precision == "int8" else None
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, "stock.tflite"), Path(folder, "ours.tflite")]
+        files = [Path(folder, f"{name}.tflite") for name in ("stock", "ours", "bare")]
         stock_file(model, files[0], calibration=calibration)
         our_file(model, files[1], calibration=calibration)
-        stock, ours = compare_latency(files, rounds=arguments.rounds)
+        our_file(BLOCKS[block](without_norms(flavour.keras)), files[2], calibration=calibration)
+        stock, ours, bare = compare_latency(files, rounds=arguments.rounds)
         ops = (read_ops(files[0]), read_ops(files[1]))
         sqnr = (signal_to_noise(model, files[0]), signal_to_noise(model, files[1]))
     warned = any(verdict.note for verdict in plan(model).verdicts)
-    return Row(block, flavour.name, precision, ours.ratio, ours.spread, stock.milliseconds, ops, sqnr, warned)
+    return Row(
+        block, flavour.name, precision, ours.ratio, ours.spread, bare.ratio, stock.milliseconds, ops, sqnr, warned
+    )
 
 
 def signal_to_noise(model: Any, path: Path) -> float:
@@ -119,11 +126,16 @@ def signal_to_noise(model: Any, path: Path) -> float:
 
 
 def means(rows: list[Row], precision: str) -> str:
-    """The geometric mean of all ratios of a precision, and those of each Keras."""
-    of = {name: [row.ratio for row in rows if (row.precision, row.keras) == (precision, name)] for name in NAMES}
-    every = [ratio for ratios in of.values() for ratio in ratios]
-    each = ", ".join(f"{name} {geometric_mean(ratios):.3f}" for name, ratios in of.items() if ratios)
-    return f"geometric mean {geometric_mean(every):.3f} ({each})"
+    """The geometric mean of all ratios of a precision, and those of each Keras; the same without BatchNorms."""
+    of = {name: [row for row in rows if (row.precision, row.keras) == (precision, name)] for name in NAMES}
+    every = [row for found in of.values() for row in found]
+
+    def both(some: list[Row]) -> str:
+        mean, bare = geometric_mean(row.ratio for row in some), geometric_mean(row.bare for row in some)
+        return f"{mean:.3f} (no BN {bare:.3f})"
+
+    each = ", ".join(f"{name} {both(found)}" for name, found in of.items() if found)
+    return f"geometric mean {both(every)}; {each}"
 
 
 def report(rows: list[Row], ops: bool) -> int:
