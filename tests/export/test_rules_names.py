@@ -45,6 +45,15 @@ def test_a_softmax_over_positions_inside_a_time_distributed(keras_flavour, rng):
     assert_folds(model, data_for(model, rng))
 
 
+def test_a_layer_of_one_rank_inside_a_time_distributed(keras_flavour, rng):
+    keras = keras_flavour.keras
+    inputs = keras.Input((3, 4, 5, 2))
+    x = keras.layers.TimeDistributed(keras.layers.SpatialDropout2D(0.5))(keras.layers.Dense(3)(inputs))
+    model = keras.Model(inputs, keras.layers.BatchNormalization()(x))
+    randomise(model, rng)
+    assert_folds(model, data_for(model, rng))
+
+
 def middle(x):
     """Differences to the first step along axis 1."""
     return x - x[:, :1]

@@ -25,11 +25,12 @@ from kerasbn_export.rules import identity, spatial
 from kerasbn_export.rules.step import Push, Refusal, Step, in_training, stock_activation, takes_only
 from kerasbn_export.verdict import Reason
 
-ELEMENTWISE = ("Activation", "ReLU", "LeakyReLU", "ELU", "Rescaling", *identity.KINDS)
+OF_ONE_RANK = tuple(kind for kind in identity.KINDS if kind.startswith("SpatialDropout"))
+ELEMENTWISE = ("Activation", "ReLU", "LeakyReLU", "ELU", "Rescaling", *sorted({*identity.KINDS} - {*OF_ONE_RANK}))
 SAMPLEWISE = (
     *(*CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE, *SEPARABLE),
     *(*spatial.AVERAGES, *spatial.MAXIMA, *spatial.SELECTIONS, *spatial.PADDINGS),
-    *("Flatten", "Reshape", "Permute"),
+    *("Flatten", "Reshape", "Permute", *OF_ONE_RANK),
 )
 MERGE, SPLIT = "MergeTime", "SplitTime"
 
