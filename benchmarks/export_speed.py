@@ -1,0 +1,99 @@
+"""How long does an export take? Against the stock conversion and a copy of the same model.
+
+    python benchmarks/export_speed.py                      five models, both Kerases, float32
+    python benchmarks/export_speed.py --precision int8 --only MobileNet
+
+Ours folds, converts, and checks the file that it made. The bound is 1.15 times ``TFLiteConverter.from_keras_model`` and
+``convert`` plus the time of ``clone_model`` and ``set_weights``. The three take turns; the ratio is the median of the
+rounds' ``ours / (1.15 * stock + copy)``, in seconds of this process (a busy machine slows all alike). The exit code is
+1 if a ratio is above 1.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from applications import build, give_statistics
+from block_models import samples
+from files import our_file, stock_file
+from rich.console import Console
+from rich.table import Table
+
+from kerasbn.flavour import NAMES, Flavour
+from kerasbn_models import digits_cnn
+
+FACTOR = 1.15
+MODELS: dict[str, Callable[[Flavour], Any]] = {
+    "digits_cnn": lambda flavour: digits_cnn(flavour.name),
+    **{
+        name: lambda flavour, name=name: build(name, flavour)  # type: ignore[misc]
+        for name in ("MobileNet", "MobileNetV2", "ResNet50V2", "DenseNet121")
+    },
+}
+
+
+def main() -> int:
+    """Prints the table; 0 if every model is within the bound."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keras", choices=NAMES)
+    parser.add_argument("--only", choices=MODELS, nargs="+", default=[*MODELS], metavar="MODEL")
+    parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    table = Table("model", "Keras", "stock, s", "copy, s", "ours, s", "ours / bound", title=arguments.precision)
+    worst = 0.0
+    for name in arguments.only:
+        for keras in [arguments.keras] if arguments.keras else NAMES:
+            seconds = measured(name, Flavour(keras), arguments)
+            ratio = statistics.median(ours / (FACTOR * stock + copy) for stock, copy, ours in seconds)
+            worst = max(worst, ratio)
+            medians = [statistics.median(column) for column in zip(*seconds, strict=True)]
+            table.add_row(name, keras, *(f"{value:.2f}" for value in medians), f"{ratio:.2f}")
+    Console(width=120).print(table)
+    return int(worst > 1)
+
+
+def measured(name: str, flavour: Flavour, arguments: argparse.Namespace) -> list[tuple[float, float, float]]:
+    """Seconds of stock, copy and ours in each round, after one that is thrown away."""
+    flavour.keras.backend.clear_session()
+    model = give_statistics(MODELS[name](flavour))
+    data = samples(model, 8, seed=1) if arguments.precision == "int8" else None
+    with tempfile.TemporaryDirectory() as folder:
+        calls = [
+            lambda: stock_file(model, Path(folder, "stock.tflite"), calibration=data),
+            lambda: copy(flavour, model),
+            lambda: our_file(model, Path(folder, "ours.tflite"), calibration=data),
+        ]
+        rounds = [turn(calls, number) for number in range(arguments.rounds + 1)]
+    return rounds[1:]
+
+
+def turn(calls: list[Callable[[], Any]], number: int) -> tuple[float, float, float]:
+    """Seconds of each call; who begins changes from round to round."""
+    seconds = [0.0] * len(calls)
+    for step in range(len(calls)):
+        index = (number + step) % len(calls)
+        start = time.process_time()
+        calls[index]()
+        seconds[index] = time.process_time() - start
+    return seconds[0], seconds[1], seconds[2]
+
+
+def copy(flavour: Flavour, model: Any) -> None:
+    """The same model again, with its weights."""
+    flavour.keras.models.clone_model(model).set_weights(model.get_weights())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
