@@ -158,5 +158,6 @@ def _too_long() -> Refusal:
 
 
 def _no_way(back: Refusal, ahead: Refusal) -> Refusal:
-    reason = ahead.reason if back.reason is Reason.MODEL_INPUT else back.reason
+    first = back.reason is Reason.MODEL_INPUT and ahead.reason is not Reason.NOT_LINEAR
+    reason = ahead.reason if first else back.reason
     return Refusal(reason, f"Backward: {back.sentence} Forward: {ahead.sentence}")
