@@ -70,7 +70,7 @@ def _print(comparison: Comparison) -> None:
     console = stdout()
     for part in (_outputs(comparison), *_wrong_layers(comparison), *_wrong_weights(comparison)):
         console.print(part)
-    for line in (*_lines(comparison), comparison.verdict):
+    for line in (*_lines(comparison), _plain(comparison.verdict)):
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -92,6 +92,8 @@ def _outputs(comparison: Comparison) -> Table:
 
 def _wrong_layers(comparison: Comparison) -> Iterator[Table]:
     """The layers that err on their own account; none where the two are equal."""
+    from kerasbn_export.verification.report.text import times
+
     wrong = [layer for layer in comparison.per_layer if not layer.passed and not layer.moved]
     if comparison.first_divergence and wrong:
         columns = ("wrong layer", "merged with", "local error>", "error so far>", "rounding>", "tensor")
@@ -101,7 +103,7 @@ def _wrong_layers(comparison: Comparison) -> Iterator[Table]:
                 ", ".join(layer.merged),
                 f"{layer.local_error:.3g}",
                 f"{layer.cumulative_error:.3g}",
-                "" if layer.rounding is None else f"{layer.rounding:.3g}x",
+                "" if layer.rounding is None else times(layer.rounding),
                 layer.tensor,
             )
             for layer in wrong[:SHOWN]
@@ -113,7 +115,7 @@ def _wrong_weights(comparison: Comparison) -> Iterator[Table]:
     wrong = [weight for weight in comparison.weights if not weight.passed]
     if wrong:
         columns = ("wrong weight", "of", "max|difference|>", "as if")
-        rows = [(w.weight, w.layer, f"{w.max_difference:.3g}", w.diagnosis) for w in wrong[:SHOWN]]
+        rows = [(w.weight, w.layer, f"{w.max_difference:.3g}", _plain(w.diagnosis)) for w in wrong[:SHOWN]]
         yield table("", columns, rows)
 
 
@@ -127,6 +129,11 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield f"Smallest tolerance that would have passed: {comparison.required_tolerance:.3g}."
     for note in comparison.notes:
         yield f"Note: {note}"
+
+
+def _plain(words: str) -> str:
+    """Without the marks that set code off."""
+    return words.replace("``", "")
 
 
 def _matches(matches: Sequence[Match]) -> str:

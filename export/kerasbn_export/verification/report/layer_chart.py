@@ -8,6 +8,7 @@ from html import escape
 
 from kerasbn_export.verification.records import LayerComparison
 from kerasbn_export.verification.report.svg import Axis, bar, dot, line, svg, text
+from kerasbn_export.verification.report.text import times
 
 ROW, LEFT, RIGHT, WIDTH, TOP = 22, 216, 712, 920, 40
 LETTERS = 28
@@ -81,9 +82,3 @@ def short(name: str) -> str:
     """Its first and its last letters if it is too long: numbers are found at both ends."""
     half = LETTERS // 2
     return name if len(name) <= LETTERS else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def times(factor: float) -> str:
-    """Three digits, without a power of ten."""
-    digits = 0 if factor >= 100 else 1 if factor >= 10 else 2
-    return f"{float(f'{factor:.3g}'):,.{digits}f}x" if math.isfinite(factor) else "infinitely"

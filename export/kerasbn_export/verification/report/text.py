@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from kerasbn_export.verification.records import Comparison
@@ -32,3 +33,9 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 
 def _scale(scale: float | None) -> str:
     return "" if scale is None else f"; worst at inputs of standard deviation {scale:g}"
+
+
+def times(factor: float) -> str:
+    """Three digits, without a power of ten."""
+    digits = 0 if factor >= 100 else 1 if factor >= 10 else 2
+    return f"{float(f'{factor:.3g}'):,.{digits}f}x" if math.isfinite(factor) else "infinitely"

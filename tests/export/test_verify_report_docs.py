@@ -1,0 +1,144 @@
+"""docs/verify.md is true: its code runs, its tables are the constants, its commands exist, its output is the output."""
+
+import math
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from kerasbn.errors import ConversionError, KerasBNError, NotComparableError
+from kerasbn_export.cli.main import kerasbn_command, run
+from kerasbn_export.verification.gates import GATES
+from kerasbn_export.verification.records import Comparison, Status
+from kerasbn_export.verification.tflite_runner import BACKENDS
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "verify.md").read_text("utf-8")
+CORPUS = os.environ.get("KERASBN_CORPUS")
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def rows(text, heading):
+    """The cells of the table whose first column has the heading."""
+    found = re.search(rf"^\| {heading} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in found.group(1).splitlines()]
+
+
+def test_the_gates_are_those_that_judge():
+    listed = {row[0]: row[1].replace("\\|", "|").strip("`") for row in rows(PAGE, "precision")}
+    wanted = {name: str(gate).replace("difference", "r - c").replace("reference", "r") for name, gate in GATES.items()}
+    assert listed == wanted
+
+
+def test_the_exit_codes_are_those_that_there_are():
+    listed = {int(row[0]): row[1].split(":")[0].split(",")[0] for row in rows(PAGE, "exit code")}
+    assert listed == {0: "equal", 1: "differs", 2: "not comparable", 3: "the tool failed"}
+    assert [status.value for status in Status] == ["equal", "differs", "unproven"]
+    assert NotComparableError.exit_code == KerasBNError.exit_code == 2
+    assert ConversionError.exit_code == 3
+    assert isinstance(Comparison.exit_code, property)
+
+
+def test_every_backend_is_named():
+    assert all(f"`{name}`" in PAGE or f"--backend {name}" in PAGE for name in BACKENDS)
+
+
+def test_the_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in blocks(PAGE, "python"):
+        exec(code, names)  # noqa: S102 - the page's own code
+    names["test_the_file_is_the_model"]()
+    assert names["report"].exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.tflite", "report.json"]
+
+
+def workflow(text):
+    """The steps of the job, by what they do."""
+    (source,) = blocks(text, "yaml")
+    loaded = yaml.safe_load(source)
+    assert sorted(map(str, loaded)) == ["True", "jobs", "name"]  # YAML 1.1 reads `on` as true
+    (job,) = loaded["jobs"].values()
+    return job["steps"]
+
+
+def commands(text):
+    """Every kerasbn command line of the page."""
+    found = [line for block in blocks(text, "console") for line in block.splitlines()]
+    found += re.findall(r"^    (kerasbn .*)$", text, re.MULTILINE)
+    found += [step["run"] for step in workflow(text) if "run" in step]
+    return [shlex.split(line, comments=True)[1:] for line in found if line.startswith("kerasbn ")]
+
+
+def parse(arguments):
+    """Raises where the command or an option does not exist."""
+    command = kerasbn_command.get_command(click.Context(kerasbn_command), arguments[0])
+    assert command is not None, arguments[0]
+    command.make_context(arguments[0], arguments[1:])
+
+
+def test_the_workflow_is_one():
+    steps = workflow(PAGE)
+    assert [sorted(step)[-1] for step in steps] == ["uses", "with", "run", "run", "run", "with"]
+    uploaded = steps[-1]["with"]["path"]
+    written = [part for part in shlex.split(steps[-2]["run"]) if part.startswith("report.")]
+    assert len(written) == 3
+    assert all(Path(name).match(uploaded) for name in written)
+    assert steps[-1]["if"] == "always()"
+
+
+def test_the_commands_exist():
+    found = commands(PAGE)
+    assert [arguments[0] for arguments in found].count("verify") >= 4
+    for arguments in found:
+        parse(arguments)
+    with pytest.raises(click.UsageError):
+        parse(["verify", "a", "b", "--pdf", "x"])
+    with pytest.raises(AssertionError):
+        parse(["prove", "a", "b"])
+
+
+def same(shown, printed):
+    """Whether two outputs say the same; the last digits, and rounding errors, are the machine's."""
+    pattern = re.compile(r"(\d[\d,]*\.?\d*(?:e[+-]?\d+)?)")
+    one, other = (pattern.split(" ".join(re.sub("─+", "", text).split())) for text in (shown, printed))
+    pairs = zip(one[1::2], other[1::2], strict=False)
+    return one[::2] == other[::2] and all(_close(*(float(n.replace(",", "")) for n in pair)) for pair in pairs)
+
+
+def _close(a, b):
+    tiny = max(a, b) < 1e-5
+    return math.isclose(a, b, rel_tol=0.1) or (tiny and min(a, b) * 10 > max(a, b))
+
+
+def test_other_words_or_numbers_would_be_noticed():
+    assert same("error 4.69e-07, 1,070x, 38.3 dB\n ──── a", "error 9e-07,  1,080x, 38.2 dB\n ─ a")
+    for other in ("wrong 4.69e-07", "error 4.69e-03", "error 4.69e-07 1", "error"):
+        assert not same("error 4.69e-07", other)
+    assert not same("differs by 0.615", "differs by 0.5")
+
+
+@pytest.mark.skipif(
+    not CORPUS,
+    reason="set KERASBN_CORPUS to a folder with ad01.h5 and ad01_fp32.tflite (github.com/mlcommons/tiny, 1afd2c9, "
+    "benchmark/training/anomaly_detection/trained_models)",
+)
+def test_the_story_is_what_the_commands_print(tmp_path, monkeypatch, capsys):
+    for name in ("ad01.h5", "ad01_fp32.tflite"):
+        shutil.copy(Path(CORPUS) / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    lines = [shlex.split(line)[1:] for block in blocks(PAGE, "console") for line in block.splitlines()]
+    wrong, right = blocks(PAGE, "text")
+    assert [run(line) for line in lines[:1]] == [1]
+    printed = capsys.readouterr().out
+    assert same(wrong, printed), printed
+    assert [run(line) for line in lines[1:]] == [0, 0]
+    printed = capsys.readouterr().out
+    assert same(right, printed.splitlines()[-1]), printed
