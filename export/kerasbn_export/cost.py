@@ -39,20 +39,23 @@ class Choices:
         clone: Let calls of one layer become calls of several, so that a BatchNorm can go into one of them.
         constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
         accompany: Give a ReLU that stays alone a depthwise 1x1 that fuses it (rule 14).
+        averages: Let a BatchNorm go back through average pooling (rule 4).
     """
 
     merge: bool = True
     clone: bool = True
     constant_one: bool = False
     accompany: bool = False
+    averages: bool = True
 
 
-def choices(target: str, *, merge: bool = True, precision: str = "float32") -> list[Choices]:
+def choices(target: str, *, merge: bool = True, averages: bool = True, precision: str = "float32") -> list[Choices]:
     """The choices that a target wants tried; of several, the graph with the fewest `weight_bytes` is taken.
 
     Args:
         target: ``"latency"``, ``"ops"`` or ``"size"``.
         merge: Whether linear layers may become one.
+        averages: Whether a BatchNorm may go back through average pooling.
         precision: What the folded model is converted to.
 
     Raises:
@@ -61,8 +64,9 @@ def choices(target: str, *, merge: bool = True, precision: str = "float32") -> l
     if target not in TARGETS:
         raise InvalidArgumentError(f"target={target!r} is not known; accepted: {', '.join(TARGETS)}.")
     if target == "size":
-        return [Choices(merge=merge, clone=clone) for clone in (True, False)]
-    return [Choices(merge=merge, constant_one=target == "ops", accompany=target == "latency" and precision == "int8")]
+        return [Choices(merge=merge, averages=averages, clone=clone) for clone in (True, False)]
+    accompany = target == "latency" and precision == "int8"
+    return [Choices(merge=merge, averages=averages, constant_one=target == "ops", accompany=accompany)]
 
 
 def weight_bytes(graph: Graph) -> int:

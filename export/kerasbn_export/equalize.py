@@ -98,7 +98,7 @@ def _scale(graph: Graph, call: Call) -> Float64 | None:
     if form is None or sum(other.layer is call.layer for other in graph) != 1:
         return None
     own = _output_ranges(call, form)
-    numbers = FIRST_NUMBER + np.arange(own.size)
+    numbers = np.arange(FIRST_NUMBER, FIRST_NUMBER + own.size)
     behind = np.zeros(own.size)
     for step, push in _walk(graph, _push(call, numbers)) or ():
         ranges = input_ranges(step.call.layer.kind, step.call.layer.config, step.call.layer.weights)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.atomic import check_destination, write_bytes
+from kerasbn_export.best import Search, Trial, held_out, scorer
+from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.contract import Contract
-from kerasbn_export.convert import convert
+from kerasbn_export.convert import ConversionOptions, convert
 from kerasbn_export.device_check import measure_device
 from kerasbn_export.emit import emit
+from kerasbn_export.equalize import equalized
 from kerasbn_export.export_records import ExportOptions, ExportResult
 from kerasbn_export.folding import fold as fold_model
 from kerasbn_export.folding import plan
@@ -23,6 +26,7 @@ from kerasbn_export.load import load_source
 from kerasbn_export.origins import Origins
 from kerasbn_export.program import Program, functional_program, subclassed_program
 from kerasbn_export.provenance import provenance
+from kerasbn_export.relabel import relabel
 from kerasbn_export.tflite_file import TFLiteFile, read_tflite
 from kerasbn_export.verdict import Reason, Verdict
 
@@ -71,6 +75,7 @@ def export_tflite(
     select_ops: bool = False,
     signature: str | None = None,
     isolate: bool | None = None,
+    best: bool = False,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -82,7 +87,7 @@ def export_tflite(
     Args:
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
-        precision: See `ExportOptions`, as for all that follow up to `isolate`; None is the device's own, or float32.
+        precision: See `ExportOptions`, as for all that follow up to `best`; None is the device's own, or float32.
         calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration`; ``int8`` and ``int16x8``
             need them.
         fold: Whether to fold.
@@ -99,6 +104,7 @@ def export_tflite(
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel without Keras layers, the signature to take.
         isolate: Whether the converter runs in a process of its own.
+        best: Whether to convert several forms of a quantized file and to take the one with the least noise.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
 
@@ -128,6 +134,7 @@ def export_tflite(
         select_ops=select_ops,
         signature=signature,
         isolate=isolate,
+        best=best,
     )
     check_destination(path)
     if isinstance(model, (str, Path)):
@@ -152,21 +159,67 @@ def build_tflite(
     on_step("fold" if options.fold else "rebuild")
     prepared = _prepared(model, options)
     samples = _samples(model, prepared, options, on_step)
-    on_step("convert")
-    count = None if samples is None else len(samples)
-    data = convert(
+    trials: tuple[Trial, ...] = ()
+    if options.best and samples is not None:
+        samples, judged = held_out(samples)
+        search = _search(model, prepared, options, samples, judged, on_step)
+        prepared, data, trials = search.form, search.data, tuple(search.trials)
+    else:
+        on_step("convert")
+        data = _converted(prepared, options, samples, on_step)
+    data = relabel(data, (), provenance(_source(model), prepared.verdicts, samples, options.device, trials))
+    file = read_tflite(data)
+    on_step("check")
+    _contract(prepared, options).check(file)
+    result = replace(_result(path, data, file, options, prepared, samples), trials=trials)
+    return Built(data, result, samples, prepared.programs)
+
+
+def _converted(
+    prepared: Prepared, options: ExportOptions, samples: Calibration | None, on_step: Callable[[str], None]
+) -> bytes:
+    return convert(
         prepared.programs,
         options.conversion,
         calibration=samples,
         batch_size=options.batch_size,
-        metadata=provenance(_source(model), prepared.verdicts, count, options.device),
         isolate=options.isolate,
         on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
     )
-    file = read_tflite(data)
-    on_step("check")
-    _contract(prepared, options).check(file)
-    return Built(data, _result(path, data, file, options, prepared, samples), samples, prepared.programs)
+
+
+def _search(
+    model: Any,
+    prepared: Prepared,
+    options: ExportOptions,
+    samples: Calibration,
+    judged: Calibration,
+    on_step: Callable[[str], None],
+) -> Search[Prepared]:
+    """The best of the forms that `kerasbn_export.best` lists."""
+    if prepared.unfolded:
+        raise UnsupportedModelError(f"best=True chooses among folded forms, but {prepared.unfolded}")
+    search = Search(lambda form: _converted(form, options, samples, on_step), scorer(model, judged), prepared)
+    on_step("convert: as folded")
+    search.begin()
+    for name, keep in (("branches kept", {"merge_branches": False}), ("averages kept", {"through_averages": False})):
+        other = _folded(model, options, **keep)
+        if _kernels(other) != _kernels(prepared):
+            on_step(f"convert: {name}")
+            search.attempt(name, other)
+    equal = equalized(search.form.programs[0].model)
+    if equal.layers:
+        on_step("convert: equalized")
+        search.attempt("equalized", replace(search.form, programs=(functional_program(equal.model),)))
+    on_step("correct biases")
+    exact = convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
+    search.attempt("bias corrected", search.form, corrected(search.data, exact, samples).data)
+    return search
+
+
+def _kernels(prepared: Prepared) -> list[tuple[int, ...]]:
+    """The shapes of all weights: what tells one folded form from another."""
+    return [tuple(weight.shape) for weight in prepared.programs[0].model.weights]
 
 
 def _source(model: Any) -> Any:
@@ -185,13 +238,16 @@ def _prepared(model: Any, options: ExportOptions) -> Prepared:
         return _whole((subclassed_program(model, str(error)),), options)
 
 
-def _folded(model: Any, options: ExportOptions) -> Prepared:
+def _folded(
+    model: Any, options: ExportOptions, *, merge_branches: bool = True, through_averages: bool = True
+) -> Prepared:
     folded = fold_model(
         model,
         strict=options.strict,
         dtype="float32",
         batch_size=options.batch_size,
-        merge_branches=options.merge_branches,
+        merge_branches=options.merge_branches and merge_branches,
+        through_averages=through_averages,
         target=options.target,
         precision=options.precision_taken,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError
+from kerasbn_export.best import Trial
 from kerasbn_export.calibration import WANTED
 from kerasbn_export.convert import CALIBRATED, ConversionOptions
 from kerasbn_export.devices import Device, DeviceReport, find_device
@@ -36,6 +37,8 @@ class ExportOptions:
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel without Keras layers, the signature to take; None for all.
         isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
+        best: Convert several forms that are equal in real numbers, and take the one with the least noise; see
+            `kerasbn_export.best`.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -57,6 +60,7 @@ class ExportOptions:
     select_ops: bool = False
     signature: str | None = None
     isolate: bool | None = None
+    best: bool = False
 
     def __post_init__(self) -> None:
         _ = self.conversion
@@ -74,6 +78,11 @@ class ExportOptions:
             raise InvalidArgumentError(
                 f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
+            )
+        if self.best and not (self.calibrated and self.fold):
+            raise InvalidArgumentError(
+                "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
+                f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
             )
 
     @property
@@ -114,6 +123,7 @@ class ExportResult:
         float_layers: The same operations as in `float_ops_left`, each with the layer it comes from.
         unfolded: Why a model that should be folded was converted as it is; empty if it was folded, or should not be.
         device: What the device makes of the file; None where none was named.
+        trials: With ``best``, the forms that were tried, each with its SQNR; empty without.
     """
 
     path: Path
@@ -127,10 +137,12 @@ class ExportResult:
     float_layers: tuple[str, ...] = ()
     unfolded: str = ""
     device: DeviceReport | None = None
+    trials: tuple[Trial, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         verdicts = [verdict.to_json() for verdict in self.verdicts]
         device = None if self.device is None else asdict(self.device)
-        return {**fields, "path": str(self.path), "verdicts": verdicts, "device": device}
+        trials = [asdict(trial) for trial in self.trials]
+        return {**fields, "path": str(self.path), "verdicts": verdicts, "device": device, "trials": trials}

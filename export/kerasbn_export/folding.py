@@ -50,6 +50,7 @@ def plan(
     *,
     dtype: str | None = None,
     merge_branches: bool = True,
+    through_averages: bool = True,
     target: str = "latency",
     precision: str = "float32",
 ) -> Plan:
@@ -59,6 +60,7 @@ def plan(
         model: A model of Keras 3 or tf_keras.
         dtype: The precision of the folded model, None for the model's own.
         merge_branches: Merge linear layers, side by side or in a row, into one.
+        through_averages: Let BatchNorms go back through average pooling.
         target: What to prefer among exact forms: see `kerasbn_export.cost`.
         precision: What the folded model is to be converted to.
 
@@ -66,7 +68,8 @@ def plan(
         UnsupportedModelError: The model cannot be read as a graph of layers.
         InvalidModelError: A BatchNorm holds numbers that mean nothing, as a NaN in its moving variance.
     """
-    plans = [_planned(model, dtype, chosen) for chosen in choices(target, merge=merge_branches, precision=precision)]
+    forms = choices(target, merge=merge_branches, averages=through_averages, precision=precision)
+    plans = [_planned(model, dtype, chosen) for chosen in forms]
     return min(plans, key=lambda planned: weight_bytes(planned.graph)) if len(plans) > 1 else plans[0]
 
 
@@ -84,6 +87,7 @@ def fold(
     dtype: str | None = None,
     batch_size: int | None = None,
     merge_branches: bool = True,
+    through_averages: bool = True,
     target: str = "latency",
     precision: str = "float32",
 ) -> FoldResult:
@@ -101,6 +105,8 @@ def fold(
         batch_size: A fixed batch size for the folded model; None for the model's own.
         merge_branches: Merge parallel linear branches, as in a RepVGG block, and linear layers in a row that are
             smaller as one. It is exact and faster; in int8 one kernel may be coarser than several.
+        through_averages: Let BatchNorms go back through average pooling, which is exact too, and may be coarser in
+            int8.
         target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.cost`.
         precision: What the folded model is to be converted to. For ``"int8"`` a ReLU that no operation fuses gets a
             depthwise 1x1 that does.
@@ -111,7 +117,14 @@ def fold(
         InvalidArgumentError: The target is not known.
         NotFoldedError: ``strict`` and a BatchNorm is left.
     """
-    planned = plan(model, dtype=dtype, merge_branches=merge_branches, target=target, precision=precision)
+    planned = plan(
+        model,
+        dtype=dtype,
+        merge_branches=merge_branches,
+        through_averages=through_averages,
+        target=target,
+        precision=precision,
+    )
     if strict and planned.left:
         lines = "; ".join(f"{v.layer}: {v.sentence}" for v in planned.left)
         raise NotFoldedError(

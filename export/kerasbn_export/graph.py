@@ -164,6 +164,7 @@ class Graph:
         outputs: The structure of output values.
         output_names: The name of each output in flattened order, as Keras gives it.
         may_clone: Whether the calls of one layer may become calls of several.
+        passes_averages: Whether an affine may go back through average pooling.
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class Graph:
         self.outputs = outputs
         self.output_names = output_names
         self.may_clone = True
+        self.passes_averages = True
         self._calls = dict.fromkeys(calls)
         self._users: dict[Value, dict[Call, None]] = {}
         for call in self._calls:

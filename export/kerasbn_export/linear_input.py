@@ -140,7 +140,8 @@ def input_ranges(kind: str | None, config: Mapping[str, Any], weights: Weights) 
     *taps, inputs, outputs = wide["kernel"].shape
     groups = int(config.get("groups", 1))
     split = wide["kernel"].reshape(*taps, inputs, groups, outputs // groups)
-    return split.max(axis=(*range(len(taps)), split.ndim - 1)).T.reshape(-1)
+    ranges: Float64 = split.max(axis=(*range(len(taps)), split.ndim - 1)).T.reshape(-1)
+    return ranges
 
 
 def _largest(kernel: Float64, axis: int) -> Float64:

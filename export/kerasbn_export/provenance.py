@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 import kerasbn
 from kerasbn.flavour import flavour_of
+from kerasbn_export.best import Trial
+from kerasbn_export.calibration import Calibration
 from kerasbn_export.program import Program
 from kerasbn_export.tflite_file import TFLiteFile
 from kerasbn_export.verdict import Verdict
@@ -21,15 +24,20 @@ SCHEMA_VERSION = 1
 
 
 def provenance(
-    model: Any, verdicts: Sequence[Verdict] | None, samples: int | None, device: str | None = None
+    model: Any,
+    verdicts: Sequence[Verdict] | None,
+    samples: Calibration | None,
+    device: str | None = None,
+    trials: Sequence[Trial] = (),
 ) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
     Args:
         model: The Keras model before folding, or a `Program` of a SavedModel.
         verdicts: One per BatchNorm; None if it was not folded.
-        samples: How many samples the ranges were measured on; None where none are measured.
+        samples: What the ranges were measured on; None where none are measured.
         device: What the file is for; None for anything that runs TFLite.
+        trials: The forms that were tried, where the best was asked for.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
@@ -38,7 +46,9 @@ def provenance(
         "keras": f"{flavour.name} {flavour.keras.__version__}" if flavour else "SavedModel",
         "model": str(model.name),
         "sha256": weights_hash(model) if flavour else model.digest,
-        "calibration_samples": samples,
+        "calibration": None if samples is None else (samples.source if samples.made else "samples"),
+        "calibration_samples": None if samples is None else len(samples),
+        "trials": [asdict(trial) for trial in trials],
         "device": device,
         "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
     }

@@ -36,7 +36,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
         chosen: Which of several exact forms to use, None for the fastest.
     """
     chosen = chosen or Choices()
-    graph.may_clone = chosen.clone
+    graph.may_clone, graph.passes_averages = chosen.clone, chosen.averages
     time_distributed.rewrite(graph)
     ledger = Ledger(graph)
     if chosen.clone:

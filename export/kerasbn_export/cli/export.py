@@ -45,6 +45,14 @@ VERIFIED_SAMPLES = 32
 @click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
 @click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
 @click.option("--keep-branches", is_flag=True, help="Do not merge parallel branches: one kernel is coarser in int8.")
+@click.option(
+    "--dense",
+    type=click.Choice(("per-channel", "per-tensor")),
+    default="per-channel",
+    show_default=True,
+    help="One scale for each output of a Dense layer, or one for all: less accurate, a smaller arena in TFLite Micro.",
+)
+@click.option("--best", is_flag=True, help="Convert several forms of an int8 file, take the most accurate.")
 @click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
 @click.option("--signature", metavar="NAME", help="Of a SavedModel without Keras layers; all if not given.")
 @click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")
@@ -68,6 +76,7 @@ def command(
     refuse_overwriting(model, out)
     options["batch_size"] = options["batch_size"] or None
     options["fold"] = not no_fold
+    options["per_channel_dense"] = options.pop("dense") == "per-channel"
     options["merge_branches"] = not keep_branches
     with progress() as step:
         step(f"load {model}")
@@ -148,4 +157,6 @@ def _lines(result: ExportResult, folded: bool) -> list[str]:
         lines.append(f"Left in float by the converter: {', '.join(result.float_layers)}.")
     if result.calibration:
         lines.append(f"Calibrated on {result.calibration}.")
+    if result.trials:
+        lines.append(f"Forms tried: {'; '.join(map(str, result.trials))}.")
     return lines + (result.device.lines() if result.device else [])

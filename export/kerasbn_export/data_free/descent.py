@@ -24,7 +24,7 @@ STEPS, RATE = 300, 0.1
 SCALES = tuple(10.0 ** (power / 2) for power in range(-4, 7))
 OFFSETS = (0.0, 1.0, -1.0)
 """The noises that are tried: their standard deviations, and their means in standard deviations."""
-WIDER = 1.2
+WIDER = 1.4
 """How much further apart the samples are moved in the end: noise that is made to fit has shorter tails than data."""
 FIRST, SECOND, FLOOR = 0.9, 0.999, 1e-12
 """Adam's decay rates, and what keeps it from dividing by zero."""
@@ -85,7 +85,8 @@ def descend(
         CalibrationError: The search ended in numbers that are not finite.
     """
     rng = np.random.default_rng(seed)
-    noises = [rng.standard_normal((samples, *wanted.shape[1:])).astype(np.float32) for wanted in inputs]
+    sizes = [[size for size in wanted.shape[1:] if size is not None] for wanted in inputs]
+    noises = [rng.standard_normal((samples, *size)).astype(np.float32) for size in sizes]
     found = [_Input(noise, value_range) for noise in noises]
 
     def values() -> list[Any]:

@@ -34,9 +34,10 @@ COARSER = "Exact, but in int8 the average of {!r} is now taken of scaled numbers
 
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's input."""
-    del graph
     if not _concerns(call):
         return None
+    if call.layer.kind in AVERAGES and not graph.passes_averages:
+        return Refusal(Reason.NOT_AFFINE, f"It was to stay behind {call.layer.kind} {call.layer.path!r}.")
     value = call.inputs[0]
     axis = channel_axis(call)
     if push.axes != (axis if call.output.rank == value.rank else 1,):

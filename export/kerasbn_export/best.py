@@ -1,0 +1,155 @@
+"""Takes the form of a quantized file that measures best.
+
+Folding, equalization and what layers are merged are exact in real numbers, so that a float file is the same whichever
+form is taken. A quantized file is not. With ``best=True`` an export converts the forms one after another, keeps a
+quarter of the calibration samples out of the measuring of ranges, and takes what has the least noise on these:
+
+====================  ==============================================================================
+form                  tried
+====================  ==============================================================================
+as folded             always: the one that the others have to beat
+branches kept         where folding merged linear layers into one (`kerasbn_export.rules.branches`)
+averages kept         where a BatchNorm went back through average pooling
+equalized             `kerasbn_export.equalize`, on the best so far
+bias corrected        `kerasbn_export.bias_correction`, on the best so far
+====================  ==============================================================================
+
+A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from kerasbn.errors import CalibrationError
+from kerasbn_export.calibration import Calibration
+
+MARGIN = 0.1
+"""dB that a form has to gain."""
+HELD_OUT = 4
+"""One sample in so many is kept to judge by."""
+FEWEST = 8
+"""Samples below which none can be kept out."""
+
+Form = TypeVar("Form")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One form that was converted and measured.
+
+    Attributes:
+        form: Its name in the table above.
+        sqnr_db: Signal to quantization noise on the samples kept out, of the worst output; before its softmax or
+            sigmoid, where it has one.
+        taken: Whether it is in the file.
+    """
+
+    form: str
+    sqnr_db: float
+    taken: bool
+
+    def __str__(self) -> str:
+        return f"{self.form} {self.sqnr_db:.1f} dB{', taken' if self.taken else ''}"
+
+
+@dataclass
+class Search(Generic[Form]):
+    """The best form so far, and what was tried.
+
+    Attributes:
+        convert: From a form to the content of a file.
+        score: The SQNR of a file in dB.
+        form: The best form.
+        data: Its file.
+        trials: In the order they were made.
+    """
+
+    convert: Callable[[Form], bytes]
+    score: Callable[[bytes], float]
+    form: Form
+    data: bytes = b""
+    trials: list[Trial] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Measures the first form."""
+        self.data = self.convert(self.form)
+        self.trials.append(Trial("as folded", self.score(self.data), taken=True))
+
+    def attempt(self, name: str, form: Form, data: bytes | None = None) -> None:
+        """Measures another form, and goes on with it if it is better.
+
+        Args:
+            name: For the report.
+            form: The form.
+            data: Its file, where that is known.
+        """
+        made = self.convert(form) if data is None else data
+        value = self.score(made)
+        better = value >= self.best + MARGIN
+        self.trials.append(Trial(name, value, taken=better))
+        if better:
+            self.form, self.data = form, made
+
+    @property
+    def best(self) -> float:
+        """The SQNR of the best form."""
+        return max(trial.sqnr_db for trial in self.trials if trial.taken)
+
+
+def held_out(samples: Calibration) -> tuple[Calibration, Calibration]:
+    """The samples to measure ranges on, and those to judge by: every fourth.
+
+    Raises:
+        CalibrationError: There are too few to keep some out.
+    """
+    if len(samples) < FEWEST:
+        raise CalibrationError(
+            f"best=True judges by every {HELD_OUT}th calibration sample and needs at least {FEWEST}; found "
+            f"{len(samples)}. Give more samples, or leave best out."
+        )
+    judged = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
+    measured, kept = (
+        Calibration(tuple(array[rows] for array in samples.arrays), samples.source) for rows in (~judged, judged)
+    )
+    return measured, kept
+
+
+def scorer(model: Any, samples: Calibration) -> Callable[[bytes], float]:
+    """A function that gives the SQNR of a file in dB: of its worst output, before a softmax or sigmoid.
+
+    Args:
+        model: What the file is to compute, a model of either Keras.
+        samples: What they are compared on.
+    """
+    from kerasbn_export.verification.open import open_runnable
+
+    exact = _scores(open_runnable(model, backend="xnnpack", allow_code=False), samples)
+
+    def score(data: bytes) -> float:
+        with TemporaryDirectory(prefix="kerasbn_") as folder:
+            path = Path(folder, "candidate.tflite")
+            path.write_bytes(data)
+            found = _scores(open_runnable(path, backend="xnnpack", allow_code=False), samples)
+        return min(_sqnr(*pair) for pair in zip(exact, found, strict=True))
+
+    return score
+
+
+def _sqnr(exact: tuple[Any, Any], found: tuple[Any, Any]) -> float:
+    """Before the softmax where both sides know that, else of the output."""
+    from kerasbn_export.verification.measure import measure
+
+    place = 0 if exact[1] is None or found[1] is None else 1
+    return measure(exact[place], found[place]).sqnr_db
+
+
+def _scores(runnable: Any, samples: Calibration) -> list[tuple[Any, Any]]:
+    outputs, before = runnable.run_with_scores(list(samples.arrays))
+    return list(zip(outputs, before, strict=True))
