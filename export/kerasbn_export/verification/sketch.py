@@ -177,4 +177,4 @@ def _line(sample: Array, at: int) -> tuple[Array, str]:
     index = tuple(slice(start, stop) if i == axis else place[i] for i in range(sample.ndim))
     whole = stop - start == sample.shape[axis]
     words = [(":" if whole else f"{start}:{stop}") if i == axis else str(place[i]) for i in range(sample.ndim)]
-    return sample[index].astype(np.float64), f"[{', '.join(words)}]"
+    return sample[index].astype(np.float64), "" if words == [":"] else f"[{', '.join(words)}]"

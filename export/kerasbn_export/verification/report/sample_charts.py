@@ -13,6 +13,8 @@ from kerasbn_export.verification.report.svg import Axis, around, bottom, dot, pa
 WIDTH, HEIGHT, LEFT, RIGHT, TOP = 920, 190, 72, 904, 30
 DOTS = 48
 """Up to so many numbers each has a dot."""
+DIFFERENCE = "|difference|"
+"""It is drawn from zero on."""
 
 
 def input_figures(sample: WorstSample) -> Iterator[tuple[str, str]]:
@@ -32,7 +34,7 @@ def output_figures(sample: WorstSample) -> Iterator[tuple[str, str]]:
         f"Both sides{sample.reference.where}",
         _lines(list(zip(sides, ("reference", "candidate"), strict=True)), "value"),
     )
-    yield f"|difference|{sample.difference.where}", _lines([(sample.difference, "error")], "|difference|")
+    yield f"|difference|{sample.difference.where}", _lines([(sample.difference, "error")], DIFFERENCE)
 
 
 def _images(parts: Sequence[Excerpt]) -> str:
@@ -56,10 +58,10 @@ def _lines(parts: Sequence[tuple[Excerpt, str]], unit: str) -> str:
     first = _start(parts[0][0].where)
     count = max(len(part.values) for part, _ in parts)
     known = [value for part, _ in parts for value in part.values if value is not None]
-    spread = (min(known, default=0.0), max(known, default=0.0))
-    margin = 0.0 if spread[1] > spread[0] else abs(spread[0]) / 10 or 1.0
+    low, high = 0.0 if unit == DIFFERENCE else min(known, default=0.0), max(known, default=0.0)
+    margin = 0.0 if high > low else abs(low) / 10 or 1.0
     x = Axis(first - 0.5, first + max(count, 2) - 0.5, LEFT, RIGHT, most=12, whole=True)
-    y = Axis(*around(known, at_least=(spread[0] - margin, spread[1] + margin)), HEIGHT - 42, TOP, most=4)
+    y = Axis(*around(known, at_least=(low - margin, high + margin)), HEIGHT - 42, TOP, most=4)
     drawn = [*side(y, LEFT, RIGHT, unit), *bottom(x, HEIGHT - 42, HEIGHT - 42, "index")]
     for part, kind in parts:
         points = [None if v is None else (x.at(first + i), y.at(v)) for i, v in enumerate(part.values)]

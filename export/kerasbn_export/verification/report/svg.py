@@ -41,7 +41,10 @@ class Axis:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             powers = range(first, last + 1, max(1, math.ceil((last - first) / self.most)))
             return [(10.0**power, "1" if power == 0 else f"1e{power}") for power in powers]
-        step = _round_step((self.high - self.low) / self.most)
+        found = self._multiples(_round_step((self.high - self.low) / self.most))
+        return found if len(found) > 1 else self._multiples(_round_step((self.high - self.low) / self.most / 2))
+
+    def _multiples(self, step: float) -> list[tuple[float, str]]:
         step = max(step, 1.0) if self.whole else step
         numbers = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
         return [(number * step, _label(number * step, step)) for number in numbers]
