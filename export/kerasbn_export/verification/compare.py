@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
-from kerasbn_export.verification.gates import coarsest, gate_for
+from kerasbn_export.verification.gates import CALIBRATED, coarsest, gate_for
 from kerasbn_export.verification.locate import locate
 from kerasbn_export.verification.matching import match_ports
 from kerasbn_export.verification.network import Network
@@ -52,7 +52,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     precision = coarsest(reference.precision, candidate.precision)
     gate = gate_for(precision, question.tolerance, question.min_sqnr)
     sides = Sides(reference, candidate, feeds, pairs)
-    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], question))
+    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], precision, question))
     network, note = reference.referee
     records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
     located = locate(sides, network, batches, gate, records) if question.layers and network else None
@@ -73,12 +73,14 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     )
 
 
-def _batches(reference: Sequence[Port], candidate: Sequence[Port], question: Question) -> Iterator[Batch]:
+def _batches(
+    reference: Sequence[Port], candidate: Sequence[Port], precision: str, question: Question
+) -> Iterator[Batch]:
     if question.data is not None:
         yield Batch(None, 0, tuple(given_data(question.data, reference)))
         return
     start = 0
-    calibrated = any(port.quantization for port in candidate)
+    calibrated = precision in CALIBRATED or any(port.quantization for port in candidate)
     for number, scale in enumerate((1.0,) if calibrated else question.scales):
         arrays = random_data(reference, candidate, question.samples, question.seed + number, scale)
         yield Batch(scale, start, tuple(arrays))

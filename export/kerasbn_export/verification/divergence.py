@@ -29,18 +29,23 @@ def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerCom
     ]
 
 
-def first_divergence(graph: Graph, found: Found, *, outputs_differ: bool) -> Divergence | None:
+def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
     """The first layer in topological order that fails and is not moved.
 
     Args:
         graph: The reference.
         found: The layers compared and settled, in topological order.
+        gate: What an output has to reach.
         outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
     """
     by_path = {call.layer.path: call for call in graph}
     seen = {by_path[record.position] for _, record in found}
     wrong = [(call, record) for call, record in found if not record.passed and not record.moved]
     wrong = [(call, record) for call, record in wrong if outputs_differ or record.rounding is not None]
+    if gate.tolerance is None:  # an error beyond rounding tells more than much noise
+        wrong = [(call, record) for call, record in wrong if record.rounding is not None] or wrong
+    if not wrong and outputs_differ:
+        wrong = [(call, record) for call, record in found if not _by_noise(record, gate)]
     if not wrong:
         return None
     call, record = wrong[0]
@@ -49,11 +54,23 @@ def first_divergence(graph: Graph, found: Found, *, outputs_differ: bool) -> Div
 
 
 def _made_good(graph: Graph, call: Call, record: LayerComparison, found: Found, gate: Gate) -> bool:
-    return _right_again(record, gate) or _undone(graph, call, found, gate)
+    if gate.tolerance is not None:
+        return _right_again(record, gate) or _undone(graph, call, found, gate)
+    # By noise alone a small error is right again at once: two layers have to have failed, beyond rounding.
+    sharp = [(other, its) for other, its in found if its.rounding is not None]
+    failed = [other for other, its in sharp if not its.passed and call in _reached(graph, other)]
+    return _undone(graph, call, sharp, gate) or (_right_again(record, gate) and bool(failed))
 
 
 def _right_again(record: LayerComparison, gate: Gate) -> bool:
-    return gate.tolerance is not None and record.cumulative_error <= gate.tolerance
+    if gate.tolerance is not None:
+        return record.cumulative_error <= gate.tolerance
+    return gate.min_sqnr is not None and record.cumulative_sqnr_db >= gate.min_sqnr
+
+
+def _by_noise(record: LayerComparison, gate: Gate) -> bool:
+    """Whether the noise of a quantised layer is as the gate of outputs has it, clipped values and all."""
+    return gate.min_sqnr is None or record.local_sqnr_db >= gate.min_sqnr
 
 
 def _undone(graph: Graph, call: Call, found: Found, gate: Gate) -> bool:

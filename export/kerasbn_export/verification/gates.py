@@ -53,6 +53,9 @@ GATES = {
     "int8": Gate(min_sqnr=15.0),
 }
 
+CALIBRATED = ("int16x8", "int8")
+"""Precisions whose ranges were measured on data: inputs of another size prove nothing."""
+
 COARSENESS = ("float32", "float16", "dynamic", "int16x8", "int8")
 
 

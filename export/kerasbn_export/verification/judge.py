@@ -21,11 +21,16 @@ class Judgement:
 def judge(found: Measurement, gate: Gate) -> Judgement:
     """Judge an output by its gate, and never let one pass from which nothing can be learned."""
     candidate, reference = found.candidate_content, found.reference_content
+    answer = judge_distance(found, gate)
     if candidate is not reference and candidate is not Content.VARIES:
-        return Judgement(Status.DIFFERS, f"the candidate is {candidate.value}; the reference is not.")
+        unproven = candidate is Content.CONSTANT and answer.status is Status.EQUAL
+        return Judgement(
+            Status.UNPROVEN if unproven else Status.DIFFERS,
+            f"the candidate is {candidate.value}; the reference is not"
+            + (", but varies less than the gate can tell; give other data." if unproven else "."),
+        )
     if reference is Content.NOT_FINITE:
         return Judgement(Status.UNPROVEN, "the reference is not finite on this data.")
-    answer = judge_distance(found, gate)
     if reference is not Content.VARIES and answer.status is Status.EQUAL:
         return Judgement(
             Status.UNPROVEN, f"the reference is {reference.value} on this data, which proves nothing; give other data."

@@ -17,13 +17,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call, Value
-from kerasbn_export.linear import output_axis
+from kerasbn_export.linear import LINEAR, output_axis
 from kerasbn_export.verification.bound import Bound, bound_of
 from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.judge import judge_distance
 from kerasbn_export.verification.measure import Measurement, measure
 from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.offset import offset
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison, Status
 
@@ -41,6 +44,8 @@ class KeptTensor:
     name: str
     layers: tuple[str, ...]
     array: Array
+    index: int = -1
+    """Its number in a file."""
 
 
 @dataclass
@@ -52,6 +57,8 @@ class _Fit:
     local: Measurement
     rounding: float | None
     passed: bool
+    offset: Array | None = None
+    """What the tensor lacks, where it was moved on."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,9 @@ class Localiser:
         ends: The candidate's tensor of each output of the reference.
         gate: What a layer has to reach.
         exact: Whether the candidate computes in float32, so that rounding has a bound.
+        grids: The grids of a candidate with quantised weights or activations.
+        taken: After `compare`, the tensor that was found to hold a value.
+        lacking: After `compare`, what layers add to a value and its tensor lacks.
     """
 
     network: Network
@@ -88,20 +98,23 @@ class Localiser:
     ends: Mapping[Value, KeptTensor]
     gate: Gate
     exact: bool
+    grids: Grids | None = None
+    taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
+    lacking: dict[Value, Array] = field(default_factory=dict, init=False)
     _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
-    _taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
 
-    def compare(self, arrays: Sequence[Array]) -> list[tuple[Call, LayerComparison]]:
+    def compare(self, arrays: Sequence[Array], seen: Sequence[Array]) -> list[tuple[Call, LayerComparison]]:
         """One record per layer that has a tensor, in topological order.
 
         Args:
             arrays: The samples that the tensors were computed from.
+            seen: The same as the candidate sees them, rounded to the grid of its inputs.
         """
         right = self.network.start(arrays)
         for call in self.network.computing():
             right.update(self.network.evaluate(call, right))
-        self._mixed = self.network.start(arrays)
-        self._taken = {}
+        self._mixed = self.network.start(seen)
+        self.taken = {}
         return [(call, record) for call in self.network.computing() for record in self._visit(call, right)]
 
     def _visit(self, call: Call, right: Mapping[Value, Array]) -> Iterator[LayerComparison]:
@@ -109,14 +122,17 @@ class Localiser:
         predicted = self.network.evaluate(call, self._mixed)
         for value, array in predicted.items():
             self._mixed.setdefault(value, array)
-        if call.output in self._taken:
+        if call.output in self.taken:
             return
         fit = self._best_fit(call)
         if fit is None:
             return
         end = fit.chain[-1].output
-        self._taken[end] = fit.tensor
+        self.taken[end] = fit.tensor
         self._mixed[end] = shaped(fit.tensor.array, self._mixed.get(end, right[end])).astype(right[end].dtype)
+        if fit.offset is not None:
+            self._mixed[end] = self._mixed[end] + fit.offset
+            self.lacking[end] = fit.offset
         cumulative = measure(right[end], self._mixed[end])
         yield LayerComparison(
             layer=call.layer.path,
@@ -126,6 +142,7 @@ class Localiser:
             local_error=fit.local.relative,
             cumulative_error=cumulative.relative,
             local_sqnr_db=fit.local.sqnr_db,
+            cumulative_sqnr_db=cumulative.sqnr_db,
             rounding=fit.rounding,
             passed=fit.passed,
         )
@@ -134,18 +151,41 @@ class Localiser:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes."""
         tensors = self._tensors_of(call)
         fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
+        fits = self._of_own_operation(call, fits) or fits
         passing = [fit for fit in fits if fit.passed]
         if passing:
-            return max(passing, key=lambda fit: len(fit.chain))
+            return max(passing, key=self._trust)
         return min(fits, key=lambda fit: fit.local.relative, default=None)
+
+    def _of_own_operation(self, call: Call, fits: Sequence[_Fit]) -> list[_Fit]:
+        """The fits of the last tensor that has this layer's name alone, where rounding is known: nothing is guessed."""
+        order = [id(tensor) for tensor in self.tensors]
+        own = [fit for fit in fits if self.grids and fit.tensor.layers == (call.layer.path,)]
+        last = max((order.index(id(fit.tensor)) for fit in own), default=-1)
+        return [fit for fit in own if id(fit.tensor) == order[last] and fit.rounding is not None]
+
+    def _trust(self, fit: _Fit) -> tuple[bool, int, float]:
+        """Where rounding is known a fit says more than by its noise; then the furthest, then the closest."""
+        return self.grids is None or fit.rounding is not None, len(fit.chain), -fit.local.relative
 
     def _fits(self, step: _Step, tensors: Sequence[KeptTensor]) -> Iterator[_Fit]:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
             if _squeezed(tensor.array) == _squeezed(step.array):
-                found = measure(step.array, shaped(tensor.array, step.array))
-                rounding = self._rounding(step, tensor)
+                lacks = self._lacks(step, tensor)
+                right = step.array if lacks is None else step.array - lacks
+                found = measure(right, shaped(tensor.array, right))
+                rounding = self._on_grids(step, right, tensor) if self.grids else self._rounding(step, tensor)
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
-                yield _Fit(tensor, step.chain, found, rounding, by_gate if rounding is None else rounding <= 1.0)
+                passed = by_gate if rounding is None else rounding <= 1.0
+                yield _Fit(tensor, step.chain, found, rounding, passed, lacks)
+
+    def _lacks(self, step: _Step, tensor: KeptTensor) -> Array | None:
+        """What the layers add, where the operation of a quantised file has no bias and those behind it can take it."""
+        users = self.network.graph.users(step.end)
+        able = bool(users) and all(is_batchnorm(user.layer) or user.layer.kind in LINEAR for user in users)
+        if self.grids is None or not able or not self.grids.lacks_bias(tensor.index):
+            return None
+        return offset(self.network, step.chain, self._mixed)
 
     def _rounding(self, step: _Step, tensor: KeptTensor) -> float | None:
         """The largest difference as a part of what rounding explains; only where both sides compute in float32."""
@@ -155,9 +195,21 @@ class Localiser:
         allowed = np.maximum(step.bound.array, np.finfo(np.float32).tiny)
         return float(np.nan_to_num(difference / allowed, nan=math.inf).max())
 
+    def _on_grids(self, step: _Step, right: Array, tensor: KeptTensor) -> float | None:
+        call, array = step.chain[0], shaped(tensor.array, right)
+        sources = {self.taken[value].index for value in call.inputs if value in self.taken}
+        if self.grids is None:
+            return None
+        return self.grids.ratio(tensor.index, array, right, call, self._mixed, sources, step.bound)
+
     def _tensors_of(self, call: Call) -> list[KeptTensor]:
-        taken = {id(tensor) for tensor in self._taken.values()}
-        return [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
+        taken = {id(tensor) for tensor in self.taken.values()}
+        found = [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
+        if self.grids is None:
+            return found
+        sources = {self.taken[value].index for value in call.inputs if value in self.taken}
+        copies = self.grids.copies([t.index for t in found], sources)
+        return [t for t in found if t.index not in copies] or found
 
     def _steps(self, call: Call, *, clones: bool) -> Iterator[_Step]:
         """The layer alone, then with one after another of the layers that can be merged into it.
@@ -175,7 +227,7 @@ class Localiser:
                     waiting.append(_Step((*step.chain, user), values, step.bound and step.bound.after(user)))
 
     def _bound(self, call: Call) -> Bound | None:
-        products = self.network.products(call, self._mixed) if self.exact else None
+        products = self.network.products(call, self._mixed) if self.exact or self.grids else None
         if products is None:
             return None
         return bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.graph import Call, Value
+from kerasbn_export.verification.bisection import bisect
 from kerasbn_export.verification.divergence import first_divergence, settled
 from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.localise import KeptTensor, Localiser
+from kerasbn_export.verification.measure import Content
 from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
 from kerasbn_export.verification.sides import Batch, Sides
+from kerasbn_export.verification.stored_weights import on_grids
+from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 from kerasbn_export.verification.weights import Held, compare_weights, weights_of_file, weights_of_model
 
@@ -39,6 +44,7 @@ class _Inside:
     tensors: list[KeptTensor]
     ends: dict[Value, KeptTensor]
     held: Callable[[Call], Held | None]
+    graph: TFLiteGraph | None = None
 
 
 def locate(
@@ -59,17 +65,50 @@ def locate(
     exact = gate.tolerance is not None and sides.candidate.precision == "float32"
     try:
         inside = _inside(sides, network, sides.for_candidate(sample))
-        found = Localiser(network, inside.tensors, inside.ends, gate, exact).compare(sample)
+        grids = Grids(inside.graph, network) if inside.graph and not exact else None
+        localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, grids)
+        found = localiser.compare(sample, sides.as_seen(sample))
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
-    differs = any(output.status is Status.DIFFERS for output in outputs)
+    differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     found = settled(network.graph, found, gate)
-    divergence = first_divergence(network.graph, found, outputs_differ=differs)
-    right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
-    compared = compare_weights(network.graph, inside.held) if exact else ()
-    weights = tuple(record for record in compared if record.passed or record.layer not in right)
+    if grids:
+        found, weights = on_grids(localiser, grids, found)
+    else:
+        right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
+        compared = compare_weights(network.graph, inside.held) if exact else ()
+        weights = tuple(record for record in compared if record.passed or record.layer not in right)
+    divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)
+    if divergence is None and differs and isinstance(sides.candidate, TFLiteRunner):
+        divergence = _where_nothing_is_kept(sides.candidate, network, sides.for_candidate(sample), gate)
     note = "" if found else "layers not compared: no tensor of the candidate carries the name of a layer."
     return Located(tuple(r for _, r in found), weights, divergence, (len(found), len(inside.tensors)), note)
+
+
+def _stuck(output: OutputComparison) -> bool:
+    """Whether the candidate gives the same for every sample and the reference does not, if ever so little."""
+    found = output.measurement
+    return found.candidate_content is Content.CONSTANT and found.reference_content is Content.VARIES
+
+
+def _where_nothing_is_kept(
+    candidate: TFLiteRunner, network: Network, arrays: Sequence[Array], gate: Gate
+) -> Divergence | None:
+    """The first wrong layer of a file that computes the right thing as soon as its tensors are kept."""
+    found = bisect(candidate, arrays, gate)
+    if found is None:
+        return None
+    names = [candidate.graph.tensors[i].name for i in candidate.graph.dependent]
+    layers = Provenance([call.layer.path for call in network.computing()], names).layers(found.tensor)
+    return Divergence(
+        layer=layers[-1] if layers else found.tensor,
+        suspects=layers or (found.tensor,),
+        tensor=found.tensor,
+        local_error=found.error,
+        cumulative_error=found.error,
+        sentence=f"First wrong operation: number {found.number}, with tensor {found.tensor!r}: {found.error:.3g} of "
+        f"max|value| off what it gives where all tensors are kept; found in {found.runs} runs of pieces of the file.",
+    )
 
 
 def _inside(sides: Sides, network: Network, arrays: Sequence[Array]) -> _Inside:
@@ -88,12 +127,12 @@ def _of_file(
     provenance = Provenance(paths, [graph.tensors[i].name for i in graph.dependent])
     values = candidate.first_batch(graph.dependent, arrays)
     kept = {
-        i: KeptTensor(graph.tensors[i].name, provenance.layers(graph.tensors[i].name), array)
+        i: KeptTensor(graph.tensors[i].name, provenance.layers(graph.tensors[i].name), array, i)
         for i, array in zip(graph.dependent, values, strict=True)
     }
     indices = [candidate.output_indices[j] for j in sides.pairs]
     ends = {value: kept[i] for value, i in zip(network.outputs, indices, strict=True) if i in kept}
-    return _Inside(list(kept.values()), ends, weights_of_file(graph, provenance.layers))
+    return _Inside(list(kept.values()), ends, weights_of_file(graph, provenance.layers), graph)
 
 
 def _of_model(

@@ -93,10 +93,30 @@ class Network:
         layer = self._absolute[call.layer]
         if layer is None or len(call.inputs) != 1:
             return None
+        return self._alone(layer, call, np.abs(values[call.inputs[0]]))
+
+    def noise(self, call: Call, values: dict[Value, Array], step: Array) -> Array | None:
+        """``sqrt(x^2 conv step^2)`` of a linear layer with one kernel; None if it is not one.
+
+        Args:
+            call: The layer.
+            values: What it takes.
+            step: The step of the grid on which each number of the kernel lies.
+        """
+        layer = absolute(call.layer)
+        if layer is None or len(call.inputs) != 1 or len(layer.weights) != 1:
+            return None
+        squares = {name: np.square(step).reshape(array.shape) for name, array in layer.weights.items()}
+        summed = self._alone(layer.with_weights(squares), call, np.square(values[call.inputs[0]]))
+        root: Array = np.sqrt(np.maximum(summed, 0.0))
+        return root
+
+    def _alone(self, layer: Layer, call: Call, array: Array) -> Array:
+        """A layer in place of that of a call with one input."""
         one = Call(layer, (call.inputs[0],), {}, [])
         value = Value(call.output.shape, call.output.dtype)
         one.outputs.append(value)
-        return self.evaluate(one, {call.inputs[0]: np.abs(values[call.inputs[0]])})[value]
+        return self.evaluate(one, {call.inputs[0]: array})[value]
 
     def _built(self, layer: Layer, dtype: str | None, args: Any, kwargs: Any) -> Any:
         """The layer itself in its own precision, else a new one; its first call makes its variables."""

@@ -110,10 +110,12 @@ class LayerComparison:
             candidate's own inputs to it: the error made here.
         cumulative_error: The same where both start from the model's inputs.
         local_sqnr_db: The local error as a ratio of signal to noise in dB.
-        rounding: The local error as a part of what float32 rounding explains at most; None where that is not known.
+        rounding: The local error as a part of what rounding explains at most, in float32 or to the grids of a quantised
+            file, or that of a weight; None where that is not known.
         passed: Whether rounding explains the local error or, where that is not known, whether it passes the gate.
         moved: Whether it gives other numbers on purpose: a fold or the converter moved a scale or a shift across it,
             and a later layer takes that back.
+        cumulative_sqnr_db: The cumulative error as a ratio of signal to noise in dB.
     """
 
     layer: str
@@ -126,6 +128,7 @@ class LayerComparison:
     rounding: float | None
     passed: bool
     moved: bool = False
+    cumulative_sqnr_db: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,11 @@ class WeightComparison:
         max_difference: The largest difference.
         max_expected: The largest magnitude expected.
         worst_index: Where the difference is largest.
-        passed: Whether the difference is within 1e-5 of the largest magnitude.
+        passed: Whether rounding explains the difference.
         diagnosis: The known mistake that gives just these weights; empty if there is none.
         expected: For a bias that is wrong its values by channel, for a kernel the norm of each output channel.
+        rounding: The difference as a part of what rounding explains: half a step of the grid that the candidate's lies
+            on, and 1e-5 of the largest magnitude.
         found: The candidate's, for a kernel along the expected one: 0.5 is a scale half as large, -1 one turned round.
     """
 
@@ -155,6 +160,7 @@ class WeightComparison:
     diagnosis: str
     expected: Numbers = ()
     found: Numbers = ()
+    rounding: float = 0.0
 
     @property
     def sentence(self) -> str:

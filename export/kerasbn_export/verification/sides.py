@@ -32,6 +32,11 @@ class Sides:
         given = dict(zip(self.feeds, arrays, strict=True))
         return [given[i].astype(port.dtype) for i, port in enumerate(self.candidate.inputs)]
 
+    def as_seen(self, arrays: Sequence[Array]) -> list[Array]:
+        """The inputs in the reference's order as the candidate sees them: on the grids of its own."""
+        grids = [self.candidate.inputs[i].quantization for i in self.feeds]
+        return [grid.restore(grid.store(x)) if grid else x for grid, x in zip(grids, arrays, strict=True)]
+
     def run(self, arrays: Sequence[Array]) -> Iterator[tuple[int, str, Array, Array]]:
         """Every output of both sides, and what goes into its softmax or sigmoid where both show it."""
         other = self.for_candidate(arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,12 @@ from kerasbn_export.verification.gates import coarsest
 from kerasbn_export.verification.ports import Array, Quantization
 
 _NUMPY = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
+
+RESHAPING = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+"""Operations that move no number."""
+
+TRANSPOSED_OPS = ("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE")
+"""Operations whose first input is the shape of their output."""
 
 LINEAR_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "CONV_3D_TRANSPOSE")
 
@@ -36,6 +43,14 @@ class Operation:
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The real values of a constant in float64, and the step of the grid they lie on: 0 in float32."""
+
+    values: Array
+    step: Array
 
 
 class TFLiteGraph:
@@ -105,8 +120,8 @@ class TFLiteGraph:
             return "dynamic"
         return "dynamic" if dtypes & {"int8", "uint8"} else "float32"
 
-    def constant(self, index: int) -> Array | None:
-        """The real values of a constant in float64, also of one that is dequantised at run time; None if it is none."""
+    def constant(self, index: int) -> Stored | None:
+        """A constant, also one that is dequantised at run time; None if it is none."""
         producer = self.producers.get(index)
         if producer is not None and producer.name == "DEQUANTIZE":
             index = producer.inputs[0]
@@ -114,14 +129,56 @@ class TFLiteGraph:
         if not tensor.constant or data is None or tensor.dtype not in _NUMPY:
             return None
         stored = np.frombuffer(np.asarray(data, np.uint8).tobytes(), tensor.dtype).reshape(tensor.shape)
-        if not tensor.quantization:
-            return stored.astype(np.float64)
-        view = [1] * stored.ndim
-        view[quantization.quantizedDimension] = -1
-        zero = 0.0 if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint, np.float64)
-        scale = np.asarray(quantization.scale, np.float64)
-        values: Array = (stored - np.reshape(zero, view)) * np.reshape(scale, view)
-        return values
+        if tensor.quantization:
+            return _dequantized(stored, quantization)
+        half = tensor.dtype == "float16"
+        return Stored(stored.astype(np.float64), np.spacing(np.abs(stored)).astype(np.float64) if half else np.zeros(1))
+
+    def beyond(self, index: int, known: Collection[int] = ()) -> tuple[int, float]:
+        """The tensor that an operation computed whose numbers this one is to hold, reshaped or in another type.
+
+        Args:
+            index: A tensor.
+            known: Tensors to stop at.
+
+        Returns:
+            That tensor, and the coarsest step of a grid that the numbers were put on since; 0 if on none.
+        """
+        step = self.step(index)
+        while index not in known and (producer := self.producers.get(index)) is not None:
+            if producer.name not in (*RESHAPING, "DEQUANTIZE") and not self._puts_on_a_grid(producer):
+                break
+            index = producer.inputs[0]
+            step = max(step, self.step(index))
+        return index, step
+
+    def aliases(self, index: int) -> list[int]:
+        """The tensor and those before it that hold the same numbers."""
+        found = [index]
+        while (producer := self.producers.get(found[-1])) is not None and self._copies(producer):
+            found.append(producer.inputs[0])
+        return found
+
+    def reshaped(self, indices: Iterable[int]) -> set[int]:
+        """Those of some tensors that are only reshaped into others of them."""
+        some = set(indices)
+        copies = [self.producers[i] for i in some if i in self.producers and self.producers[i].name in RESHAPING]
+        return {operation.inputs[0] for operation in copies} & some
+
+    def _copies(self, operation: Operation) -> bool:
+        """Whether the numbers stay what they are; a reshape that is given another grid makes others of them."""
+        before, after = self.tensors[operation.inputs[0]], self.tensors[operation.outputs[0]]
+        return operation.name == "DEQUANTIZE" or (
+            operation.name in RESHAPING and before.quantization == after.quantization
+        )
+
+    def step(self, index: int) -> float:
+        """The step of a tensor's grid; 0 if it has none."""
+        quantization = self.tensors[index].quantization
+        return quantization.scale if quantization else 0.0
+
+    def _puts_on_a_grid(self, operation: Operation) -> bool:
+        return operation.name == "QUANTIZE" and not self.tensors[operation.inputs[0]].quantization
 
     def before_activation(self, index: int) -> int | None:
         """The tensor that goes into the softmax or sigmoid which gives an output; None if neither gives it."""
@@ -163,6 +220,14 @@ def _quantization(raw: Any, dtype: str) -> Quantization | None:
         return None
     zero = 0 if raw.zeroPoint is None or len(raw.zeroPoint) == 0 else int(raw.zeroPoint[0])
     return Quantization(float(np.float32(raw.scale[0])), zero, dtype)
+
+
+def _dequantized(stored: Array, quantization: Any) -> Stored:
+    view = [1] * stored.ndim
+    view[quantization.quantizedDimension] = -1
+    zero = 0.0 if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint, np.float64)
+    scale = np.asarray(quantization.scale, np.float64).reshape(view)
+    return Stored((stored - np.reshape(zero, view)) * scale, scale)
 
 
 def _operation(raw: Any, model: Any, schema: Any) -> Operation:

@@ -97,11 +97,18 @@ class TFLiteRunner:
             return quantization.restore(stored)
         return np.array(stored)
 
-    def first_batch(self, indices: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
-        """The real values of some tensors, as the file has them, for one batch."""
-        self._prepare(self.keeping, arrays)
-        self._invoke(self.keeping, list(arrays))
-        return [self.restore(index, self.keeping.get_tensor(index)) for index in indices]
+    def first_batch(self, indices: Sequence[int], arrays: Sequence[Array], *, keep: bool = True) -> list[Array]:
+        """The real values of some tensors, as the file has them, for one batch.
+
+        Args:
+            indices: The tensors.
+            arrays: The inputs.
+            keep: Whether all tensors are kept; if not, only those of outputs can be asked for.
+        """
+        interpreter = self.keeping if keep else self._interpreter
+        self._prepare(interpreter, arrays)
+        self._invoke(interpreter, list(arrays))
+        return [self.restore(index, interpreter.get_tensor(index)) for index in indices]
 
     @property
     def output_indices(self) -> tuple[int, ...]:

@@ -4,14 +4,14 @@ For a linear layer and the BatchNorms merged into it::
 
     W' = s*W,  b' = s*b + t        s = gamma / sqrt(variance + epsilon),  t = beta - mean*s
 
-Where a layer is wrong, the weights that each known fault would have given are tried too: the one that fits names the
-mistake.
+A weight on a grid is right to half a step of it. Where a layer is wrong, the weights that each known fault would have
+given are tried too: the one that fits names the mistake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,13 +29,19 @@ from kerasbn_export.verification.faults.folding import (
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import WeightComparison
 from kerasbn_export.verification.sketch import channel_weights
-from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
+from kerasbn_export.verification.tflite_graph import LINEAR_OPS, TRANSPOSED_OPS, Operation, Stored, TFLiteGraph
 
 SAME = 1e-5
 """Two weights are the same up to this part of the largest: float32 rounding is a hundredth of it."""
 
-Held = tuple[Array, Array | None]
-"""A kernel and a bias as the candidate holds them."""
+
+@dataclass(frozen=True)
+class Held:
+    """A kernel, in Keras' layout, and a bias as the candidate holds them."""
+
+    kernel: Stored
+    bias: Stored | None
+
 
 KERAS_ORDER = {
     "CONV_2D": (1, 2, 3, 0),
@@ -68,10 +74,29 @@ def compare_weights(graph: Graph, held: Callable[[Call], Held | None]) -> tuple[
     records: list[WeightComparison] = []
     for call in graph.in_order():
         found = held(call) if is_linear(call) else None
-        options = _expected(graph, call) if found else []
-        if found and options:
-            records.extend(_compared(call.layer, options, *found))
+        if found:
+            records.extend(compare_layer(graph, call, found))
     return tuple(records)
+
+
+def compare_layer(graph: Graph, call: Call, held: Held, *, biases: bool = True) -> list[WeightComparison]:
+    """Compare the kernel and bias of one linear layer; empty if they have other sizes.
+
+    Args:
+        graph: The reference.
+        call: A call of the layer.
+        held: What the candidate holds.
+        biases: Whether the bias is compared too.
+    """
+    options = _expected(graph, call)
+    if not biases:
+        options = [replace(option, bias=np.zeros(1), site=None) for option in options]
+        held = replace(held, bias=None)
+    if held.kernel.values.size != options[0].kernel.size:
+        return []
+    shape = options[0].kernel.shape
+    step = np.broadcast_to(held.kernel.step, held.kernel.values.shape).reshape(shape)
+    return _compared(call.layer, options, Stored(held.kernel.values.reshape(shape), step), held.bias)
 
 
 def _expected(graph: Graph, call: Call) -> list[_Expected]:
@@ -79,7 +104,7 @@ def _expected(graph: Graph, call: Call) -> list[_Expected]:
     kernel = np.asarray(_plain_kernel(call), np.float64)
     bias = np.asarray(call.layer.weights.get("bias", np.zeros(1)), np.float64)
     options = [_Expected(kernel, bias, "", None)]
-    for user in graph.users(call.output):
+    for user in graph.users(call.output) if is_linear(call) else ():
         if is_batchnorm(user) and kernel.shape:
             site = Site(graph, call, user)
             right = affine(site.statistics)
@@ -99,56 +124,59 @@ def _faulty(site: Site) -> dict[str, tuple[Array, Array]]:
     return {text: pair for text, pair in made.items() if pair is not None}
 
 
-def _compared(layer: Layer, options: Sequence[_Expected], kernel: Array, bias: Array | None) -> list[WeightComparison]:
+def _compared(
+    layer: Layer, options: Sequence[_Expected], kernel: Stored, bias: Stored | None
+) -> list[WeightComparison]:
     """Against the option that fits best; a layer whose BatchNorm stays is right as it is."""
-    if kernel.size != options[0].kernel.size:
-        return []
-    kernel = kernel.reshape(options[0].kernel.shape)
     best = min(options, key=lambda option: _distance(option.kernel, kernel) + _distance(option.bias, bias))
-    if _distance(best.kernel, kernel) > SAME or _distance(best.bias, bias) > SAME:
+    if _distance(best.kernel, kernel) > 1.0 or _distance(best.bias, bias) > 1.0:
         best = options[-1]
     diagnosis = _diagnosis(best, kernel, bias)
     return [
         _record(layer, best.batchnorm, "kernel", best.kernel, kernel, diagnosis),
-        _record(layer, best.batchnorm, "bias", best.bias, _biases(bias, best.bias), diagnosis),
+        _record(layer, best.batchnorm, "bias", best.bias, bias or _no_bias(best.bias), diagnosis),
     ]
 
 
-def _diagnosis(expected: _Expected, kernel: Array, bias: Array | None) -> str:
+def _diagnosis(expected: _Expected, kernel: Stored, bias: Stored | None) -> str:
     """The fault that gives just these weights; empty if they are right or no known fault gives them."""
-    if _distance(expected.kernel, kernel) <= SAME and _distance(expected.bias, bias) <= SAME:
+    if _distance(expected.kernel, kernel) <= 1.0 and _distance(expected.bias, bias) <= 1.0:
         return ""
     wrong = _faulty(expected.site) if expected.site else {}
     fits = {text: max(_distance(pair[0], kernel), _distance(pair[1], bias)) for text, pair in wrong.items()}
     text = min(fits, key=fits.__getitem__, default="")
-    return text if fits and fits[text] <= SAME else ""
+    return text if fits and fits[text] <= 1.0 else ""
 
 
-def _distance(expected: Array, held: Array | None) -> float:
-    """max|difference| as a part of the largest magnitude expected."""
-    other = _biases(held, expected)
-    if expected.size != other.size:
-        return float("inf")
-    largest = float(np.max(np.abs(expected)))
-    difference = float(np.max(np.abs(expected - other.reshape(expected.shape))))
-    return difference / largest if largest else difference
-
-
-def _biases(held: Array | None, like: Array) -> Array:
-    """No bias is a bias of zeros."""
+def _distance(expected: Array, held: Stored | None) -> float:
+    """max|difference| as a part of what rounding explains: half a step, and `SAME` of the largest magnitude."""
     if held is None:
-        return np.zeros_like(like)
-    return held if held.size == like.size or like.size > 1 else held[:1] if not np.any(held) else held
+        held = _no_bias(expected)
+    if expected.size == 1 < held.values.size:  # no bias was expected
+        expected = np.broadcast_to(expected, held.values.shape)
+    if expected.size != held.values.size:
+        return float("inf")
+    difference = np.abs(expected - held.values.reshape(expected.shape))
+    half_a_step = 0.5 * np.broadcast_to(held.step, held.values.shape).reshape(expected.shape)
+    return float(np.max(difference / (half_a_step + SAME * (float(np.max(np.abs(expected))) or 1.0))))
+
+
+def _no_bias(like: Array) -> Stored:
+    """No bias is a bias of zeros."""
+    return Stored(np.zeros_like(like), np.zeros(1))
 
 
 def _record(
-    layer: Layer, batchnorm: str, weight: str, expected: Array, held: Array, diagnosis: str
+    layer: Layer, batchnorm: str, weight: str, expected: Array, stored: Stored, diagnosis: str
 ) -> WeightComparison:
+    held = stored.values
+    if expected.size == 1 < held.size:
+        expected = np.broadcast_to(expected, held.shape)
     same_size = expected.size == held.size
     difference = np.abs(expected - held.reshape(expected.shape)) if same_size else np.abs(held)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
-    relative = _distance(expected, held)
-    drawn = same_size and relative > SAME
+    rounding = _distance(expected, stored)
+    drawn = same_size and rounding > 1.0
     channels = channel_weights(expected, held.reshape(expected.shape), _channel_axes(layer)) if drawn else ((), ())
     return WeightComparison(
         layer=layer.path,
@@ -157,8 +185,9 @@ def _record(
         max_difference=float(difference.max()),
         max_expected=float(np.max(np.abs(expected))),
         worst_index=tuple(int(i) for i in worst),
-        passed=relative <= SAME,
-        diagnosis=diagnosis if relative > SAME else "",
+        rounding=rounding,
+        passed=rounding <= 1.0,
+        diagnosis=diagnosis if rounding > 1.0 else "",
         expected=channels[0],
         found=channels[1],
     )
@@ -186,7 +215,7 @@ def weights_of_file(graph: TFLiteGraph, layers_of: Callable[[str], Sequence[str]
 
     def held(call: Call) -> Held | None:
         operation = by_layer.get(call.layer.path)
-        return None if operation is None else _constants(graph, operation)
+        return None if operation is None else held_by(graph, operation)
 
     return held
 
@@ -205,16 +234,23 @@ def weights_of_model(graph: Graph, layers_of: Callable[[str], Sequence[str]]) ->
         if other is None or other.layer.kind != call.layer.kind:
             return None
         bias = other.layer.weights.get("bias")
-        return np.asarray(_plain_kernel(other), np.float64), None if bias is None else np.asarray(bias, np.float64)
+        return Held(_exact(_plain_kernel(other)), None if bias is None else _exact(bias))
 
     return held
 
 
-def _constants(graph: TFLiteGraph, operation: Operation) -> Held | None:
-    transposed = operation.name in ("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE")
+def _exact(array: Array) -> Stored:
+    return Stored(np.asarray(array, np.float64), np.zeros(1))
+
+
+def held_by(graph: TFLiteGraph, operation: Operation) -> Held | None:
+    """The kernel and bias of a linear operation of a file; None if they are computed."""
+    transposed = operation.name in TRANSPOSED_OPS
     rest = operation.inputs[1:2] + operation.inputs[3:4] if transposed else operation.inputs[1:3]
     kernel = graph.constant(rest[0])
     if kernel is None:
         return None
+    order = KERAS_ORDER[operation.name]
+    step = np.transpose(np.broadcast_to(kernel.step, kernel.values.shape), order)
     bias = graph.constant(rest[1]) if len(rest) > 1 else None
-    return np.transpose(kernel, KERAS_ORDER[operation.name]), bias
+    return Held(Stored(np.transpose(kernel.values, order), step), bias)

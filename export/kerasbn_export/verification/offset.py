@@ -1,0 +1,37 @@
+"""The constant that a chain of linear layers adds, which a converter may move into the layers behind it.
+
+For ``y = s*(W x + b) + t`` the tensor in a file may hold ``s*W x`` alone, and a layer ``V y + c`` behind it be computed
+as ``V (s*W x) + c'`` with ``c' = c + V (s*b + t)``. The stock converter does so between two Dense layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasbn_export.batchnorm import is_batchnorm
+from kerasbn_export.graph import Call, Value
+from kerasbn_export.verification.faults.folding import is_linear
+from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.ports import Array
+
+SHAPING = ("Reshape", "Flatten", "Dropout")
+
+
+def offset(network: Network, chain: Sequence[Call], values: dict[Value, Array]) -> Array | None:
+    """``s*b + t`` at every element of one sample; None if the chain is not linear or adds nothing.
+
+    Args:
+        network: The reference.
+        chain: A call and those merged into it.
+        values: What the first takes.
+    """
+    plain = all(is_batchnorm(call.layer) or call.layer.kind in SHAPING for call in chain[1:])
+    if not is_linear(chain[0]) or not plain:
+        return None
+    known = {value: np.zeros_like(values[value][:1]) for value in chain[0].inputs}
+    for call in chain:
+        known.update(network.evaluate(call, known))
+    added = known[chain[-1].output]
+    return added if np.any(added) else None

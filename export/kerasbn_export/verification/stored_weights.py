@@ -1,0 +1,96 @@
+"""The weights of a quantised file decide too: each has to be within half a step of the float64 algebra.
+
+An error of a weight can be smaller than the noise of the layer that has it. So where a layer computes what the
+reference computes, as far as rounding lets one see, its weights are held against the algebra one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+
+from kerasbn_export.graph import Call
+from kerasbn_export.verification.faults.folding import LINEAR
+from kerasbn_export.verification.grids import Grids
+from kerasbn_export.verification.localise import Localiser
+from kerasbn_export.verification.records import LayerComparison, WeightComparison
+from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
+from kerasbn_export.verification.weights import compare_layer, held_by
+
+ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "TANH")
+
+Found = list[tuple[Call, LayerComparison]]
+
+
+def on_grids(localiser: Localiser, grids: Grids, found: Found) -> tuple[Found, tuple[WeightComparison, ...]]:
+    """The same records, failed where a weight is wrong; and the weights.
+
+    Args:
+        localiser: What has found them.
+        grids: The grids of the file.
+        found: The layers, settled.
+    """
+    settled: Found = []
+    weights: list[WeightComparison] = []
+    for call, record in _bias_not_moved(localiser, found):
+        compared = _weights(localiser, grids, call, record)
+        wrong = [weight for weight in compared if not weight.passed]
+        decides = record.passed and (record.rounding is not None or _activated(call))
+        weights += compared if decides or not wrong or not record.passed else []
+        rounding = max((weight.rounding for weight in wrong), default=0.0)
+        settled.append((call, replace(record, passed=False, rounding=rounding) if wrong and decides else record))
+    return settled, tuple(weights)
+
+
+def _bias_not_moved(localiser: Localiser, found: Found) -> Found:
+    """Where a layer fails that was to make good for the bias that one before it lacks, that one fails instead."""
+    failing = {v: its for call, its in found if not its.passed and not its.moved for v in call.inputs}
+    blamed = {value: its for value, its in failing.items() if value in localiser.lacking}
+    ends = {call.layer.path: call.output for call in localiser.network.graph}
+    freed = {id(record) for record in blamed.values()}
+    return [
+        (call, replace(its, passed=False, rounding=blamed[ends[its.position]].rounding))
+        if ends[its.position] in blamed
+        else (call, replace(its, passed=True) if id(its) in freed else its)
+        for call, its in found
+    ]
+
+
+def _activated(call: Call) -> bool:
+    return bool(call.layer.config.get("activation", "linear") != "linear")
+
+
+def _weights(localiser: Localiser, grids: Grids, call: Call, record: LayerComparison) -> Sequence[WeightComparison]:
+    if call.layer.kind not in LINEAR or record.moved:
+        return ()
+    end = next(other.output for other in localiser.network.graph if other.layer.path == record.position)
+    operation = _linear_operation(grids.graph, localiser.taken[end].index)
+    held = held_by(grids.graph, operation) if operation else None
+    if held is None:
+        return ()
+    given, known = _with_bias_of_inputs(localiser, call)
+    return compare_layer(localiser.network.graph, given, held, biases=known and end not in localiser.lacking)
+
+
+def _linear_operation(graph: TFLiteGraph, index: int) -> Operation | None:
+    """The linear operation that gives a tensor, with at most one activation behind it."""
+    operation = graph.producers.get(graph.beyond(index)[0])
+    if operation is not None and operation.name in ACTIVATIONS:
+        operation = graph.producers.get(graph.beyond(operation.inputs[0])[0])
+    return operation if operation and operation.name in LINEAR_OPS else None
+
+
+def _with_bias_of_inputs(localiser: Localiser, call: Call) -> tuple[Call, bool]:
+    """The call with what its inputs lack in its bias, and whether that is known."""
+    lacking = [localiser.lacking[value] for value in call.inputs if value in localiser.lacking]
+    if not lacking:
+        return call, True
+    if call.layer.kind != "Dense":
+        return call, False
+    kernel = np.asarray(call.layer.weights["kernel"], np.float64)
+    given, held = copy(call), call.layer.weights
+    given.layer = call.layer.with_weights({**held, "bias": held.get("bias", 0.0) + (lacking[0] @ kernel).ravel()})
+    return given, True
