@@ -36,6 +36,7 @@ def inspect_tflite(path: str, *, as_json: bool) -> None:
                 "precision": file.precision,
                 "bytes": file.size,
                 "ops": file.op_counts,
+                "signatures": [signature.name for signature in file.signatures],
                 "inputs": [{**asdict(tensor), "name": name} for name, tensor in _ends(file, "input")],
                 "outputs": [{**asdict(tensor), "name": name} for name, tensor in _ends(file, "output")],
                 "affine_ops": len(file.affine_ops),
@@ -53,11 +54,12 @@ def _ends(file: Any, side: str) -> Any:
 def _print(path: str, file: Any, made: dict[str, Any] | None) -> None:
     console = stdout()
     rows = [
-        (side, name, "x".join(map(str, tensor.shape)), tensor.dtype.lower())
+        (signature.name, side, name, "x".join(map(str, tensor.shape)), tensor.dtype.lower())
+        for signature in file.signatures
         for side in ("input", "output")
-        for name, tensor in _ends(file, side)
+        for name, tensor in _ends(signature, side)
     ]
-    console.print(table("", ("", "name", "shape", "type"), rows))
+    console.print(table("", ("signature", "", "name", "shape", "type"), rows))
     console.print(table("", ("operation", "count>"), file.op_counts.items()))
     if made and made["verdicts"]:
         verdicts = [(v["layer"], v["action"], ", ".join(v["into"]) or v["sentence"]) for v in made["verdicts"]]
@@ -74,4 +76,5 @@ def _maker(made: dict[str, Any] | None) -> str:
         return "Not made by kerasbn: what became of its BatchNorms is not known."
     how = "folded" if made["verdicts"] is not None else "not folded"
     source = f"{made['keras']} model {made['model']!r}, {how}; weights {made['sha256'][:16]}"
-    return f"Made by kerasbn {made['kerasbn']} from {source}."
+    device = f" for {made['device']}" if made.get("device") else ""
+    return f"Made by kerasbn {made['kerasbn']}{device} from {source}."
