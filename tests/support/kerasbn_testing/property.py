@@ -12,6 +12,7 @@ from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.folding import plan
 from kerasbn_testing.coverage import Coverage
+from kerasbn_testing.eager import evaluate
 from kerasbn_testing.judging import assert_same_interface, in_float64, run
 from kerasbn_testing.random_graphs import RandomModel
 from kerasbn_testing.statistics import data_for, randomise, restart
@@ -86,7 +87,7 @@ def check(flavour, program):
     assert_same_interface(model, folded)
     exact = precision == "float64"
     given = in_float64(data) if exact else data
-    algebra = worst(run(emit(planned.graph, dtype=precision), given), reference)
+    algebra = worst(evaluate(planned.graph, given, precision), reference)
     error32 = worst(run(folded, data), reference)
     original = worst(expected, reference)
     verdicts = "\n".join(f"{v.layer}: {v.action.value} {v.rules} {v.sentence}" for v in planned.verdicts)
@@ -127,9 +128,9 @@ def _expected(model, data):
 def _reference(captured, data):
     """The outputs of the captured model in float64, or in float32 where the CPU lacks a kernel; and which it was."""
     try:
-        return "float64", run(emit(captured, dtype="float64"), in_float64(data))
+        return "float64", evaluate(captured, in_float64(data), "float64")
     except MISSING_KERNEL:
-        return "float32", run(emit(captured, dtype="float32"), data)
+        return "float32", evaluate(captured, data, "float32")
 
 
 def worst(outputs, reference):

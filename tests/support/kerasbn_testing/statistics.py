@@ -26,8 +26,13 @@ def randomise(model, rng, *, wild=False):
 def restart(model):
     """Set the states of recurrent layers to zero, as they are in a new model."""
     for layer in model._flatten_layers():
-        if type(layer).__name__ in ("LSTM", "GRU", "SimpleRNN") and layer.stateful:
-            layer.reset_states()
+        restart_layer(layer)
+
+
+def restart_layer(layer):
+    """Set the states of one layer to zero if it is a recurrent one that keeps them."""
+    if type(layer).__name__ in ("LSTM", "GRU", "SimpleRNN") and layer.stateful:
+        layer.reset_states()
 
 
 def own_name(variable):
