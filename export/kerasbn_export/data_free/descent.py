@@ -14,6 +14,7 @@ from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.data_free.objective import CONFIDENCE, distance, doubt
 from kerasbn_export.data_free.observed import Observed
+from kerasbn_export.program import functional_program
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -89,9 +90,10 @@ def descend(
     noises = [rng.standard_normal((samples, *size)).astype(np.float32) for size in sizes]
     found = [_Input(noise, value_range) for noise in noises]
 
+    program = functional_program(observed.model)
+
     def values() -> list[Any]:
-        outputs = observed.model([one.samples for one in found], training=False)
-        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        return program.call([one.samples for one in found])
 
     if value_range is None:
         _start(found, tf.function(lambda: distance(observed, values()), autograph=False))

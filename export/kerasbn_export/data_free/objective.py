@@ -12,6 +12,8 @@ tf: Any = LazyModule("tensorflow")  # importing this module is to import no Tens
 
 CONFIDENCE = 0.1
 """The weight of the cross entropy beside the statistics."""
+BITS = 6
+"""2^6 samples differ in so many bits."""
 TINY = 1e-8
 """Keeps roots and logarithms from zero, where they have no slope."""
 
@@ -40,10 +42,9 @@ def doubt(observed: Observed, values: Sequence[Any]) -> Any:
 
 
 def _cross_entropy(scores: Any, kind: str) -> Any:
-    samples, classes = scores.shape
-    numbers = tf.range(samples)
-    if kind == "sigmoid":
-        wanted = tf.cast((numbers[:, None] >> tf.range(classes)[None] % 16) % 2, tf.float32)
+    numbers, classes = tf.range(tf.shape(scores)[0]), scores.shape[-1]
+    if kind == "sigmoid":  # the bits of the sample's number: of each score, half the samples are to have it
+        wanted = tf.cast(tf.bitwise.right_shift(numbers[:, None], tf.range(classes) % BITS) % 2, tf.float32)
         return -tf.reduce_mean(tf.math.log(wanted * scores + (1 - wanted) * (1 - scores) + TINY))
     logarithms = tf.nn.log_softmax(scores) if kind == "linear" else tf.math.log(scores + TINY)
     return -tf.reduce_mean(tf.gather(logarithms, numbers % classes, batch_dims=1))
