@@ -113,7 +113,7 @@ def test_commands_run_in_their_order(demo_folder):
         done = subprocess.run([*KERASBN, *arguments], cwd=demo_folder, capture_output=True, text=True)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert {path.name for path in demo_folder.iterdir()} == {
-        *("kerasbn-demo", "folded.keras", "digits.tflite", "report.json", "report.html"),
+        *("kerasbn-demo", "folded.keras", "digits.tflite", "report.json", "report.html", "unfolded.tflite"),
     }
 
 
