@@ -20,7 +20,7 @@ A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, TypeVar
@@ -116,7 +116,7 @@ def held_out(samples: Calibration) -> tuple[Calibration, Calibration]:
         )
     judged = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
     measured, kept = (
-        Calibration(tuple(array[rows] for array in samples.arrays), samples.source) for rows in (~judged, judged)
+        replace(samples, arrays=tuple(array[rows] for array in samples.arrays)) for rows in (~judged, judged)
     )
     return measured, kept
 

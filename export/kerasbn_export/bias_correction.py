@@ -6,7 +6,8 @@ with y the activation of the float file and y~ that of the quantized one, over s
 and activations moves the mean of a channel, by the same amount for every input where parts of it are constant, as the
 background of a digit is; averages do not remove it, a bias does. The layers are corrected in order, so that each is
 measured behind those that were corrected before. Behind a fused activation only elements count that it leaves alone in
-both files. Nothing but int32 and int64 biases changes: the file keeps its size, operations and scales.
+both files. An operation without a bias stays as it is. Nothing but int32 and int64 biases changes: the file keeps its
+size, operations and scales.
 
 References:
     Nagel et al. 2019, Data-Free Quantization Through Weight Equalization and Bias Correction, section 4.2.

@@ -54,19 +54,21 @@ class Calibration:
         arrays: One array per input, in the order of the inputs, all with the same length.
         source: Where they come from, for the report: ``"array"``, ``"generator"``, ``"random"``, ``"data-free"`` with
             what they were made from, or a file's name.
+        seed: What they were drawn from, where they were.
     """
 
     arrays: tuple[NDArray[Any], ...]
     source: str
+    seed: int | None = None
 
     def __len__(self) -> int:
         return len(self.arrays[0])
 
     def __str__(self) -> str:
         if self.source == RANDOM:
-            return f"{len(self)} random number samples"
+            return f"{len(self)} random number samples (seed {self.seed})"
         if self.made:
-            return f"{len(self)} samples made {self.source}"
+            return f"{len(self)} samples made {self.source} (seed {self.seed})"
         return f"{len(self)} samples from {self.source}"
 
     @property
@@ -132,7 +134,7 @@ def _random(name: str, inputs: Sequence[ModelInput], seed: int) -> Calibration:
         if not np.issubdtype(np.dtype(wanted.dtype), np.floating) or None in wanted.shape[1:]:
             raise CalibrationError(f"Random calibration needs a fixed shape and a float dtype; found {wanted}.")
     arrays = [rng.standard_normal((RANDOM_SAMPLES, *_sizes(wanted))) for wanted in inputs]
-    return checked(arrays, inputs, RANDOM)
+    return replace(checked(arrays, inputs, RANDOM), seed=seed)
 
 
 def _only(inputs: Sequence[ModelInput]) -> ModelInput:

@@ -77,6 +77,7 @@ def test_an_endless_generator_is_cut_at_the_limit():
 def test_random_numbers_come_only_by_name_and_from_the_seed():
     first, same, other = (read_calibration("random", [IMAGE], seed=seed) for seed in (1, 1, 2))
     assert first.source == "random"
+    assert str(other) == "100 random number samples (seed 2)"
     np.testing.assert_array_equal(first.arrays[0], same.arrays[0])
     assert not np.array_equal(first.arrays[0], other.arrays[0])
 
@@ -88,7 +89,8 @@ def spoiled(images, value):
 
 
 BAD = {
-    "none": (lambda _: None, [IMAGE], 'No calibration data were given; accepted: .*"random"'),
+    "none": (lambda _: None, [IMAGE], 'No calibration data were given; accepted: .*"data-free" or "random"'),
+    "made of nothing": (lambda _: "data-free", [IMAGE], "makes its samples from a model"),
     "word": (lambda _: "gaussian", [IMAGE], "'gaussian' is not known"),
     "number": (lambda _: 3, [IMAGE], "type int are not understood"),
     "shape": (lambda images: images[:, :3], [IMAGE], r"shape \(n, 3, 4, 3\); .*'image' of shape \(n, 4, 4, 3\)"),

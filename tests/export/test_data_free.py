@@ -90,7 +90,7 @@ def test_what_is_made_says_so_everywhere(keras_flavour, rng, tmp_path, monkeypat
         calibration="data-free",
         on_step=steps.append,
     )
-    assert result.calibration == "64 samples made data-free from the statistics of 2 BatchNorms"
+    assert result.calibration == "64 samples made data-free from the statistics of 2 BatchNorms (seed 0)"
     assert "data-free" in json.dumps(result.to_json())
     stored = read_provenance(read_tflite(result.path))
     assert stored["calibration"] == "data-free from the statistics of 2 BatchNorms"

@@ -19,6 +19,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kerasbn_export.calibration import DATA_FREE, Calibration, ModelInput, checked
@@ -57,4 +58,5 @@ def data_free_calibration(
     from kerasbn_export.data_free.descent import descend
 
     arrays = descend(observed, inputs, samples=SAMPLES, seed=seed, value_range=value_range, on_step=on_step)
-    return checked(arrays, inputs, f"{DATA_FREE} from the statistics of {len(observed.targets)} BatchNorms")
+    made = checked(arrays, inputs, f"{DATA_FREE} from the statistics of {len(observed.targets)} BatchNorms")
+    return replace(made, seed=seed)
