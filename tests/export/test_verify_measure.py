@@ -62,6 +62,15 @@ def test_content(array, content):
     )
 
 
+def test_a_constant_candidate_is_no_pass_even_within_the_gate(rng):
+    reference = 5 + 1e-7 * rng.normal(size=(4, 6))
+    stuck = np.broadcast_to(reference[:1], reference.shape)
+    found = judge(measure(reference, stuck), FLOAT32)
+    assert found.status is Status.UNPROVEN
+    assert "varies less than the gate can tell" in found.reason
+    assert judge(measure(reference + rng.normal(size=(4, 1)), stuck), FLOAT32).status is Status.DIFFERS
+
+
 def test_a_reference_that_proves_nothing_still_convicts():
     zeros, ones = np.zeros((2, 3)), np.array([[1.0, 2, 3], [4, 5, 6]])
     assert judge(measure(zeros, ones), FLOAT32).status is Status.DIFFERS

@@ -10,8 +10,8 @@ import click
 from kerasbn_export.cli.comparison import check_reports, report, report_options
 from kerasbn_export.cli.output import progress
 
-BACKENDS = ("xnnpack", "builtin", "reference")
-"""As `kerasbn_export.verification.tflite_runner.BACKENDS`, which is not imported for the sake of ``--help``."""
+BACKENDS = ("xnnpack", "builtin", "reference", "compiled", "micro")
+"""As `kerasbn_export.verification.runtimes` has them, which is not imported for the sake of ``--help``."""
 
 
 class Scales(click.ParamType[tuple[float, ...]]):

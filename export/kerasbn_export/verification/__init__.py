@@ -53,7 +53,8 @@ def verify(
 
     A float32 output passes if ``max|difference| <= 2e-5 * max|reference|``, or if float64 shows that the reference is
     the inaccurate side; `kerasbn_export.verification.gates` has the gates of the other precisions. An output that is
-    not finite, all zero or constant never passes.
+    not finite, all zero or constant never passes. Where layers are compared, neither does one that errs by more than
+    rounding explains, nor one with a quantised weight that is more than half a step off.
 
     Args:
         reference: A Keras model of either Keras, a `FoldResult`, or the path of a ``.keras``, ``.h5``, SavedModel or
@@ -67,7 +68,8 @@ def verify(
             candidate is quantised there is one scale, its calibrated range.
         tolerance: The largest accepted max|difference| as a part of max|reference|; None for the precision's own.
         min_sqnr: The smallest accepted ratio of signal to noise in dB; None for the precision's own.
-        backend: What runs a ``.tflite``: ``"xnnpack"``, ``"builtin"`` or ``"reference"`` kernels.
+        backend: What runs a ``.tflite``: LiteRT's ``"xnnpack"``, ``"builtin"`` or ``"reference"`` kernels, its
+            ``"compiled"`` model API, or TFLite ``"micro"``.
         layers: Whether to compare layer by layer and name the first wrong one.
         allow_code: Whether code that a Keras file carries may run.
 

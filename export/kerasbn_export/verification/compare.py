@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from kerasbn.errors import NotComparableError
 from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, coarsest, gate_for
@@ -77,14 +79,15 @@ def _batches(
     reference: Sequence[Port], candidate: Sequence[Port], precision: str, question: Question
 ) -> Iterator[Batch]:
     if question.data is not None:
-        yield Batch(None, 0, tuple(given_data(question.data, reference)))
+        given = given_data(question.data, reference)
+        yield Batch(None, 0, len(given[0]), lambda first, count: [array[first : first + count] for array in given])
         return
-    start = 0
+    if question.samples < 1:
+        raise NotComparableError(f"samples={question.samples}: comparing nothing proves nothing; accepted: at least 1.")
     calibrated = precision in CALIBRATED or any(port.quantization for port in candidate)
     for number, scale in enumerate((1.0,) if calibrated else question.scales):
-        arrays = random_data(reference, candidate, question.samples, question.seed + number, scale)
-        yield Batch(scale, start, tuple(arrays))
-        start += question.samples
+        drawn = partial(random_data, reference, candidate, seed=question.seed + number, scale=scale)
+        yield Batch(scale, number * question.samples, question.samples, drawn)
 
 
 def _lacking(network: Network | None) -> str:

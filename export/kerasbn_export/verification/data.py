@@ -16,7 +16,7 @@ OPEN_SIZE = 32
 
 
 def random_data(
-    reference: Sequence[Port], candidate: Sequence[Port], samples: int, seed: int, scale: float = 1.0
+    reference: Sequence[Port], candidate: Sequence[Port], first: int, samples: int, *, seed: int, scale: float
 ) -> list[Array]:
     """Seeded inputs that both sides accept, in the order of the reference's.
 
@@ -27,16 +27,12 @@ def random_data(
     Args:
         reference: The inputs of the reference.
         candidate: The candidate's counterpart of each.
+        first: The number of the first sample, which has a seed of its own.
         samples: How many samples.
         seed: The seed.
         scale: The standard deviation.
-
-    Raises:
-        NotComparableError: No sample is asked for.
     """
-    if samples < 1:
-        raise NotComparableError(f"samples={samples}: comparing nothing proves nothing; accepted: at least 1.")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, first] if first else seed)
     return [_draw(rng, a, b, samples, scale) for a, b in zip(reference, candidate, strict=True)]
 
 

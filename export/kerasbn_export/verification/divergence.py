@@ -23,10 +23,14 @@ def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerCom
         found: The layers compared, in topological order.
         gate: What an output has to reach.
     """
-    return [
+    marked = [
         (call, replace(record, moved=not record.passed and _made_good(graph, call, record, found, gate)))
         for call, record in found
     ]
+    if gate.tolerance is not None or not any(record.moved for _, record in marked):
+        return marked
+    # Where scales were moved at all, noise cannot tell a layer across which they were from one that is a little off.
+    return [(call, replace(record, moved=not record.passed)) for call, record in marked]
 
 
 def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
@@ -56,10 +60,9 @@ def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: 
 def _made_good(graph: Graph, call: Call, record: LayerComparison, found: Found, gate: Gate) -> bool:
     if gate.tolerance is not None:
         return _right_again(record, gate) or _undone(graph, call, found, gate)
-    # By noise alone a small error is right again at once: two layers have to have failed, beyond rounding.
-    sharp = [(other, its) for other, its in found if its.rounding is not None]
-    failed = [other for other, its in sharp if not its.passed and call in _reached(graph, other)]
-    return _undone(graph, call, sharp, gate) or (_right_again(record, gate) and bool(failed))
+    # By noise alone a small error is right again at once: two layers have to have failed.
+    failed = [other for other, its in found if not its.passed and call in _reached(graph, other)]
+    return _undone(graph, call, found, gate) or (_right_again(record, gate) and bool(failed))
 
 
 def _right_again(record: LayerComparison, gate: Gate) -> bool:

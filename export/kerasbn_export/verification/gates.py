@@ -13,8 +13,9 @@ int16x8     SQNR >= 20 dB                       weights of 8 bits: the activatio
 int8        SQNR >= 15 dB                       correct files were measured between 16 and 37 dB
 ==========  ==================================  ===========================================================
 
-A gate on the noise of a quantised output cannot see an error smaller than that noise. What it stands
-on is that the float32 file of the same fold passes the float32 gate.
+A gate on the noise of a quantised output cannot see an error smaller than that noise. So where layers are compared,
+`kerasbn_export.verification.grids` bounds each operation by the rounding to its own grids, and every weight has to be
+within half a step of the float64 algebra.
 """
 
 from __future__ import annotations

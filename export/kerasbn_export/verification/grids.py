@@ -115,6 +115,15 @@ class Grids:
         held = held_by(self.graph, operation)
         return held is not None and (held.bias is None or not np.any(held.bias.values))
 
+    def adds_constant(self, index: int) -> bool:
+        """Whether nothing is done with a tensor but to add a constant: its bias."""
+        users = self.graph.users(index)
+        while len(users) == 1 and users[0].name == "QUANTIZE":
+            users = self.graph.users(users[0].outputs[0])
+        return bool(users) and all(
+            user.name == "ADD" and any(self.graph.tensors[i].constant for i in user.inputs) for user in users
+        )
+
     def _inside(self, index: int, right: Array) -> Array:
         """What the tensor's grid can hold of it."""
         behind = [i for i in self.graph.aliases(index) if self.graph.tensors[i].quantization]

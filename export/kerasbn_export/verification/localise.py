@@ -181,9 +181,11 @@ class Localiser:
 
     def _lacks(self, step: _Step, tensor: KeptTensor) -> Array | None:
         """What the layers add, where the operation of a quantised file has no bias and those behind it can take it."""
+        if self.grids is None or not self.grids.lacks_bias(tensor.index):
+            return None
         users = self.network.graph.users(step.end)
         able = bool(users) and all(is_batchnorm(user.layer) or user.layer.kind in LINEAR for user in users)
-        if self.grids is None or not able or not self.grids.lacks_bias(tensor.index):
+        if not able and not self.grids.adds_constant(tensor.index):
             return None
         return offset(self.network, step.chain, self._mixed)
 

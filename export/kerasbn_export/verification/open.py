@@ -8,7 +8,7 @@ from typing import Any
 from kerasbn.errors import ModelFileError
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.ports import Runnable
-from kerasbn_export.verification.tflite_runner import TFLiteRunner
+from kerasbn_export.verification.runtimes import open_file
 
 
 def open_runnable(side: Any, *, backend: str, allow_code: bool) -> Runnable:
@@ -33,7 +33,7 @@ def open_runnable(side: Any, *, backend: str, allow_code: bool) -> Runnable:
     if not path.exists():
         raise ModelFileError(f"{path}: no such file. Accepted: .tflite, .keras, .h5 or a SavedModel folder.")
     if path.is_file() and _is_tflite(path):
-        return TFLiteRunner.open(path, backend)
+        return open_file(path.read_bytes(), path.name, backend)
     from kerasbn_export.load import load_model
 
     return _runner(load_model(path, allow_code=allow_code), path.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kerasbn_export.verification.ports import Array, Runnable
@@ -50,32 +50,38 @@ class Sides:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples.
+    """Some samples, made as they are needed: memory does not grow with their number.
 
     Attributes:
-        scale: The standard deviation they were drawn with; None for the user's own.
+        scale: The standard deviation they are drawn with; None for the user's own.
         start: The number of samples in the batches before.
-        arrays: One array per input of the reference.
+        count: How many there are.
+        draw: Gives one array per input of the reference for the first of some samples, counted from 0 in steps of
+            `CHUNK`, and their number; the same ones each time.
     """
 
     scale: float | None
     start: int
-    arrays: tuple[Array, ...]
+    count: int
+    draw: Callable[[int, int], list[Array]]
 
     def __len__(self) -> int:
-        return len(self.arrays[0])
+        return self.count
 
     def chunks(self) -> Iterator[list[Array]]:
         """The samples a few at a time."""
-        for start in range(0, len(self), CHUNK):
-            yield [array[start : start + CHUNK] for array in self.arrays]
+        for first in range(0, self.count, CHUNK):
+            yield self._chunk(first)
 
     def chunk_of(self, index: int) -> tuple[int, list[Array]]:
         """The samples that run together with one, and the number of the first of them over all batches."""
         first = (index - self.start) // CHUNK * CHUNK
-        return self.start + first, [array[first : first + CHUNK] for array in self.arrays]
+        return self.start + first, self._chunk(first)
 
     def sample(self, index: int, batch: int) -> list[Array]:
         """One sample, by its number over all batches, as a batch of copies."""
-        i = index - self.start
-        return [array[[i] * batch] for array in self.arrays]
+        start, arrays = self.chunk_of(index)
+        return [array[[index - start] * batch] for array in arrays]
+
+    def _chunk(self, first: int) -> list[Array]:
+        return self.draw(first, min(CHUNK, self.count - first))

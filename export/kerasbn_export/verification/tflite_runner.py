@@ -6,12 +6,11 @@ import re
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
+from kerasbn.errors import ModelFileError, NotComparableError
 from kerasbn_export.verification.ports import Array, Port
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
 
@@ -35,13 +34,10 @@ class TFLiteRunner:
         backend: A key of `BACKENDS`.
 
     Raises:
-        InvalidArgumentError: The backend is not known.
         ModelFileError: The bytes are no .tflite model, or this interpreter cannot run it.
     """
 
     def __init__(self, content: bytes, label: str, backend: str = "xnnpack") -> None:
-        if backend not in BACKENDS:
-            raise InvalidArgumentError(f"backend={backend!r} is not known; accepted: {', '.join(BACKENDS)}.")
         self.graph = TFLiteGraph(content, label)
         self.content, self.backend = content, backend
         self.label = f"{label} on {backend}"
@@ -50,11 +46,6 @@ class TFLiteRunner:
         names = _names_of_ends(self._interpreter)
         self._input_indices, self.inputs = self._ends(names["inputs"], self._interpreter.get_input_details())
         self._output_indices, self.outputs = self._ends(names["outputs"], self._interpreter.get_output_details())
-
-    @classmethod
-    def open(cls, path: Path, backend: str = "xnnpack") -> TFLiteRunner:
-        """Read a file."""
-        return cls(path.read_bytes(), path.name, backend)
 
     @property
     def referee(self) -> tuple[Network | None, str]:
@@ -88,7 +79,7 @@ class TFLiteRunner:
             self._invoke(interpreter, [_padded(array[start : start + batch], batch) for array in arrays])
             for part, index in zip(parts, indices, strict=True):
                 part.append(self.restore(index, interpreter.get_tensor(index)))
-        return [self._joined(part, batch, count, index) for part, index in zip(parts, indices, strict=True)]
+        return [self.joined(part, batch, count, index) for part, index in zip(parts, indices, strict=True)]
 
     def restore(self, index: int, stored: Array) -> Array:
         """The real values behind what a tensor stores."""
@@ -114,6 +105,15 @@ class TFLiteRunner:
     def output_indices(self) -> tuple[int, ...]:
         """The tensor of each output."""
         return self._output_indices
+
+    def batch(self, arrays: Sequence[Array]) -> int:
+        """How many samples the file takes at a time."""
+        return self._prepare(self._interpreter, arrays)
+
+    def ends_by_name(self) -> dict[str, int]:
+        """The tensors of inputs and outputs by their names in the signature."""
+        names = _names_of_ends(self._interpreter)
+        return {name: index for end in names.values() for index, name in end.items()}
 
     def _new_interpreter(self, *, keep: bool) -> Any:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -155,17 +155,31 @@ class TFLiteRunner:
             raise ModelFileError(f"{self.label}: LiteRT cannot prepare it: {error}.") from error
         return batch
 
+    def stored(self, arrays: Sequence[Array], batch: int) -> dict[int, Array]:
+        """What the file's inputs store of some samples, by tensor, the last sample repeated to fill the batch."""
+        tensors = [self.graph.tensors[index] for index in self._input_indices]
+        return {
+            tensor.index: np.ascontiguousarray(
+                tensor.quantization.store(_padded(array, batch)) if tensor.quantization else _padded(array, batch),
+                np.dtype(tensor.dtype),
+            )
+            for tensor, array in zip(tensors, arrays, strict=True)
+        }
+
     def _invoke(self, interpreter: Any, arrays: list[Array]) -> None:
-        for index, array in zip(self._input_indices, arrays, strict=True):
-            tensor = self.graph.tensors[index]
-            stored = tensor.quantization.store(array) if tensor.quantization else array
-            interpreter.set_tensor(index, np.ascontiguousarray(stored, np.dtype(tensor.dtype)))
+        for index, array in self.stored(arrays, len(arrays[0])).items():
+            interpreter.set_tensor(index, array)
         try:
             interpreter.invoke()
         except RuntimeError as error:
             raise ModelFileError(f"{self.label}: LiteRT cannot run it: {error}.") from error
 
-    def _joined(self, parts: list[Array], batch: int, count: int, index: int) -> Array:
+    def joined(self, parts: list[Array], batch: int, count: int, index: int) -> Array:
+        """The batches of one tensor as one array, without what filled the last.
+
+        Raises:
+            NotComparableError: The batch is not its first dimension.
+        """
         if not parts[0].ndim or len(parts[0]) % batch:
             raise NotComparableError(
                 f"Tensor {self.graph.tensors[index].name!r} of {self.label} has shape {parts[0].shape} for a batch "

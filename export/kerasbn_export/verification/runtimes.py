@@ -1,0 +1,137 @@
+"""Runtimes other than LiteRT's interpreter, as independent judges of a file's outputs.
+
+============  ======================================================  ==========================
+runtime       what it is                                              needs
+============  ======================================================  ==========================
+``compiled``  LiteRT's compiled model API on the CPU                  ``ai-edge-litert``
+``micro``     TFLite Micro, the interpreter of microcontrollers       ``tflite-micro``
+============  ======================================================  ==========================
+
+They show outputs alone; layers are compared with what LiteRT's reference kernels make of the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+
+import numpy as np
+
+from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
+
+Session = Callable[[list[Array]], list[Array]]
+"""Takes the stored inputs in the file's order and gives the stored outputs in the file's order."""
+
+
+class RuntimeRunner(TFLiteRunner):
+    """Runs a file in another runtime.
+
+    Args:
+        content: The bytes of the file.
+        label: What to call it in the report.
+        runtime: A key of `RUNTIMES`.
+
+    Raises:
+        InvalidArgumentError: The runtime is not known or not installed.
+        ModelFileError: It does not take the file.
+    """
+
+    def __init__(self, content: bytes, label: str, runtime: str) -> None:
+        super().__init__(content, label, "reference")
+        self.label = f"{label} on {runtime}"
+        try:
+            with _silence():
+                self._session = RUNTIMES[runtime](content, self)
+        except ImportError as error:
+            raise InvalidArgumentError(
+                f"backend={runtime!r} needs a package that is not installed: pip install {PACKAGES[runtime]}."
+            ) from error
+        except Exception as error:  # each runtime has errors of its own
+            raise ModelFileError(f"{self.label}: it does not take the file: {error}.") from error
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The real values of every output."""
+        batch, count = self.batch(arrays), len(arrays[0])
+        parts: list[list[Array]] = [[] for _ in self.output_indices]
+        for start in range(0, count, batch):
+            given = self.graph.inputs
+            stored = self.stored([array[start : start + batch] for array in arrays], batch)
+            try:
+                found = dict(zip(self.graph.outputs, self._session([stored[i] for i in given]), strict=True))
+            except Exception as error:
+                raise ModelFileError(f"{self.label}: it cannot run it: {error}.") from error
+            for part, index in zip(parts, self.output_indices, strict=True):
+                part.append(self.restore(index, found[index]))
+        return [self.joined(part, batch, count, i) for part, i in zip(parts, self.output_indices, strict=True)]
+
+
+def _compiled(content: bytes, runner: TFLiteRunner) -> Session:
+    compiled_model = import_module("ai_edge_litert.compiled_model")
+    model = compiled_model.CompiledModel.from_buffer(content)
+    inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
+    names = model.get_signature_by_index(0)
+    ends = runner.ends_by_name()
+    given, wanted = ([ends[name] for name in names[key]] for key in ("inputs", "outputs"))
+
+    def session(arrays: list[Array]) -> list[Array]:
+        by_index = dict(zip(runner.graph.inputs, arrays, strict=True))
+        for buffer, index in zip(inputs, given, strict=True):
+            buffer.write(np.ascontiguousarray(by_index[index]))
+        model.run_by_index(0, inputs, outputs)
+        found = {}
+        for buffer, index in zip(outputs, wanted, strict=True):
+            tensor = runner.graph.tensors[index]
+            flat = buffer.read(int(np.prod(tensor.shape)), np.dtype(tensor.dtype).type)
+            found[index] = np.asarray(flat).reshape(tensor.shape)
+        return [found[index] for index in runner.graph.outputs]
+
+    return session
+
+
+def _micro(content: bytes, runner: TFLiteRunner) -> Session:
+    runtime = import_module("tflite_micro.python.tflite_micro.runtime")
+    interpreter = runtime.Interpreter.from_bytes(content)
+
+    def session(arrays: list[Array]) -> list[Array]:
+        for i, array in enumerate(arrays):
+            interpreter.set_input(array, i)
+        interpreter.invoke()
+        return [np.array(interpreter.get_output(i)) for i in range(len(runner.graph.outputs))]
+
+    return session
+
+
+RUNTIMES: dict[str, Callable[[bytes, TFLiteRunner], Session]] = {"compiled": _compiled, "micro": _micro}
+PACKAGES = {"compiled": "ai-edge-litert", "micro": "tflite-micro"}
+
+
+def open_file(content: bytes, label: str, backend: str) -> TFLiteRunner:
+    """A file on one of LiteRT's sets of kernels or in another runtime.
+
+    Raises:
+        InvalidArgumentError: The backend is not known, or its package not installed.
+    """
+    if backend in RUNTIMES:
+        return RuntimeRunner(content, label, backend)
+    if backend not in BACKENDS:
+        raise InvalidArgumentError(f"backend={backend!r} is not known; accepted: {', '.join((*BACKENDS, *RUNTIMES))}.")
+    return TFLiteRunner(content, label, backend)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what a runtime logs about itself off the standard error stream: it writes past Python."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,94 @@
+"""Quantised files: what rounding to their grids does not explain is caught and named, and no correct file is blamed."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasbn.flavour import Flavour
+from kerasbn_export.capture import capture
+from kerasbn_export.emit import emit
+from kerasbn_export.verification.compare import Question, compare
+from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
+from kerasbn_export.verification.faults.file import File
+from kerasbn_export.verification.naming import Provenance
+from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs"),  # the stock converter, of float inputs
+    pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated"),  # it calibrates with it
+]
+
+
+def samples(count, seed):
+    """Each channel of a sample has an offset of its own, or all samples would average to the same."""
+    rng = np.random.default_rng(seed)
+    return (rng.normal(scale=3.0, size=(count, 1, 1, 3)) + rng.normal(size=(count, 8, 8, 3))).astype(np.float32)
+
+
+QUESTION = Question(data=samples(4, 1), seed=0, samples=4, scales=(1.0,), tolerance=None, min_sqnr=None, layers=True)
+
+
+@functools.lru_cache
+def case(flavour):
+    """A model and its correct int8 file."""
+    reference = open_runnable(SUBJECTS[0].build(Flavour(flavour)), backend="builtin", allow_code=False)
+    graph = capture(reference.original)
+    convert(graph)
+    converter = tf.lite.TFLiteConverter.from_keras_model(emit(graph))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([x[None]] for x in samples(64, 0))
+    return reference, converter.convert()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_correct_file_is_equal_and_far_from_the_bound(keras_flavour, backend):
+    reference, content = case(keras_flavour.name)
+    report = compare(reference, TFLiteRunner(content, "m.tflite", backend), QUESTION)
+    assert report, report.verdict
+    known = [layer for layer in report.per_layer if layer.rounding is not None]
+    assert len(known) >= 12
+    assert max(layer.rounding for layer in known) < 0.7
+    assert len(report.weights) >= 20
+    assert all(weight.passed for weight in report.weights)
+
+
+@pytest.mark.parametrize("fault", QUANTIZED, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_the_fault_is_caught_and_named(keras_flavour, fault):
+    reference, content = case(keras_flavour.name)
+    damaged, tensor = fault.apply(content)
+    candidate = TFLiteRunner(damaged, "m.tflite", "builtin")
+    report = compare(reference, candidate, QUESTION)
+    assert report.exit_code == 1, f"{fault.name} passed: {report.verdict}"
+    paths = [call.layer.path for call in reference.referee[0].computing()]
+    blamed = Provenance(paths, [other.name for other in candidate.graph.tensors]).layers(tensor)
+    assert report.first_divergence.layer in blamed, report.verdict
+
+
+def test_there_are_faults_of_zero_points_scales_and_biases():
+    assert len({fault.name for fault in QUANTIZED}) == len(QUANTIZED) >= 15
+    assert all(fault.text.endswith(".") for fault in QUANTIZED)
+
+
+def test_a_fault_changes_one_thing_and_leaves_the_file_it_was_given():
+    _, content = case("tf_keras")
+    before = bytes(content)
+    for fault in QUANTIZED:
+        damaged, _ = fault.apply(content)
+        old, new = File(content), File(damaged)
+        kept = sum(_same(a, b) for a, b in zip(_stored(old), _stored(new), strict=True))
+        assert len(_stored(old)) - kept == 1, fault.name
+    assert bytes(content) == before
+
+
+def _stored(file):
+    scales = [(t.quantization.scale, t.quantization.zeroPoint) if t.quantization else () for t in file.tensors]
+    return list(zip(scales, [file.model.buffers[t.buffer].data for t in file.tensors], strict=True))
+
+
+def _same(a, b):
+    (p, x), (q, y) = a, b
+    data = (x is None) == (y is None) and (x is None or np.array_equal(x, y))
+    return data and all(np.array_equal(m, n) for m, n in zip(p, q, strict=True))
