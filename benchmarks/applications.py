@@ -49,6 +49,8 @@ SIZES = {
     "Xception": 96,
 }
 TOLERANCE, WORST, SLACK_DB = 2e-5, 1.02, 0.3
+SAMPLES = 64
+"""For the accuracy of int8; fewer are too few to tell two files of a deep network apart."""
 HEADINGS = (
     "network",
     "Keras",
@@ -142,7 +144,9 @@ def converted(row: Row, model: Any, arguments: argparse.Namespace) -> Row:
         our_file(model, files[1], calibration=calibration)
         ours = compare_latency(files, rounds=arguments.rounds)[1]
         ops = (sum(read_ops(files[0]).values()), sum(read_ops(files[1]).values()))
-        sqnr = (signal_to_noise(model, files[0]), signal_to_noise(model, files[1])) if calibration is not None else None
+        sqnr = None
+        if calibration is not None:
+            sqnr = (signal_to_noise(model, files[0], SAMPLES), signal_to_noise(model, files[1], SAMPLES))
     return replace(row, ops=ops, ratio=ours.ratio, quartiles=ours.spread, sqnr=sqnr)
 
 

@@ -114,11 +114,15 @@ def measured(block: str, flavour: Flavour, precision: str, arguments: argparse.N
     )
 
 
-def signal_to_noise(model: Any, path: Path) -> float:
-    """``10 log10(sum of squares / sum of squared differences)`` over 8 samples."""
+def signal_to_noise(model: Any, path: Path, count: int = 8) -> float:
+    """``10 log10(sum of squares / sum of squared differences)`` over some samples.
+
+    In deep networks a scale that differs in its eighth digit rounds other activations the other way: over 8 samples two
+    files of ResNet50 with the same scales to seven digits differed by -0.3 to 1.2 dB, over 32 by 0.3 to 0.6.
+    """
     runnables = [open_runnable(side, backend="xnnpack", allow_code=False) for side in (model, path)]
     signal = noise = 0.0
-    for sample in samples(model, 8, seed=2):
+    for sample in samples(model, count, seed=2):
         theirs, ours = (np.asarray(runnable.run([sample[None]])[0], np.float64) for runnable in runnables)
         signal += float(np.sum(theirs**2))
         noise += float(np.sum((ours - theirs) ** 2))
