@@ -12,6 +12,7 @@ from kerasbn_export.cli import recheck as recheck_command
 from kerasbn_export.cli import verify as verify_command
 from kerasbn_export.cli.main import run
 from kerasbn_export.cli.output import json_text
+from kerasbn_export.verification.runtimes import RUNTIMES
 from kerasbn_export.verification.tflite_runner import BACKENDS
 
 
@@ -132,7 +133,7 @@ def test_scales_that_mean_nothing(scales, capsys):
 
 
 def test_the_backends_are_those_that_there_are():
-    assert tuple(BACKENDS) == verify_command.BACKENDS
+    assert (*BACKENDS, *RUNTIMES) == verify_command.BACKENDS
 
 
 def test_recheck_judges_as_verify_would(paths, monkeypatch, capsys):
