@@ -1,8 +1,8 @@
 """TensorFlow's fused kernel, for every rank.
 
 ``FusedBatchNormV3`` knows ranks 4 and 5. Averaging needs no geometry, so every other input is reshaped to
-rank 4 around its channel axis: ``(..., C)`` to ``(-1, 1, 1, C)`` and ``(outer, C, inner...)`` to
-``(outer, C, inner, 1)``. A reshape copies nothing.
+rank 4 around its channel axis: ``(..., C)`` to ``(-1, 1, 1, C)``, which copies nothing, and ``(outer, C, inner...)`` to
+``(outer, C, inner, 1)``, which is transposed on a CPU.
 """
 
 from __future__ import annotations
@@ -11,30 +11,47 @@ import math
 
 import tensorflow as tf
 
-# There is no public name for this question.
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-
+from kerasbn import masking
+from kerasbn.centering import centered, in_xla
 from kerasbn.layout import Layout
 from kerasbn.library import Tensor
-from kerasbn.tensorflow_ops import shape
-
-FAR = 30.0
-"""|mean|/sigma above which the rounding of the mean shows in float32."""
-SAMPLE = 16
-"""Rows that are enough to see that."""
+from kerasbn.tensorflow_ops import reshape, shape
 
 
 def accepts(layout: Layout, dtype: str) -> bool:
     """Whether the kernel takes such an input."""
+    if in_xla() and not layout.trailing:
+        return False  # There it is slower than plain operations.
     return layout.contiguous and dtype in ("float16", "bfloat16", "float32")
 
 
 def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
     rank4, data_format = _rank4(x, layout)
-    near, offset = _centered(rank4, epsilon, data_format)
+    near, offset = centered(rank4, epsilon, data_format)
     outputs, mean, variance = _kernel(near, gamma, beta, epsilon, data_format)
-    return tf.cast(_like(outputs, x, layout), x.dtype), mean + offset, variance
+    mean = mean if offset is None else mean + offset
+    return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
+
+
+def takes_mask() -> bool:
+    """Whether there is `masked`: under XLA plain operations are as fast, and shapes must be known."""
+    return not in_xla()
+
+
+def masked(
+    x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Outputs, mean, population variance and count."""
+    order = [*layout.reduction_axes, *layout.axes]
+    back = sorted(range(layout.rank), key=order.__getitem__)
+    apart = x if layout.trailing else tf.transpose(x, order)
+    by_row = layout.axes == (layout.rank - 1,)
+    kept = mask if by_row else tf.transpose(tf.broadcast_to(mask, tf.shape(x)), order)
+    rows = tf.reshape(apart, (-1, layout.channels)), tf.reshape(kept, (-1, 1 if by_row else layout.channels))
+    y, *found = masking.training(*rows, gamma, beta, epsilon)
+    y = tf.reshape(y, tf.shape(apart))
+    return tf.ensure_shape(y if layout.trailing else tf.transpose(y, back), x.shape), *found
 
 
 def _kernel(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -44,43 +61,6 @@ def _kernel(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format:
         epsilon=epsilon, exponential_avg_factor=1.0, data_format=data_format, is_training=True,
     )  # fmt: skip
     return outputs, mean, variance
-
-
-def _centered(x: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tensor]:
-    """The input less a rough mean per channel where the kernel needs that, and what was taken off.
-
-    The kernel's sum of x rounds at |x|, which at |mean|/sigma = 1e4 is an error of 0.06 sigma in the mean of a batch
-    of images. XLA's takes the variance as E[x²] - E[x]² besides, and loses it altogether. Batch normalization does
-    not see a shift; so where some channel's mean is far from 0, the mean of a sample is taken off first.
-    """
-    nothing = tf.zeros((shape(x)[3 if data_format == "NHWC" else 1],), "float32")
-    xla = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-    if not xla and x.dtype != tf.float32:
-        return x, nothing  # The inputs themselves are coarser than the sum.
-    mean, mean_of_squares = _rough_moments(x, data_format)
-
-    def shifted() -> tuple[Tensor, Tensor]:
-        along = (1, -1, 1, 1) if data_format == "NCHW" else (-1,)
-        return tf.cast(x, "float32") - tf.reshape(mean, along), mean
-
-    if xla:
-        return shifted()  # It costs nothing where the compiler fuses it.
-    # mean² > FAR² * (variance + epsilon)
-    far = tf.reduce_any(tf.square(mean) * (1 + FAR**2) > (mean_of_squares + epsilon) * FAR**2)
-    near, offset = tf.cond(far, shifted, lambda: (x, nothing))
-    return near, offset
-
-
-def _rough_moments(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:
-    """The mean of x and of x² for each channel, from a sample of the input."""
-    if data_format == "NHWC":
-        rows = tf.reshape(x, (-1, shape(x)[-1]))
-        sample, axes = rows[:: tf.maximum(tf.shape(rows)[0] // SAMPLE, 1)], [0]
-    else:
-        outer, inner = (tf.maximum(tf.shape(x)[axis] // math.isqrt(SAMPLE), 1) for axis in (0, 2))
-        sample, axes = x[::outer, :, ::inner, 0], [0, 2]
-    sample = tf.stop_gradient(tf.cast(sample, "float32"))
-    return tf.reduce_mean(sample, axes), tf.reduce_mean(tf.square(sample), axes)
 
 
 def inference(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
@@ -105,15 +85,25 @@ def _native(layout: Layout) -> bool:
 
 
 def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, str]:
-    data_format = "NHWC" if layout.trailing else "NCHW"
-    if _native(layout):
-        return x, data_format
     if layout.trailing:
-        return tf.reshape(x, (-1, 1, 1, layout.channels)), data_format
+        as_it_is = _native(layout) and not in_xla()  # XLA sums over one axis up to three times as fast as over three.
+        return x if as_it_is else tf.reshape(x, (-1, 1, 1, layout.channels)), "NHWC"
     sizes = shape(x)
     outer, inner = sizes[: layout.axes[0]], sizes[layout.axes[-1] + 1 :]
-    return tf.reshape(x, (math.prod(outer), layout.channels, math.prod(inner), 1)), data_format
+    first = tf.reshape(x, (math.prod(outer), layout.channels, math.prod(inner), 1))
+    if _takes_channels_first():
+        return first, "NCHW"
+    first = tf.cast(first, "float32") if x.dtype == tf.float16 else first  # Transposing float16 is slower than that.
+    return tf.transpose(first, (0, 2, 3, 1)), "NHWC"
+
+
+def _takes_channels_first() -> bool:
+    """Whether the kernel is as fast with the channels first: on a CPU it transposes, and slower than `tf.transpose`."""
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _like(y: Tensor, x: Tensor, layout: Layout) -> Tensor:
-    return y if _native(layout) else tf.ensure_shape(tf.reshape(y, shape(x)), x.shape)
+    if not layout.trailing and not _takes_channels_first():
+        y = tf.transpose(y, (0, 3, 1, 2))
+    y = reshape(y, shape(x))
+    return y if y.shape.is_fully_defined() else tf.ensure_shape(y, x.shape)

@@ -25,6 +25,14 @@ class Kernel(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
 
+    def takes_mask(self) -> bool:
+        """Whether there is `masked` where the layer is called."""
+
+    def masked(
+        self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Outputs, mean, population variance and count; the mask as `kerasbn.moments.expanded` returns it."""
+
     def infers(self, layout: Layout) -> bool:
         """Whether `inference` takes such an input."""
 

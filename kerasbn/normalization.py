@@ -49,6 +49,8 @@ class Normalization:
         """Outputs from the statistics of the batch, and those statistics."""
         if self.kernel is not None and mask is None and all_sum is None:
             return self._fused(self.kernel, x, gamma, beta)
+        if self.kernel is not None and mask is not None and all_sum is None and self.kernel.takes_mask():
+            return self._masked(self.kernel, x, gamma, beta, mask)
         found = moments(self.ops, self.ops.cast(x, self.dtype), self.layout, mask, all_sum)
         return self._from_center(x, gamma, beta, found.mean, found.variance), found
 
@@ -57,6 +59,12 @@ class Normalization:
         number = count(self.ops, x, self.layout)
         mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, variance))
         return y, Moments(mean, population(self.ops, variance, number), number)
+
+    def _masked(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tensor) -> tuple[Tensor, Moments]:
+        y, mean, variance, number = kernel.masked(x, mask, *self._weights(gamma, beta), self.epsilon, self.layout)
+        found = [mean, variance, number] if number.shape.rank else [mean, variance]
+        found = [self.ops.reshape(each, self.layout.weight_shape) for each in found]
+        return y, Moments(*found) if number.shape.rank else Moments(*found, number)
 
     def _from_center(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """``(x - mean) * scale + beta``: exact where |mean| is much larger than sigma."""

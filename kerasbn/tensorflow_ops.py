@@ -10,7 +10,6 @@ import tensorflow as tf
 from kerasbn.library import Tensor
 
 cast = tf.cast
-reshape = tf.reshape
 broadcast_to = tf.broadcast_to
 expand_dims = tf.expand_dims
 ones = tf.ones
@@ -28,6 +27,12 @@ convert_to_tensor = tf.convert_to_tensor
 max = tf.reduce_max  # noqa: A001 - keras.ops calls it so
 tile = tf.tile
 transpose = tf.transpose
+
+
+def reshape(x: Tensor, shape: Sequence[Any]) -> Tensor:
+    """The tensor in another shape; itself if it has that shape."""
+    same = x.shape.is_fully_defined() and tuple(x.shape) == tuple(shape)
+    return x if same else tf.reshape(x, shape)
 
 
 def sum(x: Tensor, axis: Sequence[int], keepdims: bool = False) -> Tensor:  # noqa: A001 - keras.ops calls it so

@@ -62,6 +62,30 @@ def test_channels_first_counts_by_channel(keras_flavour, masked, assert_close):
     assert_close(layer.moving_variance.numpy(), variances, 1e-5)
 
 
+@pytest.mark.parametrize("axis", [-1, 1, [1, 2]])
+def test_gradients_and_statistics_are_those_of_plain_operations(
+    keras_flavour, axis, masked, rng, make_weights, step, assert_close
+):
+    """The kernel's few passes, and what is masked is not a number."""
+    x, mask = masked
+    layers = [keras_flavour.batch_normalization(axis=axis, momentum=0.5, fused=fused) for fused in (None, False)]
+    for layer in layers:
+        layer.build(x.shape)
+    layers[0].set_weights(make_weights(layers[0], rng))
+    layers[1].set_weights(layers[0].get_weights())
+    found, expected = (step(layer, tf.constant(x), mask=mask) for layer in layers)
+    for each, other in zip(
+        [found.y, found.dx, *found.dweights, *found.averages],
+        [expected.y, expected.dx, *expected.dweights, *expected.averages],
+        strict=True,
+    ):
+        assert_close(each, other, 2e-5)
+    layers[0](np.where(mask[..., None], x, np.nan).astype("float32"), training=True, mask=mask)
+    layers[1](x, training=True, mask=mask)
+    for each, other in zip(layers[0].get_weights(), layers[1].get_weights(), strict=True):
+        assert_close(each, other, 2e-5)
+
+
 def test_nothing_left_moves_nothing(keras_flavour, masked):
     x, mask = masked
     layer = keras_flavour.batch_normalization(momentum=0.5)
