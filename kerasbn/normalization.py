@@ -62,9 +62,9 @@ class Normalization:
 
     def _masked(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tensor) -> tuple[Tensor, Moments]:
         y, mean, variance, number = kernel.masked(x, mask, *self._weights(gamma, beta), self.epsilon, self.layout)
-        found = [mean, variance, number] if number.shape.rank else [mean, variance]
-        found = [self.ops.reshape(each, self.layout.weight_shape) for each in found]
-        return y, Moments(*found) if number.shape.rank else Moments(*found, number)
+        shape = self.layout.weight_shape
+        number = self.ops.reshape(number, shape) if number.shape.rank else number
+        return y, Moments(self.ops.reshape(mean, shape), self.ops.reshape(variance, shape), number)
 
     def _from_center(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """``(x - mean) * scale + beta``: exact where |mean| is much larger than sigma."""
