@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError
-from kerasbn_export import bias_correction, export_tflite
+from kerasbn_export import bias_correction, export_tflite, verify
 from kerasbn_export.best import MARGIN, Search, held_out, scorer
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.export_records import ExportOptions
@@ -131,3 +131,14 @@ def test_bias_correction_by_another_file_does_not_help(files):
     away = bias_correction.corrected(rounded, shifted(rounded, -400), samples)
     score = scorer(model, samples)
     assert score(away.data) < score(bias_correction.corrected(rounded, exact, samples).data)
+
+
+def test_the_file_is_judged_by_its_outputs_where_its_weights_were_moved_on_purpose(keras_flavour, rng, tmp_path):
+    model, data = branching(keras_flavour, rng), pictures(rng, 40)
+    result = export_tflite(model, tmp_path / "best.tflite", precision="int8", calibration=data, best=True)
+    assert {"equalized", "bias corrected"} & {trial.form for trial in result.trials if trial.taken}
+    report = verify(model, result.path, data=data)
+    assert report, report.verdict
+    assert any("layers not compared" in note for note in report.notes)
+    model.get_layer("dense").bias.assign(rng.normal(size=5) * 9)
+    assert not verify(model, result.path, data=data)

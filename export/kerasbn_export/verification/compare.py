@@ -13,6 +13,7 @@ from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, coarsest, gate_for
 from kerasbn_export.verification.locate import locate
 from kerasbn_export.verification.matching import match_ports
+from kerasbn_export.verification.moved import moved_on_purpose
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.outputs import judge_outputs
 from kerasbn_export.verification.ports import Port, Runnable
@@ -57,7 +58,8 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], precision, question))
     network, note = reference.referee
     records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
-    located = locate(sides, network, batches, gate, records) if question.layers and network else None
+    moved = moved_on_purpose(candidate) if question.layers else ""
+    located = locate(sides, network, batches, gate, records) if question.layers and network and not moved else None
     return Comparison(
         reference=reference.label,
         candidate=candidate.label,
@@ -71,7 +73,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         weights=located.weights if located else (),
         first_divergence=located.divergence if located else None,
         coverage=located.coverage if located else (0, 0),
-        notes=tuple(text for text in (note, located.note if located else "", _lacking(network)) if text),
+        notes=tuple(text for text in (note, moved, located.note if located else "", _lacking(network)) if text),
     )
 
 
