@@ -1,0 +1,122 @@
+"""What a small model shows of a guard: whether folding it goes wrong, or otherwise, where the guard is taken away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from patterns import CATALOGUE
+
+from kerasbn.flavour import Flavour
+from kerasbn_export.capture import capture
+from kerasbn_export.folding import plan
+from kerasbn_testing.counterexamples import COUNTEREXAMPLES
+from kerasbn_testing.eager import evaluate
+from kerasbn_testing.guards import Guard, guards
+from kerasbn_testing.judging import in_float64
+from kerasbn_testing.property import worst
+from kerasbn_testing.statistics import data_for, randomise
+
+SAME = 5e-7
+"""Some layers compute in float32 also where they are asked for float64."""
+
+TABLE = Path(__file__).with_name("witnesses.json")
+"""For each guard a Keras, a model, and what the model shows without it; and the guards that no model shows yet.
+
+`benchmarks/conditions.py` writes it.
+"""
+
+WRONG, ERROR, OTHER = "wrong", "error", "other"
+"""Another function; no model at all; the same function by other verdicts, or by more or larger layers."""
+
+
+class Subject:
+    """A model with numbers, what it gives in float64, and how it folds.
+
+    Args:
+        keras: The name of its Keras.
+        build: Makes the model from a Keras package.
+        target: What folding is to prefer.
+    """
+
+    def __init__(self, keras: str, build: Callable[[Any], Any], target: str = "latency") -> None:
+        flavour = Flavour(keras)
+        flavour.keras.backend.clear_session()
+        self.model = build(flavour.keras)
+        self.target = target
+        randomise(self.model, np.random.default_rng(7))
+        self.data = in_float64(data_for(self.model, np.random.default_rng(8)))
+
+    @cached_property
+    def reference(self) -> list[Any]:
+        """What the model gives in float64."""
+        return evaluate(capture(self.model), self.data, "float64")
+
+    @cached_property
+    def form(self) -> Any:
+        """How it folds with all guards: verdicts and layers."""
+        outcome, form = self.folded()
+        assert outcome is None, f"it folds to another function even with all guards: {form}"
+        return form
+
+    def planned(self) -> Any:
+        """What folding would give."""
+        return plan(self.model, target=self.target)
+
+    def folded(self) -> tuple[str | None, Any]:
+        """What is wrong with the fold, and its form."""
+        expected = self.reference
+        try:
+            planned = self.planned()
+            wrong = worst(evaluate(planned.graph, self.data, "float64"), expected) > SAME
+        # Without a guard anything may happen, and all of it is seen.
+        except Exception as error:
+            return ERROR, error
+        layers = sorted((str(c.layer.kind), sum(w.size for w in c.layer.weights.values())) for c in planned.graph)
+        verdicts = [(verdict.layer, verdict.action, verdict.reason, verdict.rules) for verdict in planned.verdicts]
+        return (WRONG if wrong else None), (verdicts, layers)
+
+    def without(self, guard: Guard) -> str | None:
+        """What the model shows of a guard: `WRONG`, `ERROR`, `OTHER`, or None for nothing."""
+        healthy = self.form
+        with taken_away(guard):
+            outcome, form = self.folded()
+        return outcome or (OTHER if form != healthy else None)
+
+
+def models() -> dict[str, tuple[Callable[[Any], Any], str]]:
+    """Builder and target of every model that is tried, the counterexamples first."""
+    return {**COUNTEREXAMPLES, **{name: (entry.build, "latency") for name, entry in CATALOGUE.items()}}
+
+
+def read_table() -> dict[str, tuple[str, str, str]]:
+    """Keras, model and what is shown, by the name of the guard."""
+    return {name: tuple(entry) for name, entry in json.loads(TABLE.read_text())["witnesses"].items()}
+
+
+def unshown() -> list[str]:
+    """The guards that no model shows yet: many only spare the rule a question that a later one answers too."""
+    return json.loads(TABLE.read_text())["unshown"]
+
+
+def write_table(table: dict[str, tuple[str, str, str]]) -> None:
+    """Write the table down, sorted, with what it lacks."""
+    content = {"witnesses": dict(sorted(table.items())), "unshown": sorted(set(guards()) - set(table))}
+    TABLE.write_text(json.dumps(content, indent=0) + "\n")
+
+
+@contextmanager
+def taken_away(guard: Guard) -> Iterator[None]:
+    """The rules without one guard."""
+    function = guard.owner
+    before = function.__code__
+    function.__code__ = guard.removed()
+    try:
+        yield
+    finally:
+        function.__code__ = before
