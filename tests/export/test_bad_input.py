@@ -145,7 +145,7 @@ def test_calibration_that_does_not_fit(case, good, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
-        (["--precision", "int8"], 'needs calibration data; accepted: an array, .* or the text "random"'),
+        (["--precision", "int8"], 'needs calibration data; accepted: an array, .* or the text "data-free" or "random"'),
         (["--precision", "int8", "--calibration", "none.npy"], "none.npy: no such file; give a .npy or .npz file"),
         (["--precision", "int8", "--calibration", "gauss"], "'gauss' is not known"),
         (["--precision", "int3"], "'int3' is not one of 'float32'"),

@@ -111,7 +111,7 @@ def test_ctrl_c_reaches_the_command_through_its_supervisor(tmp_path):
         "real = Calibration.batches\n"
         "def slow(self, size):\n"
         "    for arrays in real(self, size):\n"
-        f"        open({str(tmp_path / 'begun')!r}, 'w').close(); time.sleep(0.2); yield arrays\n"
+        f"        open({str(tmp_path / 'begun')!r}, 'w').close(); time.sleep(20); yield arrays\n"
         "Calibration.batches = slow\n"
         "from kerasbn_export.cli import main; main()"
     )

@@ -36,8 +36,9 @@ def test_nested_twice_with_the_same_names(keras_flavour, rng):
     inputs = keras.Input((4,))
     first, second = dense_bn(keras, name="first"), dense_bn(keras, name="second")
     deep_inputs = keras.Input((4,))
-    deep = keras.Model(deep_inputs, dense_bn(keras, name="inner")(second(deep_inputs)), name="deep")
-    outputs = keras.layers.Dense(2, name="dense")(deep(first(inputs)))
+    between = keras.layers.Activation("tanh")  # or all of it would become one Dense
+    deep = keras.Model(deep_inputs, dense_bn(keras, name="inner")(between(second(deep_inputs))), name="deep")
+    outputs = keras.layers.Dense(2, name="dense")(between(deep(between(first(inputs)))))
     judged = folds(keras.Model(inputs, outputs), rng)
     assert list(judged.verdicts) == ["first/bn", "deep/second/bn", "deep/inner/bn"]
     assert judged.verdicts["deep/inner/bn"].into == ("deep/inner/dense",)

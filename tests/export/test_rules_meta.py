@@ -14,6 +14,7 @@ from kerasbn_export.rules import (
     compose,
     constant_one,
     embedding,
+    homogeneous,
     layout,
     norms,
     recurrent,
@@ -88,7 +89,7 @@ def always(value):
 
 MODELS = {
     "maximum": chain((6, 6, 3), conv(4, 2), lambda layers: layers.MaxPooling2D(2), bn(), tanh),
-    "relu": chain((6, 6, 3), conv(4, 2), lambda layers: layers.ReLU(), bn(), tanh),
+    "relu": chain((6, 3), lambda layers: layers.Conv1D(4, 2), lambda layers: layers.ReLU(), bn(), tanh),
     "zeros before the image": chain((6, 6, 3), tanh, bn(), zeros, conv(4, 2)),
     "sum": bn_then_sum,
     "axes of two affines": chain((4, 4), tanh, bn(1), bn(2), tanh),
@@ -106,7 +107,7 @@ MODELS = {
 
 CONDITIONS = {
     "maximum": (spatial, "keeps_order", always(True)),
-    "relu": (Affine, "keeps_zero", property(always(True))),
+    "relu": (homogeneous, "keeps_order", always(True)),
     "zeros before the image": (Affine, "keeps_zero", property(always(True))),
     "sum": (Affine, "keeps_scale", property(always(True))),
     "axes of two affines": (compose, "axes", always((1,))),

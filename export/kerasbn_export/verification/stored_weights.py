@@ -60,7 +60,8 @@ def _bias_not_moved(localiser: Localiser, found: Found) -> Found:
 
 
 def _activated(call: Call) -> bool:
-    return bool(call.layer.config.get("activation", "linear") != "linear")
+    """Whether an operation of its own behind the weights hides what rounding explains; a fused ReLU hides nothing."""
+    return call.layer.config.get("activation", "linear") not in ("linear", "relu", "relu6")
 
 
 def _weights(localiser: Localiser, grids: Grids, call: Call, record: LayerComparison) -> Sequence[WeightComparison]:
