@@ -3,6 +3,7 @@
     python benchmarks/applications.py --fold             folding and equality only: minutes for all ten, both Kerases
     python benchmarks/applications.py                    and both .tflite files: operations, latency ratio
     python benchmarks/applications.py --precision int8 --only ResNet50V2 --keras keras
+    python benchmarks/applications.py --files FOLDER     keeps the files there; a second run measures those
 
 "tolerance" is the smallest part of the largest output within which the folded Keras model agrees with the original.
 The latency ratio is ours over stock's, interleaved, one thread; SQNR is against the Keras model, in dB, on samples that
@@ -113,6 +114,7 @@ def main() -> int:
     parser.add_argument("--fold", action="store_true", help="no conversion")
     parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--files", type=Path, metavar="FOLDER", help="keep both files there, and take what is there")
     arguments = parser.parse_args()
     rows = []
     for network in arguments.only:
@@ -137,21 +139,30 @@ def measured(network: str, flavour: Flavour, arguments: argparse.Namespace) -> R
 
 def converted(row: Row, model: Any, arguments: argparse.Namespace) -> Row:
     """The row with what both files say."""
-    calibration = samples(model, 8, seed=1) if arguments.precision == "int8" else None
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, "stock.tflite"), Path(folder, "ours.tflite")]
-        stock_file(model, files[0], calibration=calibration)
-        our_file(model, files[1], calibration=calibration)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = both_files(row, model, arguments.files or Path(scratch), arguments.precision)
         ours = compare_latency(files, rounds=arguments.rounds)[1]
         ops = (sum(read_ops(files[0]).values()), sum(read_ops(files[1]).values()))
         sqnr = None
-        if calibration is not None:
+        if arguments.precision == "int8":
             sqnr = (signal_to_noise(model, files[0], SAMPLES), signal_to_noise(model, files[1], SAMPLES))
     return replace(row, ops=ops, ratio=ours.ratio, quartiles=ours.spread, sqnr=sqnr)
 
 
+def both_files(row: Row, model: Any, folder: Path, precision: str) -> list[Path]:
+    """The stock converter's and ours, unless they are in the folder already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    calibration = samples(model, 8, seed=1) if precision == "int8" else None
+    files = [folder / f"{row.network}-{row.keras}-{precision}-{by}.tflite" for by in ("stock", "ours")]
+    for write, path in zip((stock_file, our_file), files, strict=True):
+        if not path.exists():
+            write(model, path, calibration=calibration)
+    return files
+
+
 def build(network: str, flavour: Flavour) -> Any:
-    """The network without weights, its outputs before the softmax, which would hide differences."""
+    """The network with the same random weights each time, its outputs before the softmax, which hides differences."""
+    flavour.keras.utils.set_random_seed(0)
     shape = (SIZES[network], SIZES[network], 3)
     builder = getattr(flavour.keras.applications, network)
     return builder(weights=None, input_shape=shape, classes=10, classifier_activation=None, **extra(network))
