@@ -1,11 +1,10 @@
 """The commands do what they say, write what they mean to standard output, and exit with the right code."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from kerasbn_testing.command import heavy_imports, run_process
 from kerasbn_testing.statistics import randomise
 
 import kerasbn
@@ -13,8 +12,6 @@ from kerasbn.flavour import Flavour
 from kerasbn_export.cli.main import COMMANDS, run
 from kerasbn_export.load import load_model
 from kerasbn_export.tflite_file import read_tflite
-
-HEAVY = ("tensorflow", "keras", "tf_keras", "ai_edge_litert", "h5py", "sklearn", "matplotlib")
 
 
 def save(model, path):
@@ -114,16 +111,16 @@ def test_export_options_reach_the_file(model_path, tmp_path, capsys):
 
 def test_a_file_that_computes_something_else_does_not_get_the_name(model_path, tmp_path, capsys, monkeypatch):
     """The converter is given a model with one wrong weight."""
-    from kerasbn_export import export
+    from kerasbn_export import prepared
 
-    real = export.fold_model
+    real = prepared.fold_model
 
     def faulty(model, **options):
         result = real(model, **options)
         result.model.get_layer("conv").bias.assign([0, 0, 0, 1.0])
         return result
 
-    monkeypatch.setattr(export, "fold_model", faulty)
+    monkeypatch.setattr(prepared, "fold_model", faulty)
     out = tmp_path / "m.tflite"
     out.write_bytes(b"the file of yesterday")
     assert run(["export", model_path, "-o", str(out)]) == 1
@@ -188,16 +185,9 @@ def test_every_command_has_help(capsys):
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_import_nothing_heavy(argument):
     """That is what makes them answer at once."""
-    script = f"import sys; from kerasbn_export.cli.main import run; run([{argument!r}])\n"
-    script += f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert argument == "--help" or done.stdout.splitlines()[0] == f"kerasbn {kerasbn.__version__}"
-
-
-def run_process(folder, *arguments):
-    command = [sys.executable, "-c", "from kerasbn_export.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    code, imported, lines = heavy_imports(argument)
+    assert (code, imported) == (0, [])
+    assert argument == "--help" or lines == [f"kerasbn {kerasbn.__version__}"]
 
 
 @pytest.mark.parametrize("flavour", ["keras", "tf_keras"])

@@ -1,12 +1,11 @@
 """`kerasbn verify` and `kerasbn recheck`: the four exit codes, the files, and what the terminal shows."""
 
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from kerasbn_testing.command import heavy_imports
 
 from kerasbn_export.cli import recheck as recheck_command
 from kerasbn_export.cli import verify as verify_command
@@ -172,14 +171,11 @@ def test_recheck_of_what_is_no_report(arguments, code, message, tmp_path, monkey
 
 def test_recheck_imports_no_framework(tmp_path):
     """That is what makes it answer at once. The report is made in a process of its own, too."""
-    heavy = ("tensorflow", "keras", "tf_keras", "ai_edge_litert", "h5py")
     report = tmp_path / "r.json"
     report.write_text(json_text(EXAMPLE))
     arguments = ["recheck", str(report), "--html", str(tmp_path / "r.html"), "--junit", str(tmp_path / "r.xml")]
-    script = f"import sys; from kerasbn_export.cli.main import run; code = run({arguments!r})\n"
-    script += f"print(code, [name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "1 []"
+    code, imported, _ = heavy_imports(*arguments)
+    assert (code, imported) == (1, [])
     assert (tmp_path / "r.html").exists()
     assert callable(recheck_command.command)
 

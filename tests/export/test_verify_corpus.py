@@ -34,7 +34,7 @@ def test_the_file_that_lost_its_dense_biases(backend):
     wrong = {weight.layer: weight for weight in report.weights if not weight.passed}
     assert sorted(wrong) == [f"dense_{i}" for i in range(1, 9)]
     assert {weight.weight for weight in wrong.values()} == {"bias"}
-    assert {weight.diagnosis for weight in wrong.values()} == {"The layer's own bias is forgotten: ``b' = t``."}
+    assert {weight.diagnosis for weight in wrong.values()} == {"The layer's own bias is forgotten: b' = t."}
     assert wrong["dense_5"].max_difference == pytest.approx(0.615, abs=5e-4)
 
 

@@ -70,7 +70,7 @@ def _print(comparison: Comparison) -> None:
     console = stdout()
     for part in (_outputs(comparison), *_wrong_layers(comparison), *_wrong_weights(comparison)):
         console.print(part)
-    for line in (*_lines(comparison), _plain(comparison.verdict)):
+    for line in (*_lines(comparison), comparison.verdict):
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -115,7 +115,7 @@ def _wrong_weights(comparison: Comparison) -> Iterator[Table]:
     wrong = [weight for weight in comparison.weights if not weight.passed]
     if wrong:
         columns = ("wrong weight", "of", "max|difference|>", "as if")
-        rows = [(w.weight, w.layer, f"{w.max_difference:.3g}", _plain(w.diagnosis)) for w in wrong[:SHOWN]]
+        rows = [(w.weight, w.layer, f"{w.max_difference:.3g}", w.diagnosis) for w in wrong[:SHOWN]]
         yield table("", columns, rows)
 
 
@@ -129,11 +129,6 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield f"Smallest tolerance that would have passed: {comparison.required_tolerance:.3g}."
     for note in comparison.notes:
         yield f"Note: {note}"
-
-
-def _plain(words: str) -> str:
-    """Without the marks that set code off."""
-    return words.replace("``", "")
 
 
 def _matches(matches: Sequence[Match]) -> str:

@@ -155,7 +155,22 @@ class Localiser:
         passing = [fit for fit in fits if fit.passed]
         if passing:
             return max(passing, key=self._trust)
-        return min(fits, key=lambda fit: fit.local.relative, default=None)
+        furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
+        return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
+
+    def _contradictions(self, fit: _Fit, furthest: frozenset[str]) -> int:
+        """How many of the layers that the tensor might hold speak against a fit by where their names stand.
+
+        A layer merged by the fit that has a tensor of its own, and one that the tensor tells of but the fit leaves out.
+
+        Args:
+            fit: One that fails: its error does not say what the tensor holds.
+            furthest: The layers of all fits.
+        """
+        chain = frozenset(step.layer.path for step in fit.chain)
+        others = {path for t in self.tensors if t is not fit.tensor for path in t.layers}
+        here = frozenset(fit.tensor.layers)
+        return len((chain - here) & others) + len((furthest - chain) & here)
 
     def _of_own_operation(self, call: Call, fits: Sequence[_Fit]) -> list[_Fit]:
         """The fits of the last tensor that has this layer's name alone, where rounding is known: nothing is guessed."""

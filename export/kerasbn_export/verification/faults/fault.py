@@ -96,4 +96,4 @@ def _name(function: Callable[..., object]) -> str:
 
 
 def _text(function: Callable[..., object]) -> str:
-    return (function.__doc__ or "").strip()
+    return (function.__doc__ or "").strip().replace("``", "")

@@ -43,7 +43,7 @@ class FileFault:
 
 def of_file(damage: FileDamage) -> FileFault:
     """A fault of files; its name and text are the function's."""
-    return FileFault(damage.__name__.replace("_", " "), (damage.__doc__ or "").strip(), damage)
+    return FileFault(damage.__name__.replace("_", " "), (damage.__doc__ or "").strip().replace("``", ""), damage)
 
 
 class File:

@@ -57,7 +57,7 @@ def _summary(comparison: Comparison) -> Iterator[str]:
     status = comparison.status.value
     yield f'<p><span class="answer {status}">{status}</span> <span class="muted">kerasbn verify</span></p>'
     yield f"<h1>{escape(comparison.candidate)} against {escape(comparison.reference)}</h1>"
-    yield f'<div class="verdict {status}"><p>{_prose(comparison.verdict)}</p></div>'
+    yield f'<div class="verdict {status}"><p>{escape(comparison.verdict)}</p></div>'
     yield "".join(f"<p>Note: {escape(note)}</p>" for note in comparison.notes)
     tiles = (
         ("Tolerance that would pass", f"{comparison.required_tolerance:.3g}"),
@@ -138,7 +138,7 @@ def _weights(comparison: Comparison) -> Iterator[str]:
 
 
 def _weight_figure(weight: WeightComparison) -> str:
-    caption = f"{escape(weight.layer)}: {weight.weight} <span class='muted'>{_prose(weight.diagnosis)}</span>"
+    caption = f"{escape(weight.layer)}: {weight.weight} <span class='muted'>{escape(weight.diagnosis)}</span>"
     return _figure(caption, weight_chart(weight.expected, weight.found, weight.weight))
 
 
@@ -201,12 +201,6 @@ def _legend(entries: Iterable[tuple[str, str]]) -> str:
     return f'<span class="legend">{"".join(f"<span>{mark}</span>" for mark in marks)}</span>'
 
 
-def _prose(words: str) -> str:
-    """Text in which what stands between backticks is code."""
-    parts = escape(words).replace("``", "`").split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
-
-
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> str:
     kinds = ["number" if title in NUMBERS else "" for title in titles]
     head = "".join(f'<th class="{kind}">{escape(title)}</th>' for kind, title in zip(kinds, titles, strict=True))
@@ -217,4 +211,4 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]
 def _cell(content: str | tuple[str, str], kind: str) -> str:
     if isinstance(content, tuple):
         return f'<td class="{content[1]}">{escape(content[0])}</td>'
-    return f'<td class="{kind}">{_prose(content)}</td>'
+    return f'<td class="{kind}">{escape(content)}</td>'

@@ -14,7 +14,6 @@ h1 { margin: .4rem 0 .6rem; font-size: 1.45rem; line-height: 1.3; overflow-wrap:
 h2 { margin: 2.6rem 0 .5rem; padding-top: .9rem; border-top: 1px solid var(--grid); font-size: 1.15rem; }
 h3 { margin: 1.6rem 0 .3rem; font-size: 1rem; }
 p { margin: .4rem 0; max-width: 50rem; overflow-wrap: anywhere; }
-code { font: .92em ui-monospace, "Cascadia Code", Menlo, monospace; overflow-wrap: anywhere; }
 .muted { color: var(--muted); }
 .answer { display: inline-block; padding: .1rem .7rem; border: 1px solid currentColor; border-radius: 1rem;
   font-weight: 600; }

@@ -1,0 +1,66 @@
+"""Which value of the reference a tensor is taken for, where a layer is so wrong that none fits."""
+
+import numpy as np
+import pytest
+from kerasbn_testing.statistics import randomise
+
+from kerasbn_export import fold, verify
+
+WRONG = {3: ("kernel", 0.2), 6: ("bias", 0.2)}
+"""By stage: which weight is wrong, and by how much in one of its channels."""
+
+
+def chain(flavour, rng, *, fused):
+    """Twelve times convolution, BatchNorm and ReLU, and the folded model with two errors.
+
+    Args:
+        fused: Whether the convolutions of the candidate apply the ReLU themselves.
+    """
+    layers = flavour.keras.layers
+    x = image = flavour.keras.Input((12, 12, 3), name="image")
+    for stage in range(12):
+        x = layers.Conv2D(4, 3, padding="same", name=f"conv_{stage}")(x)
+        x = layers.ReLU(name=f"relu_{stage}")(flavour.batch_normalization(name=f"norm_{stage}")(x))
+    model = flavour.keras.Model(image, layers.Dense(30, name="scores")(layers.GlobalAveragePooling2D(name="mean")(x)))
+    randomise(model, rng)
+    folded = fold(model).model
+    for stage, (weight, error) in WRONG.items():
+        layer = folded.get_layer(f"conv_{stage}")
+        wrong = np.array(getattr(layer, weight))
+        wrong[..., 2] += error
+        getattr(layer, weight).assign(wrong)
+    return model, _fused(flavour, folded) if fused else folded
+
+
+def _fused(flavour, model):
+    layers = flavour.keras.layers
+    x = image = flavour.keras.Input((12, 12, 3), name="image")
+    for stage in range(12):
+        x = layers.Conv2D(4, 3, padding="same", activation="relu", name=f"conv_{stage}")(x)
+    x = layers.Dense(30, name="scores")(layers.GlobalAveragePooling2D(name="mean")(x))
+    fused = flavour.keras.Model(image, x)
+    fused.set_weights(model.get_weights())
+    return fused
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["relu-apart", "relu-inside"])
+def test_a_wrong_kernel_is_not_taken_for_what_the_relu_gives(keras_flavour, rng, fused):
+    """What a ReLU lets through can be nearer to a wrong tensor than what the layer itself gives."""
+    report = verify(*chain(keras_flavour, rng, fused=fused), samples=2)
+    wrong = [layer for layer in report.per_layer if not layer.passed]
+    assert [layer.layer for layer in wrong] == ["conv_3", "conv_6"]
+    assert [layer.position for layer in wrong] == (["relu_3", "relu_6"] if fused else ["norm_3", "norm_6"])
+    assert report.first_divergence.layer == "conv_3"
+    assert "1 more layer(s) err on their own account." in report.verdict
+    assert "`" not in report.verdict
+
+
+def test_a_known_mistake_is_named_in_plain_words(keras_flavour, rng):
+    model, _ = chain(keras_flavour, rng, fused=False)
+    folded = fold(model).model
+    statistics = [np.asarray(array, np.float64) for array in model.get_layer("norm_4").get_weights()]
+    gamma, beta, mean, variance = statistics
+    folded.get_layer("conv_4").bias.assign(beta - mean * gamma / np.sqrt(variance + model.get_layer("norm_4").epsilon))
+    report = verify(model, folded, samples=2)
+    assert report.first_divergence.layer == "conv_4"
+    assert report.verdict.endswith("; as if: The layer's own bias is forgotten: b' = t.")
