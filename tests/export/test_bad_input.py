@@ -207,7 +207,7 @@ def test_a_write_that_the_system_stops(flavour, command, name, tmp_path):
 @pytest.mark.parametrize(
     ("module", "function", "command", "name"),
     [
-        ("kerasbn_export.export", "convert", "export", "out.tflite"),
+        ("kerasbn_export.prepared", "convert", "export", "out.tflite"),
         ("kerasbn_export.folding", "emit", "fold", "out.keras"),
         ("kerasbn_export.atomic", "_flush", "export", "out.tflite"),
     ],

@@ -107,7 +107,7 @@ def test_ctrl_c_reaches_the_command_through_its_supervisor(tmp_path):
     network(Flavour("keras")).save(tmp_path / "good.keras")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 5)).astype("float32"))
     script = (
-        "import time, kerasbn_export.export as export; from kerasbn_export.calibration import Calibration;\n"
+        "import time; from kerasbn_export.calibration import Calibration;\n"
         "real = Calibration.batches\n"
         "def slow(self, size):\n"
         "    for arrays in real(self, size):\n"

@@ -1,0 +1,119 @@
+"""From a model to the content of a ``.tflite`` file: fold, calibrate, convert, check, and say what is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kerasbn.errors import CalibrationError
+from kerasbn_export.best import Trial, held_out
+from kerasbn_export.calibration import DATA_FREE, Calibration, read_calibration
+from kerasbn_export.contract import Contract
+from kerasbn_export.device_check import measure_device
+from kerasbn_export.export_records import ExportOptions, ExportResult
+from kerasbn_export.forms import search_forms
+from kerasbn_export.origins import Origins
+from kerasbn_export.prepared import Prepared, converted, prepare
+from kerasbn_export.program import Program
+from kerasbn_export.provenance import provenance
+from kerasbn_export.relabel import relabel
+from kerasbn_export.tflite_file import TFLiteFile, read_tflite
+
+
+@dataclass(frozen=True)
+class Built:
+    """A ``.tflite`` file before it is written: its content, its result, and the samples its ranges were measured on."""
+
+    data: bytes
+    result: ExportResult
+    samples: Calibration | None
+    programs: tuple[Program, ...]
+
+
+def build_tflite(
+    model: Any, path: Path, options: ExportOptions, on_step: Callable[[str], None] = lambda _: None
+) -> Built:
+    """The content of the file that `export_tflite` would write to `path`; nothing is written.
+
+    Args:
+        model: A model of either Keras, or the programs of a SavedModel.
+        path: For the result.
+        options: How to export.
+        on_step: See `export_tflite`.
+    """
+    on_step("fold" if options.fold else "rebuild")
+    prepared = prepare(model, options)
+    samples = _samples(model, prepared, options, on_step)
+    trials: tuple[Trial, ...] = ()
+    if options.best and samples is not None:
+        samples, judged = held_out(samples)
+        search = search_forms(model, prepared, options, samples, judged, on_step)
+        prepared, data, trials = search.form, search.data, tuple(search.trials)
+    else:
+        on_step("convert")
+        data = converted(prepared, options, samples, on_step)
+    data = relabel(data, (), provenance(_source(model), prepared.verdicts, samples, options.device, trials))
+    file = read_tflite(data)
+    on_step("check")
+    _contract(prepared, options).check(file)
+    result = replace(_result(path, data, file, options, prepared, samples), trials=trials)
+    return Built(data, result, samples, prepared.programs)
+
+
+def _source(model: Any) -> Any:
+    return model[0] if isinstance(model, tuple) else model
+
+
+def _samples(
+    model: Any, prepared: Prepared, options: ExportOptions, on_step: Callable[[str], None]
+) -> Calibration | None:
+    if not options.calibrated:
+        return None
+    inputs = prepared.programs[0].fixed(options.batch_size)
+    if isinstance(options.calibration, str) and options.calibration == DATA_FREE:
+        if prepared.unfolded:
+            raise CalibrationError(f"Data-free calibration reads the BatchNorms of a model, but {prepared.unfolded}")
+        from kerasbn_export.data_free import data_free_calibration
+
+        on_step("make samples from the BatchNorms' statistics")
+        return data_free_calibration(model, inputs, seed=options.seed, value_range=options.image_range, on_step=on_step)
+    return read_calibration(options.calibration, inputs, seed=options.seed, image_range=options.image_range)
+
+
+def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
+    return Contract(
+        programs=prepared.programs,
+        batch_size=options.batch_size,
+        io_dtype=options.conversion.ends,
+        verdicts=prepared.verdicts,
+        quantized=options.calibrated,
+        device=options.profile,
+        select_ops=options.select_ops,
+    )
+
+
+def _result(
+    path: Path, data: bytes, file: TFLiteFile, options: ExportOptions, prepared: Prepared, samples: Calibration | None
+) -> ExportResult:
+    origins = Origins(file, prepared.programs)
+    device = options.profile
+    return ExportResult(
+        path=path,
+        precision=options.precision_taken,
+        bytes=file.size,
+        ops=file.op_counts,
+        verdicts=prepared.verdicts or (),
+        affine_ops_left=len(file.affine_ops),
+        float_ops_left=file.float_op_counts if options.calibrated else {},
+        calibration=None if samples is None else str(samples),
+        float_layers=_counted([origins.describe(op) for op in file.float_ops]) if options.calibrated else (),
+        unfolded=prepared.unfolded if options.fold else "",
+        device=None if device is None else measure_device(device, data, file, origins.describe),
+    )
+
+
+def _counted(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{count} {name}" for name, count in Counter(names).items())

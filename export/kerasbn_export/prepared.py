@@ -1,0 +1,133 @@
+"""What is converted: a folded model, one rebuilt with its BatchNorms, or programs that are taken as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kerasbn.errors import InvalidArgumentError, NotFoldedError, UnsupportedModelError
+from kerasbn_export.calibration import Calibration
+from kerasbn_export.capture import capture
+from kerasbn_export.convert import convert
+from kerasbn_export.emit import emit
+from kerasbn_export.export_records import ExportOptions
+from kerasbn_export.folding import fold as fold_model
+from kerasbn_export.folding import plan
+from kerasbn_export.program import Program, functional_program, subclassed_program
+from kerasbn_export.verdict import Reason, Verdict
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is converted: a program for each signature, and what became of the BatchNorms (None if not folded)."""
+
+    programs: tuple[Program, ...]
+    verdicts: tuple[Verdict, ...] | None
+
+    @property
+    def unfolded(self) -> str:
+        """Why there is nothing that could be folded."""
+        return self.programs[0].unfolded
+
+
+def prepare(model: Any, options: ExportOptions) -> Prepared:
+    """The model to convert: of one fixed batch, and in float32 also where it was trained in mixed precision.
+
+    Args:
+        model: A model of either Keras, or the programs of a SavedModel.
+        options: How to export.
+
+    Raises:
+        UnsupportedModelError: The model was never built, or a BatchNorm is called with ``training=True``.
+        NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
+        InvalidArgumentError: Ranges would be measured for several signatures.
+    """
+    if isinstance(model, tuple):
+        return _whole(model, options)
+    try:
+        return folded(model, options) if options.fold else _rebuilt(model, options)
+    except UnsupportedModelError as error:
+        if _is_graph(model):
+            raise
+        return _whole((subclassed_program(model, str(error)),), options)
+
+
+def folded(
+    model: Any, options: ExportOptions, *, merge_branches: bool = True, through_averages: bool = True
+) -> Prepared:
+    """The folded model.
+
+    Args:
+        model: A model of either Keras.
+        options: How to fold it.
+        merge_branches: False keeps branches, whatever the options say.
+        through_averages: Whether a BatchNorm may go back through average pooling.
+    """
+    result = fold_model(
+        model,
+        strict=options.strict,
+        dtype="float32",
+        batch_size=options.batch_size,
+        merge_branches=options.merge_branches and merge_branches,
+        through_averages=through_averages,
+        target=options.target,
+        precision=options.precision_taken,
+    )
+    _refuse_batch_statistics(result.verdicts)
+    return Prepared((functional_program(result.model),), result.verdicts)
+
+
+def _rebuilt(model: Any, options: ExportOptions) -> Prepared:
+    _refuse_batch_statistics(plan(model).verdicts)
+    rebuilt = emit(capture(model), dtype="float32", batch_size=options.batch_size)
+    return Prepared((functional_program(rebuilt),), None)
+
+
+def _is_graph(model: Any) -> bool:
+    try:
+        capture(model)
+    except UnsupportedModelError:
+        return False
+    return True
+
+
+def _whole(programs: tuple[Program, ...], options: ExportOptions) -> Prepared:
+    """Programs that can only be converted as they are."""
+    if options.strict:
+        raise NotFoldedError(f"{programs[0].source} cannot be folded: {programs[0].unfolded}")
+    if options.calibrated and len(programs) > 1:
+        names = ", ".join(program.signature for program in programs)
+        raise InvalidArgumentError(f"Ranges are measured for one signature: choose one with signature=; found {names}.")
+    return Prepared(programs, None)
+
+
+def _refuse_batch_statistics(verdicts: Iterable[Verdict]) -> None:
+    """Keras 3 would convert such a BatchNorm with its moving statistics, without a word; Keras 2 cannot."""
+    for verdict in verdicts:
+        if verdict.reason is Reason.TRAINING:
+            raise UnsupportedModelError(
+                f"BatchNorm {verdict.layer!r} is called with training=True: it normalises with the statistics of the "
+                "batch, which a .tflite file cannot compute. Build the model without training=True for export."
+            )
+
+
+def converted(
+    prepared: Prepared, options: ExportOptions, samples: Calibration | None, on_step: Callable[[str], None]
+) -> bytes:
+    """The content of the file, before its metadata.
+
+    Args:
+        prepared: What to convert.
+        options: How.
+        samples: What ranges are measured on, if they are.
+        on_step: Called with the count of samples measured.
+    """
+    return convert(
+        prepared.programs,
+        options.conversion,
+        calibration=samples,
+        batch_size=options.batch_size,
+        isolate=options.isolate,
+        on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
+    )
