@@ -1,0 +1,37 @@
+"""Attention behind a BatchNorm, and before one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from patterns.pattern import BN, Make
+
+from kerasbn_testing.counterexamples.building import AXIS_1, SEQUENCE, TANH, enter, through
+
+
+def attending(name: str, attend: Callable[[Any, Any], Any], norm: Make = BN, **options: Any) -> None:
+    """A BatchNorm, then attention."""
+
+    def build(keras: Any) -> Any:
+        inputs = keras.Input(SEQUENCE)
+        layer = keras.layers.MultiHeadAttention(2, 4, **options)
+        return keras.Model(inputs, attend(layer, through(keras, inputs, TANH, norm)))
+
+    enter(name, build)
+
+
+attending("attention along time", lambda layer, x: layer(x, x), AXIS_1)
+attending("attention without bias", lambda layer, x: layer(x, x), use_bias=False)
+attending("attention in training mode", lambda layer, x: layer(x, x, training=True))
+attending("attention that sees a mask", lambda layer, x: layer(x, x, attention_mask=x))
+attending("attention with a key", lambda layer, x: layer(x, x, key=x))
+attending("attention, then along time", lambda layer, x: through_keras(layer, layer(x, x), axis=1))
+attending("attention without bias, then bn", lambda layer, x: through_keras(layer, layer(x, x)), use_bias=False)
+attending("scores of an attention", lambda layer, x: through_keras(layer, layer(x, x, return_attention_scores=True)[1]))
+
+
+def through_keras(like: Any, x: Any, axis: int = -1) -> Any:
+    """A BatchNorm and a tanh of the same Keras as a layer."""
+    layers = __import__(type(like).__module__.partition(".")[0]).layers
+    return layers.Activation("tanh")(layers.BatchNormalization(axis=axis)(x))

@@ -1,0 +1,40 @@
+"""Linear layers in a row, several axes, and BatchNorms in training mode."""
+
+from __future__ import annotations
+
+import numpy as np
+from patterns.pattern import BN, conv, dense, layer, td
+
+from kerasbn_testing.counterexamples.building import (
+    AXIS_1,
+    IMAGE,
+    SEQUENCE,
+    TANH,
+    TRAINED,
+    VECTOR,
+    chain,
+    function,
+    not_training,
+    own_norm,
+)
+
+chain("convolutions in a row, padded", IMAGE, conv(2, 1), conv(4, 3, padding="same"), BN)
+chain("convolutions in a row, of groups", IMAGE, conv(4, 1), conv(4, 3, groups=2), BN)
+chain("convolutions in a row, that would grow", IMAGE, conv(1, 3), conv(8, 3), BN)
+chain("convolutions in a row, small", IMAGE, conv(8, 1), conv(2, 3), BN)
+chain("convolutions in a row, dilated and strided", (9, 9, 4), conv(8, 1, strides=2), conv(2, 3, dilation_rate=2), BN)
+chain("convolutions in a row, active", IMAGE, conv(8, 1, activation="tanh"), conv(2, 3), BN)
+chain("dense in a row", VECTOR, dense(8), dense(2), BN)
+chain("dense in a row, that would grow", (8,), dense(1), dense(8), BN)
+chain("dense in a row, active", VECTOR, dense(8, activation="tanh"), dense(2), BN)
+chain("dense behind a convolution", IMAGE, conv(8, 1), dense(2), BN)
+chain("training right before", VECTOR, TANH, TRAINED, not_training(BN), TANH)
+chain("joined along one of its axes", (4, 4, 4), conv(4, 1), function(lambda x: x), own_norm([1, 3]), TANH)
+chain("several axes, then a mean", (4, 4, 4), TANH, own_norm([1, 3]), layer("AveragePooling2D", 2), dense(3))
+chain(
+    "a constant that is broadcast", (4, 1), TANH, function(lambda x: x * np.arange(1.0, 6).astype("float32")), BN, TANH
+)
+chain("a constant of more axes", VECTOR, dense(4), function(lambda x: x + np.ones((3, 1, 4), "float32")), TANH)
+chain("rms norm", SEQUENCE, lambda layers: getattr(layers, "RMSNormalization", layers.LayerNormalization)(), BN, TANH)
+chain("time distributed function", SEQUENCE, dense(4), td(layer("Activation", "softmax")), AXIS_1, TANH)
+chain("time distributed lone pooling", (3, None, 4), td(layer("MaxPooling1D", 2)), td(BN), TANH)

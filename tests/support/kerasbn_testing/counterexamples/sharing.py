@@ -1,0 +1,165 @@
+"""Layers and values that several others see, inputs of other types, masks by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from patterns.pattern import BN, conv, dense, layer
+
+from kerasbn_testing.counterexamples.building import AXIS_1, RELU, SEQUENCE, TANH, VECTOR, counterexample, through
+
+
+@counterexample()
+def several_uses(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = keras.layers.Dense(4)(inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, TANH)])
+
+
+@counterexample()
+def two_norms_one_elsewhere(keras: Any) -> Any:
+    inputs = keras.Input((4, 4))
+    x = keras.layers.Dense(4)(inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, AXIS_1, TANH)])
+
+
+@counterexample()
+def two_norms_and_output(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = keras.layers.Dense(4)(inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, BN, TANH), x])
+
+
+@counterexample()
+def two_norms_of_an_activation(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = keras.layers.Dense(4, activation="tanh")(inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, BN, TANH)])
+
+
+@counterexample()
+def output_is_output(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, TANH, BN)
+    return keras.Model(inputs, [x, keras.layers.Dense(3)(x)])
+
+
+@counterexample()
+def output_of_the_producer(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = keras.layers.Dense(4)(inputs)
+    return keras.Model(inputs, [x, through(keras, x, BN, TANH)])
+
+
+@counterexample()
+def squared(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, TANH, BN)
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Multiply()([x, x])))
+
+
+@counterexample()
+def doubled(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, dense(4))
+    return keras.Model(inputs, through(keras, keras.layers.Add()([x, x]), BN, TANH))
+
+
+@counterexample()
+def branches_of_two_values(keras: Any) -> Any:
+    one, two = keras.Input(VECTOR), keras.Input(VECTOR)
+    sums = keras.layers.Add()([through(keras, one, dense(4), BN), through(keras, two, dense(4))])
+    return keras.Model([one, two], through(keras, sums, TANH))
+
+
+@counterexample()
+def branch_seen_elsewhere(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, dense(4))
+    return keras.Model(inputs, [keras.layers.Add()([through(keras, inputs, dense(4)), x]), through(keras, x, TANH)])
+
+
+@counterexample("size")
+def one_layer_at_two_places(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    layer = keras.layers.Dense(4)
+    return keras.Model(inputs, layer(through(keras, layer(inputs), BN, RELU)))
+
+
+@counterexample("ops")
+def ones_of_a_shared_layer(keras: Any) -> Any:
+    inputs = keras.Input((6, 6, 4))
+    shared = keras.layers.Conv2D(4, 3, padding="same")
+    return keras.Model(inputs, through(keras, shared(through(keras, shared(inputs), RELU, BN)), TANH))
+
+
+@counterexample("ops")
+def ones_seen_elsewhere(keras: Any) -> Any:
+    inputs = keras.Input((6, 6, 4))
+    x = through(keras, inputs, conv(4, 2), RELU)
+    return keras.Model(inputs, [through(keras, x, BN, conv(3, 3, padding="same")), through(keras, x, TANH)])
+
+
+@counterexample("ops")
+def ones_into_two(keras: Any) -> Any:
+    inputs = keras.Input((6, 6, 4))
+    x = through(keras, inputs, conv(4, 2), RELU, BN)
+    return keras.Model(inputs, [through(keras, x, conv(3, 3, padding="same")), through(keras, x, TANH)])
+
+
+@counterexample()
+def embedding_along_time(keras: Any) -> Any:
+    inputs = keras.Input((4,), dtype="int32")
+    return keras.Model(inputs, through(keras, inputs, layer("Embedding", 9, 4), AXIS_1, TANH))
+
+
+@counterexample()
+def masked_by_hand(keras: Any) -> Any:
+    inputs = keras.Input(SEQUENCE)
+    mask = keras.Input((4,), dtype="bool")
+    x = keras.layers.GlobalAveragePooling1D()(through(keras, inputs, dense(4)), mask=mask)
+    return keras.Model([inputs, mask], through(keras, x, BN, TANH))
+
+
+@counterexample()
+def one_layer_before_three(keras: Any) -> Any:
+    """One Dense called three times, twice before equal BatchNorms and once before none."""
+    inputs = keras.Input(VECTOR)
+    dense, norm = keras.layers.Dense(4), keras.layers.BatchNormalization()
+    x = norm(dense(through(keras, norm(dense(inputs)), TANH)))
+    return keras.Model(inputs, dense(through(keras, x, TANH)))
+
+
+@counterexample()
+def two_layers_of_one_class(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    norm = keras.layers.BatchNormalization()
+    ends = [through(keras, norm(through(keras, inputs, each)), TANH) for each in (TANH, layer("Activation", "elu"))]
+    return keras.Model(inputs, ends)
+
+
+@counterexample()
+def one_layer_twice_in_a_row(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    shared = keras.layers.Dense(4)
+    return keras.Model(inputs, through(keras, shared(shared(inputs)), BN))
+
+
+@counterexample()
+def whole_numbers(keras: Any) -> Any:
+    inputs = keras.Input((6, 6, 3), dtype="uint8")
+    return keras.Model(inputs, through(keras, inputs, layer("Rescaling", 0.1, -1.0), conv(4, 3), BN))
+
+
+@counterexample()
+def states_of_an_lstm(keras: Any) -> Any:
+    inputs = keras.Input(SEQUENCE)
+    state = through(keras, inputs, layer("GlobalAveragePooling1D"), TANH, BN)
+    return keras.Model(inputs, keras.layers.LSTM(4)(inputs, initial_state=[state, state]))
+
+
+@counterexample()
+def mask_for_a_mean_behind(keras: Any) -> Any:
+    inputs, mask = keras.Input(SEQUENCE), keras.Input((4,), dtype="bool")
+    x = keras.layers.GlobalAveragePooling1D()(through(keras, inputs, TANH, BN), mask=mask)
+    return keras.Model([inputs, mask], keras.layers.Dense(3)(x))
