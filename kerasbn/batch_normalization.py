@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kerasbn import options
+from kerasbn.configuration import config_of, with_schedules
 from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError
-from kerasbn.layout import Axis, Layout
-from kerasbn.library import Library, Tensor
+from kerasbn.layout import Axis
+from kerasbn.library import Tensor
 from kerasbn.moments import expanded
 from kerasbn.normalization import Normalization
 from kerasbn.training import train
-
-SIXTEEN_BITS = ("float16", "bfloat16")
-SERIALIZED = (
-    ("beta", "initializer"), ("gamma", "initializer"),
-    ("moving_mean", "initializer"), ("moving_variance", "initializer"),
-    ("beta", "regularizer"), ("gamma", "regularizer"),
-    ("beta", "constraint"), ("gamma", "constraint"),
-)  # fmt: skip
-OPTIONS = (
-    "axis", "momentum", "epsilon", "center", "scale", "renorm", "renorm_momentum",
-    "fused", "virtual_batch_size", "synchronized", "unbiased_variance",
-)  # fmt: skip
+from kerasbn.weights import WeightsMixin
 
 
-class BatchNormMixin:
+class BatchNormMixin(WeightsMixin):
     """Batch normalization over any channel axes, in either Kerases' `Layer`.
 
     In training, with the mean and the population variance of the batch over all axes but the channel axes::
@@ -94,14 +83,8 @@ class BatchNormMixin:
         Ioffe and Szegedy, 2015, "Batch Normalization" (arXiv:1502.03167), algorithms 1 and 2.
     """
 
-    _library: ClassVar[Library]
-
-    name: str
     trainable: bool
-    built: bool
     compute_dtype: str
-    variable_dtype: str
-    add_weight: Callable[..., Any]
 
     def __init__(
         self,
@@ -145,7 +128,7 @@ class BatchNormMixin:
         self.beta_constraint = keras.constraints.get(beta_constraint)
         self.gamma_constraint = keras.constraints.get(gamma_constraint)
         self.renorm = bool(renorm)
-        self.renorm_clipping = options.checked_clipping(self._deserialized(renorm_clipping))
+        self.renorm_clipping = options.checked_clipping(with_schedules(keras, renorm_clipping))
         self.renorm_momentum = options.checked_fraction("renorm_momentum", renorm_momentum)
         self.fused = fused
         self.virtual_batch_size = options.checked_size(virtual_batch_size)
@@ -159,49 +142,6 @@ class BatchNormMixin:
                 f"BatchNormalization got virtual_batch_size={virtual_batch_size} together with {other}, which has no "
                 f"meaning for parts of a batch; leave one of them out."
             )
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the weights, in the stock layer's order."""
-        self._layout = Layout.of(self.axis, tuple(input_shape), self.name)
-        if self.virtual_batch_size is not None and 0 in self._layout.axes:
-            raise InvalidArgumentError(
-                f"BatchNormalization layer {self.name!r} has virtual_batch_size={self.virtual_batch_size} and axis "
-                f"{self.axis}; ghost batches are parts of axis 0, so it can be no channel axis."
-            )
-        self.gamma = self._add("gamma", self._library.weight) if self.scale else None
-        self.beta = self._add("beta", self._library.weight) if self.center else None
-        self.moving_mean = self._add_average("moving_mean", self.moving_mean_initializer)
-        self.moving_variance = self._add_average("moving_variance", self.moving_variance_initializer)
-        if self.renorm:
-            self.moving_stddev = self._add_average("moving_stddev", self._initial_stddev)
-            self.renorm_mean = self._add_average("renorm_mean", self.moving_mean_initializer)
-            self.renorm_stddev = self._add_average("renorm_stddev", self._initial_stddev)
-        counts = self.momentum is None or any(callable(bound) for bound in self.renorm_clipping.values())
-        self.batches = self._add_average("batches", "zeros", shape=()) if counts else None
-        sizes = dict(zip(self._layout.axes, self._layout.sizes, strict=True))
-        self.input_spec = self._library.keras.layers.InputSpec(ndim=self._layout.rank, axes=sizes)
-        self.built = True
-
-    def _add(self, name: str, arguments: dict[str, Any], **others: Any) -> Any:
-        shape = self._layout.weight_shape
-        if self.virtual_batch_size is not None and self._library.wide_ghost_weights:
-            shape = (1, *self._layout.broadcast_shape)
-        parts = {kind: getattr(self, f"{name}_{kind}", None) for kind in ("initializer", "regularizer", "constraint")}
-        dtype = "float32" if self.variable_dtype in SIXTEEN_BITS else self.variable_dtype
-        return self.add_weight(**{"name": name, "shape": shape, "dtype": dtype, **parts, **arguments, **others})
-
-    def _add_average(self, name: str, initializer: Any, **others: Any) -> Any:
-        return self._add(name, self._library.average, initializer=initializer, **others)
-
-    def _initial_stddev(self, shape: Any, dtype: Any = None, **_: Any) -> Tensor:
-        return self._library.ops.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
-
-    @property
-    def averages(self) -> list[Any]:
-        """The weights that training moves without gradients, in order."""
-        renorm = [self.moving_stddev, self.renorm_mean, self.renorm_stddev] if self.renorm else []
-        batches = [] if self.batches is None else [self.batches]
-        return [self.moving_mean, self.moving_variance, *renorm, *batches]
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
         """The input's shape."""
@@ -271,58 +211,10 @@ class BatchNormMixin:
             )
         return mask
 
-    def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What the layer computes at inference: ``y = scale * x + shift`` per channel.
-
-        ``scale = gamma / sqrt(moving_variance + epsilon)``, ``shift = beta - moving_mean * scale``, in float64.
-
-        Returns:
-            scale and shift in the shape of the weights: ``(channels,)``, or for several axes the shape that
-            broadcasts against the input.
-
-        Raises:
-            InvalidArgumentError: The layer is not built.
-        """
-        if not self.built:
-            raise InvalidArgumentError(f"BatchNormalization layer {self.name!r} has no weights yet; build it first.")
-        mean, variance = self._numpy(self.moving_mean), self._numpy(self.moving_variance)
-        gamma = 1.0 if self.gamma is None else self._numpy(self.gamma)
-        beta = 0.0 if self.beta is None else self._numpy(self.beta)
-        scale = gamma / np.sqrt(variance + self.epsilon)
-        return scale, beta - mean * scale
-
-    def _numpy(self, weight: Any) -> NDArray[np.float64]:
-        return np.asarray(weight.numpy(), np.float64).reshape(self._layout.weight_shape)
-
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; ``adjustment``, being a function, is left out."""
-        keras = self._library.keras
-        parts = {
-            f"{weight}_{kind}": getattr(keras, f"{kind}s").serialize(getattr(self, f"{weight}_{kind}"))
-            for weight, kind in SERIALIZED
-        }
-        plain = {option: _plain(getattr(self, option)) for option in OPTIONS}
-        schedules = keras.optimizers.schedules
-        clipping = {
-            key: schedules.serialize(bound) if isinstance(bound, schedules.LearningRateSchedule) else bound
-            for key, bound in self.renorm_clipping.items()
-        }
-        return {**super().get_config(), **plain, "renorm_clipping": clipping, **parts}  # type: ignore[misc]
-
-    def _deserialized(self, clipping: Any) -> Any:
-        """renorm_clipping with the schedules that `get_config` wrote as dicts."""
-        if not isinstance(clipping, Mapping):
-            return clipping
-        read = self._library.keras.optimizers.schedules.deserialize
-        return {key: read(dict(bound)) if isinstance(bound, Mapping) else bound for key, bound in clipping.items()}
+        return {**super().get_config(), **config_of(self)}  # type: ignore[misc]
 
 
 def _is_static(training: Any) -> bool:
     return isinstance(training, bool | int | np.bool_ | np.integer)
-
-
-def _plain(value: Any) -> Any:
-    """Without the wrappers that Keras puts around containers."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, Sequence) else value
