@@ -11,10 +11,10 @@ import math
 
 import tensorflow as tf
 
-from kerasbn import masking
-from kerasbn.centering import centered, in_xla
+from kerasbn import centering, kernel, masking
+from kerasbn.centering import Outputs, in_xla
 from kerasbn.layout import Layout
-from kerasbn.library import Tensor
+from kerasbn.library import Correction, Tensor
 from kerasbn.tensorflow_ops import reshape, shape
 
 
@@ -25,17 +25,24 @@ def accepts(layout: Layout, dtype: str) -> bool:
     return layout.contiguous and dtype in ("float16", "bfloat16", "float32")
 
 
-def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout) -> Outputs:
     """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
     rank4, data_format = _rank4(x, layout)
-    near, offset = centered(rank4, epsilon, data_format)
-    outputs, mean, variance = _kernel(near, gamma, beta, epsilon, data_format)
-    mean = mean if offset is None else mean + offset
+    outputs, mean, variance = centering.training(rank4, gamma, beta, epsilon, data_format)
     return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
 
 
-def takes_mask() -> bool:
-    """Whether there is `masked`: under XLA plain operations are as fast, and shapes must be known."""
+def corrected(
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout, correction: Correction
+) -> Outputs:
+    """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
+    rank4, data_format = _rank4(x, layout)
+    outputs, mean, variance = centering.corrected(rank4, gamma, beta, epsilon, data_format, correction)
+    return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
+
+
+def has_passes_of_its_own() -> bool:
+    """Whether there are `corrected` and `masked`: under XLA plain operations are as fast, and shapes must be known."""
     return not in_xla()
 
 
@@ -54,22 +61,9 @@ def masked(
     return tf.ensure_shape(y if layout.trailing else tf.transpose(y, back), x.shape), *found
 
 
-def _kernel(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str) -> tuple[Tensor, Tensor, Tensor]:
-    nothing = tf.zeros((0,), gamma.dtype)
-    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=gamma, offset=beta, mean=nothing, variance=nothing,
-        epsilon=epsilon, exponential_avg_factor=1.0, data_format=data_format, is_training=True,
-    )  # fmt: skip
-    return outputs, mean, variance
-
-
 def inference(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
     """Outputs from given statistics."""
-    outputs, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=gamma, offset=beta, mean=mean, variance=variance,
-        epsilon=epsilon, is_training=False,
-    )  # fmt: skip
-    return outputs
+    return kernel.inference(x, gamma, beta, mean, variance, epsilon)
 
 
 def infers(layout: Layout) -> bool:
@@ -85,25 +79,26 @@ def _native(layout: Layout) -> bool:
 
 
 def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, str]:
+    if x.dtype == tf.float16 and not _on_gpu():
+        x = tf.cast(x, "float32")  # Which takes less time than the kernel loses on 16 bits.
     if layout.trailing:
         as_it_is = _native(layout) and not in_xla()  # XLA sums over one axis up to three times as fast as over three.
         return x if as_it_is else tf.reshape(x, (-1, 1, 1, layout.channels)), "NHWC"
     sizes = shape(x)
     outer, inner = sizes[: layout.axes[0]], sizes[layout.axes[-1] + 1 :]
     first = tf.reshape(x, (math.prod(outer), layout.channels, math.prod(inner), 1))
-    if _takes_channels_first():
+    if _on_gpu():
         return first, "NCHW"
-    first = tf.cast(first, "float32") if x.dtype == tf.float16 else first  # Transposing float16 is slower than that.
     return tf.transpose(first, (0, 2, 3, 1)), "NHWC"
 
 
-def _takes_channels_first() -> bool:
-    """Whether the kernel is as fast with the channels first: on a CPU it transposes, and slower than `tf.transpose`."""
+def _on_gpu() -> bool:
+    """Where the kernel is as fast with the channels first: a CPU's transposes, and slower than `tf.transpose`."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _like(y: Tensor, x: Tensor, layout: Layout) -> Tensor:
-    if not layout.trailing and not _takes_channels_first():
+    if not layout.trailing and not _on_gpu():
         y = tf.transpose(y, (0, 3, 1, 2))
     y = reshape(y, shape(x))
     return y if y.shape.is_fully_defined() else tf.ensure_shape(y, x.shape)

@@ -12,6 +12,8 @@ from kerasbn.layout import Layout
 Tensor = Any
 Operations = Any
 """`keras.ops`, or a module with the part of it that `kerasbn.tensorflow_ops` lists."""
+Correction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From the mean and the unbiased variance of a batch to (r, d) of `kerasbn.renorm`."""
 
 
 class Kernel(Protocol):
@@ -25,8 +27,13 @@ class Kernel(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
 
-    def takes_mask(self) -> bool:
-        """Whether there is `masked` where the layer is called."""
+    def corrected(
+        self, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout, correction: Correction
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
+
+    def has_passes_of_its_own(self) -> bool:
+        """Whether there are `corrected` and `masked` where the layer is called."""
 
     def masked(
         self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout

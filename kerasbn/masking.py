@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kerasbn.centering import centered
+from kerasbn import centering, kernel
 from kerasbn.library import Tensor
 
 Statistics = tuple[Tensor, Tensor, Tensor]
@@ -41,38 +41,27 @@ def training(
         divisor = tf.maximum(count, 1.0)
 
         def gradient(dy: Tensor, *_: Tensor) -> Statistics:
-            dx, dgamma, dbeta, *_ = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=dy[:, tf.newaxis, tf.newaxis, :], x=images, scale=gamma,
-                reserve_space_1=mean, reserve_space_2=variance, reserve_space_3=tf.zeros((0,)),
-                epsilon=epsilon, is_training=False,
-            )  # fmt: skip
-            through = _normalized(images, gamma * dgamma / divisor, gamma * dbeta / divisor, mean, variance, epsilon)
+            reserved = mean, variance, tf.zeros((0,))
+            dy = dy[:, tf.newaxis, tf.newaxis, :]
+            dx, dgamma, dbeta = kernel.gradient(dy, images, gamma, reserved, epsilon, is_training=False)
+            through = kernel.inference(
+                images, gamma * dgamma / divisor, gamma * dbeta / divisor, mean, variance, epsilon
+            )
             through = through * tf.cast(tf.math.rsqrt(variance + epsilon), through.dtype)
             return tf.reshape(tf.where(kept, dx - through, dx), tf.shape(x)), dgamma, dbeta
 
-        y = _normalized(images, gamma, beta, mean, variance, epsilon)
+        y = kernel.inference(images, gamma, beta, mean, variance, epsilon)
         return (tf.reshape(y, tf.shape(x)), mean, variance, count), gradient
 
     return normalized(x, gamma, beta)  # type: ignore[no-any-return]
 
 
-def _normalized(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
-    outputs, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False
-    )
-    return outputs
-
-
 def _of_rows(x: Tensor, mask: Tensor, epsilon: float) -> Statistics:
     """Of the rows that are kept, put together: the kernel passes over them once, whatever it is that was left out."""
     kept = tf.gather(x, tf.where(mask[:, 0])[:, 0])[:, tf.newaxis, tf.newaxis, :]
-    near, offset = centered(kept, epsilon, "NHWC")
-    ones, nothing = tf.ones(x.shape[-1:]), tf.zeros((0,))
-    _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=near, scale=ones, offset=ones, mean=nothing, variance=nothing, epsilon=epsilon, is_training=True
-    )
+    ones = tf.ones(x.shape[-1:])
+    _, mean, variance = centering.training(kept, ones, ones, epsilon)
     count = tf.cast(tf.shape(kept)[0], "float32")
-    mean = mean if offset is None else mean + offset
     variance = variance * (tf.maximum(count - 1, 0) / tf.maximum(count, 1))
     return tf.math.multiply_no_nan(mean, tf.sign(count)), tf.math.multiply_no_nan(variance, tf.sign(count)), count
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kerasbn.averages import population
@@ -49,16 +50,37 @@ class Normalization:
         """Outputs from the statistics of the batch, and those statistics."""
         if self.kernel is not None and mask is None and all_sum is None:
             return self._fused(self.kernel, x, gamma, beta)
-        if self.kernel is not None and mask is not None and all_sum is None and self.kernel.takes_mask():
+        if self.kernel is not None and mask is not None and all_sum is None and self.kernel.has_passes_of_its_own():
             return self._masked(self.kernel, x, gamma, beta, mask)
         found = moments(self.ops, self.ops.cast(x, self.dtype), self.layout, mask, all_sum)
         return self._from_center(x, gamma, beta, found.mean, found.variance), found
 
+    @property
+    def corrects(self) -> bool:
+        """Whether there is `corrected`."""
+        return self.kernel is not None and self.kernel.has_passes_of_its_own()
+
+    def corrected(
+        self, x: Tensor, gamma: Tensor, beta: Tensor, correction: Callable[[Moments], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Moments]:
+        """``gamma * (x_hat * r + d) + beta`` in few passes, with (r, d) from the statistics of the batch, and those."""
+        kernel: Kernel = self.kernel  # type: ignore[assignment]
+        number = count(self.ops, x, self.layout)
+
+        def of_vectors(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+            return correction(Moments(mean, population(self.ops, variance, number), number))
+
+        y, mean, variance = kernel.corrected(x, *self._weights(gamma, beta), self.epsilon, self.layout, of_vectors)
+        return y, self._moments(mean, variance, number)
+
     def _fused(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Moments]:
         y, mean, variance = kernel.training(x, *self._weights(gamma, beta), self.epsilon, self.layout)
         number = count(self.ops, x, self.layout)
-        mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, variance))
-        return y, Moments(mean, population(self.ops, variance, number), number)
+        return y, self._moments(mean, variance, number)
+
+    def _moments(self, mean: Tensor, unbiased: Tensor, number: Tensor) -> Moments:
+        mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, unbiased))
+        return Moments(mean, population(self.ops, variance, number), number)
 
     def _masked(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tensor) -> tuple[Tensor, Moments]:
         y, mean, variance, number = kernel.masked(x, mask, *self._weights(gamma, beta), self.epsilon, self.layout)

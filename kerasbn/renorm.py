@@ -15,8 +15,6 @@ Source: Ioffe, 2017, "Batch Renormalization" (arXiv:1702.03275), section 3.
 
 from __future__ import annotations
 
-from typing import Any
-
 from kerasbn.library import Operations, Tensor
 from kerasbn.moments import Moments
 
@@ -26,7 +24,7 @@ def correction(
     batch: Moments,
     averages: tuple[Tensor, Tensor],
     epsilon: float,
-    bounds: dict[str, Any],
+    bounds: dict[str, Tensor],
 ) -> tuple[Tensor, Tensor]:
     """The correction (r, d).
 
@@ -38,11 +36,10 @@ def correction(
         bounds: ``rmin``, ``rmax`` and ``dmax``; a missing one does not bound.
     """
     dtype = batch.variance.dtype
-    mean, stddev = (ops.reshape(ops.cast(each, dtype), batch.mean.shape) for each in averages)
+    mean, stddev = (ops.reshape(each, batch.mean.shape) for each in averages)
     stddev = ops.maximum(stddev, ops.cast(epsilon**0.5, dtype))
     r = ops.sqrt(batch.variance + epsilon) / stddev
     d = (batch.mean - mean) / stddev
-    bounds = {name: ops.cast(bound, dtype) for name, bound in bounds.items()}
     r = ops.maximum(r, bounds["rmin"]) if "rmin" in bounds else r
     r = ops.minimum(r, bounds["rmax"]) if "rmax" in bounds else r
     d = ops.maximum(ops.minimum(d, bounds["dmax"]), -bounds["dmax"]) if "dmax" in bounds else d

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kerasbn import ghost, renorm
@@ -34,6 +35,10 @@ def _normalized(layer: Layer, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tens
 def _corrected(layer: Layer, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Moments]:
     """``gamma * (r * (scale * x_hat + bias) + d) + beta``: the adjustment's scale and bias, renorm's r and d."""
     ops, spread = layer._library.ops, layer.normalization.spread
+    correction = _correction(layer) if layer.renorm else None
+    special = mask is not None, layer.adjustment is not None, layer.virtual_batch_size is not None, layer.synchronized
+    if correction is not None and layer.normalization.corrects and not any(special):
+        return layer.normalization.corrected(x, layer.gamma, layer.beta, correction)  # type: ignore[no-any-return]
     y, batch = _normalized(layer, ops.cast(x, layer.normalization.dtype), None, None, mask)
     if layer.adjustment is not None:
         scale, bias = layer.adjustment(ops.convert_to_tensor(ops.shape(x), "int32"))
@@ -41,11 +46,18 @@ def _corrected(layer: Layer, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Mo
     gamma, beta = layer.gamma, layer.beta
     scale = 1.0 if gamma is None else spread(gamma)
     shift = 0.0 if beta is None else spread(beta)
-    if layer.renorm:
-        averages = layer.renorm_mean, layer.renorm_stddev
-        r, d = renorm.correction(ops, batch, averages, layer.epsilon, layer.renorm_bounds())
+    if correction is not None:
+        r, d = correction(batch)
         scale, shift = spread(r) * scale, spread(d) * scale + shift
     return ops.cast(y * scale + shift, x.dtype), batch
+
+
+def _correction(layer: Layer) -> Callable[[Moments], tuple[Tensor, Tensor]]:
+    """Renorm's (r, d) as a function of the statistics of a batch; the layer's variables are read here, not there."""
+    ops, dtype = layer._library.ops, layer.normalization.dtype
+    averages = ops.cast(layer.renorm_mean, dtype), ops.cast(layer.renorm_stddev, dtype)
+    bounds = {name: ops.cast(bound, dtype) for name, bound in layer.renorm_bounds().items()}
+    return lambda batch: renorm.correction(ops, batch, averages, layer.epsilon, bounds)
 
 
 def _moved(layer: Layer, batch: Moments) -> list[Tensor]:

@@ -1,0 +1,64 @@
+"""TensorFlow's fused operation and its gradient at rank 4; gamma, beta and statistics are float32 vectors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from kerasbn.library import Tensor
+
+
+class Normalized(NamedTuple):
+    """What the operation gives in training.
+
+    Attributes:
+        y: The outputs.
+        mean: Of the batch.
+        variance: Of the batch, unbiased: the sum is divided by ``max(count - 1, 1)``.
+        reserved: What `gradient` takes.
+    """
+
+    y: Tensor
+    mean: Tensor
+    variance: Tensor
+    reserved: tuple[Tensor, Tensor, Tensor]
+
+
+def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str = "NHWC") -> Normalized:
+    """Normalizes with the statistics of the batch."""
+    nothing = tf.zeros((0,), gamma.dtype)
+    y, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma, offset=beta, mean=nothing, variance=nothing,
+        epsilon=epsilon, exponential_avg_factor=1.0, data_format=data_format, is_training=True,
+    )  # fmt: skip
+    return Normalized(y, mean, variance, tuple(reserved))
+
+
+def inference(
+    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float, data_format: str = "NHWC"
+) -> Tensor:
+    """Normalizes with given statistics."""
+    y, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma, offset=beta, mean=mean, variance=variance,
+        epsilon=epsilon, data_format=data_format, is_training=False,
+    )  # fmt: skip
+    return y
+
+
+def gradient(
+    dy: Tensor,
+    x: Tensor,
+    gamma: Tensor,
+    reserved: tuple[Tensor, ...],
+    epsilon: float,
+    data_format: str = "NHWC",
+    is_training: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, gamma and beta, through the statistics too if ``is_training``."""
+    mean, variance, more = reserved
+    dx, dgamma, dbeta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+        y_backprop=dy, x=x, scale=gamma, reserve_space_1=mean, reserve_space_2=variance, reserve_space_3=more,
+        epsilon=epsilon, data_format=data_format, is_training=is_training,
+    )  # fmt: skip
+    return dx, dgamma, dbeta
