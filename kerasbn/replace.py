@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasbn.errors import UnsupportedModelError
+from kerasbn.errors import UnsupportedFeatureError, UnsupportedModelError
 from kerasbn.flavour import Flavour, flavour_of
 
 STOCK_NAMES = (None, "BatchNormalization")
@@ -18,8 +18,10 @@ def replace_batchnorm(model: Any) -> Any:
 
     Raises:
         UnsupportedModelError: The model cannot be rebuilt from its config, or makes a BatchNorm in its own code.
+        UnsupportedFeatureError: A layer has an ``adjustment``, which no config holds.
     """
     flavour = flavour_of(model)
+    _check_adjustments(model)
     saving, _ = flavour.keras.saving, flavour.batch_normalization  # Importing the layer registers it.
     try:
         config = _replaced(saving.serialize_keras_object(model), flavour)
@@ -38,6 +40,15 @@ def replace_batchnorm(model: Any) -> Any:
         )
     rebuilt.set_weights(model.get_weights())
     return rebuilt
+
+
+def _check_adjustments(model: Any) -> None:
+    adjusted = [layer.name for layer in model._flatten_layers() if getattr(layer, "adjustment", None) is not None]
+    if adjusted:
+        raise UnsupportedFeatureError(
+            f"Model {model.name!r} has an adjustment in BatchNormalization {', '.join(adjusted)}: a function, which no "
+            f"config holds and which would be lost. kerasbn.stock.from_stock keeps it; build the model with its layers."
+        )
 
 
 def _replaced(config: Any, flavour: Flavour) -> Any:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tf_keras.src.layers.normalization import batch_normalization_v1
 
 from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError, UnsupportedModelError
 from kerasbn.flavour import TF_KERAS
@@ -126,6 +128,34 @@ def test_replace_batchnorm_refuses_what_it_cannot_open(keras_flavour):
         replace_batchnorm(model)
 
 
+def adjustment(shape):
+    return tf.linspace(0.9, 1.1, shape[-1]), tf.linspace(-0.1, 0.1, shape[-1])
+
+
+def test_adjustment_is_kept_or_refused(rng, make_weights, assert_close):
+    """It is a function: a layer hands it on, the config of a whole model cannot."""
+    layers = TF_KERAS.keras.layers
+    stock = layers.BatchNormalization(adjustment=adjustment, name="bn")
+    stock.build((6, 4, 3))
+    stock.set_weights(make_weights(stock, rng))
+    model = TF_KERAS.keras.Sequential([layers.Input((4, 3)), stock])
+    with pytest.raises(UnsupportedFeatureError, match="adjustment in BatchNormalization bn"):
+        replace_batchnorm(model)
+    ours = from_stock(stock)
+    assert_same_layers(ours, stock, (6, 4, 3), rng, assert_close)
+    assert_same_layers(to_stock(ours), ours, (6, 4, 3), rng, assert_close)
+
+
+def test_the_first_version_of_tf_keras_is_refused():
+    """Frozen, it goes on with the statistics of the batch, as ours does not."""
+    layer = batch_normalization_v1.BatchNormalization(adjustment=adjustment, name="bn")
+    with pytest.raises(InvalidArgumentError, match=r"batch_normalization_v1\.BatchNormalization 'bn'"):
+        from_stock(layer)
+    model = TF_KERAS.keras.Sequential([TF_KERAS.keras.layers.Input((4, 3)), layer])
+    with pytest.raises(UnsupportedFeatureError, match="adjustment in BatchNormalization bn"):
+        replace_batchnorm(model)
+
+
 TORCH_MODULES = [
     ("BatchNorm1d", (6, 3), {}),
     ("BatchNorm1d", (6, 3, 5), {"momentum": 0.3}),
@@ -139,7 +169,6 @@ TORCH_MODULES = [
 def test_torch(keras_flavour, name, shape, options, last, rng, assert_close):
     """Outputs, gradients and statistics over three steps, then inference, there and back."""
     torch = pytest.importorskip("torch")
-    tf = pytest.importorskip("tensorflow")
     from kerasbn.torch import from_torch, to_torch
 
     module = getattr(torch.nn, name)(3, **options)

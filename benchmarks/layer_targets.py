@@ -1,0 +1,68 @@
+"""What `layer_speed.py` measures, and what each ratio must reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SHAPES = {
+    "rows": ((512, 512), -1),
+    "sequences": ((32, 1000, 64), -1),
+    "images": ((32, 56, 56, 64), -1),
+    "small images": ((32, 14, 14, 256), -1),
+    "volumes": ((8, 8, 16, 16, 32), -1),
+    "channels first": ((32, 64, 56, 56), 1),
+    "sequences, channels first": ((32, 64, 1000), 1),
+}
+RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}
+FASTER = {"keras": {2: 1.4, 3: 2.0, 4: 2.0, 5: 1.15}, "tf_keras": {2: 1.4, 3: 2.0, 4: 1.0, 5: 1.2}}
+"""Stock layer's time in units of ours, by rank, with channels last."""
+NOT_SLOWER = 1.0
+RAW = 1.10
+"""Our time in units of the raw operation's."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table.
+
+    Attributes:
+        dtype: The dtype policy.
+        inference: Inference instead of forward + backward.
+        jit: Compile with XLA.
+        option: The option that both layers are given.
+        arguments: The constructor arguments of that option.
+    """
+
+    dtype: str = "float32"
+    inference: bool = False
+    jit: bool = False
+    option: str = ""
+    arguments: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The heading of the table."""
+        parts = "inference" if self.inference else "forward + backward", self.dtype, self.option, "XLA" * self.jit
+        return ", ".join(filter(None, parts))
+
+    def target(self, flavour: str, shape: tuple[int, ...], axis: int) -> float:
+        """What the stock layer's time in units of ours must reach."""
+        plain = not (self.inference or self.jit or self.option) and axis == -1
+        return FASTER[flavour][len(shape)] if plain else NOT_SLOWER
+
+
+SECTIONS = {
+    "float32": Section(),
+    "bfloat16": Section("mixed_bfloat16"),
+    "float16": Section("mixed_float16"),
+    "xla": Section(jit=True),
+    "bfloat16-xla": Section("mixed_bfloat16", jit=True),
+    "float16-xla": Section("mixed_float16", jit=True),
+    "inference": Section(inference=True),
+    "inference-bfloat16": Section("mixed_bfloat16", inference=True),
+    "inference-float16": Section("mixed_float16", inference=True),
+    "inference-xla": Section(inference=True, jit=True),
+    "renorm": Section(option="renorm", arguments=RENORM),
+    "ghost": Section(option="ghost batches", arguments={"virtual_batch_size": 4}),
+    "mask": Section(option="mask"),
+}
