@@ -8,7 +8,7 @@ import pytest
 from kerasbn.errors import CalibrationError
 from kerasbn_export import export_tflite
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.data_free import SAMPLES, data_free_calibration, descent
+from kerasbn_export.data_free import SAMPLES, data_free_calibration, descent, objective
 from kerasbn_export.provenance import read_provenance
 from kerasbn_export.servable import model_inputs
 from kerasbn_export.tflite_file import read_tflite
@@ -47,8 +47,7 @@ def distance(model, arrays):
 
 
 def test_the_samples_have_the_remembered_statistics(keras_flavour, rng, monkeypatch):
-    monkeypatch.setattr(descent, "WIDER", 1.0)
-    monkeypatch.setattr(descent, "CONFIDENCE", 0.0)
+    monkeypatch.setattr(objective, "CONFIDENCE", 0.0)
     model = trained(keras_flavour, rng)
     before = [weight.copy() for weight in model.get_weights()]
     made = data_free_calibration(model, model_inputs(model))
@@ -59,12 +58,34 @@ def test_the_samples_have_the_remembered_statistics(keras_flavour, rng, monkeypa
         np.testing.assert_array_equal(old, new)
 
 
-def test_they_are_moved_apart_in_the_end(keras_flavour, rng, monkeypatch):
-    model = trained(keras_flavour, rng)
-    wide = data_free_calibration(model, model_inputs(model)).arrays[0]
-    monkeypatch.setattr(descent, "WIDER", 1.0)
-    plain = data_free_calibration(model, model_inputs(model)).arrays[0]
-    np.testing.assert_allclose(wide - wide.mean(0), 1.4 * (plain - plain.mean(0)), rtol=1e-3, atol=1e-3)
+def test_some_samples_are_clearer_than_others(keras_flavour, rng, monkeypatch):
+    """The samples of large weight have the larger scores for their class; without a spread they do not."""
+    model = trained(keras_flavour, rng, activation=None)
+    place = np.arange(SAMPLES) * objective.GOLDEN % 1
+
+    def advantage():
+        scores = np.asarray(model(data_free_calibration(model, model_inputs(model)).arrays[0]))
+        own = scores[np.arange(SAMPLES), np.arange(SAMPLES) % 3] - scores.mean(1)
+        return own[place > 0.75].mean() / own[place < 0.25].mean()
+
+    assert advantage() > 1.5
+    monkeypatch.setattr(objective, "SPREAD", 1.0)
+    assert advantage() < 1.3
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(0.02, 0.01), (300.0, -500.0)])
+def test_the_search_begins_near_the_remembered_scale_and_offset(scale, offset):
+    """The loss is the distance in scale and offset; the noise ends up near the best, or where it was if none is."""
+    one = descent._Input(np.zeros((2, 1), np.float32), None)
+
+    def loss():
+        return abs(np.log(float(one.scale) / scale)) + abs(float(one.offset) - offset) / scale
+
+    descent._start([one], loss)
+    assert abs(np.log(float(one.scale) / scale)) < 0.5
+    assert abs(float(one.offset) - offset) < scale
+    descent._start([one], lambda: np.nan)
+    assert (float(one.scale), float(one.offset)) == (1.0, 0.0)
 
 
 def test_they_come_from_the_seed_and_stay_in_the_range_given(keras_flavour, rng, monkeypatch):

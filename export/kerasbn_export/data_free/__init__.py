@@ -4,12 +4,13 @@ A BatchNorm remembers the mean and the variance of what it saw in training. Inpu
 the same: with ``z = (a(x) - moving_mean) / sqrt(moving_variance + epsilon)`` for the input ``a`` of each BatchNorm,
 
     minimise   mean over BatchNorms and channels of   mean(z)^2 + (deviation(z) - target)^2
-               + `objective.CONFIDENCE` * cross entropy of the scores with one class for each sample
+               + mean over samples of   weight * cross entropy of the scores with one class for each sample
 
 over all samples and positions, ``target = sqrt(moving_variance / (moving_variance + epsilon))``, by gradient descent on
 x. No BatchNorm stands behind the scores of a classifier; the cross entropy is what gives them the range that they have
-for real data. Ranges measured on such inputs stand for those of the real data; they are no real data, and every report
-says so.
+for real data. Its weight differs from sample to sample, by `objective.SPREAD` up and down: the clearest of real data
+have scores far beyond those of the typical, and a range that cuts these off costs more than one that is too wide.
+Ranges measured on such inputs stand for those of the real data; they are no real data, and every report says so.
 
 References:
     Cai et al. 2020, ZeroQ, section 3.1 (the statistics). Haroush et al. 2020, The Knowledge Within, sections 3.1 and

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kerasbn.errors import CalibrationError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.data_free.objective import CONFIDENCE, distance, doubt
+from kerasbn_export.data_free.objective import distance, doubt
 from kerasbn_export.data_free.observed import Observed
 from kerasbn_export.program import functional_program
 
@@ -25,8 +25,8 @@ STEPS, RATE = 300, 0.1
 SCALES = tuple(10.0 ** (power / 2) for power in range(-4, 7))
 OFFSETS = (0.0, 1.0, -1.0)
 """The noises that are tried: their standard deviations, and their means in standard deviations."""
-WIDER = 1.4
-"""How much further apart the samples are moved in the end: noise that is made to fit has shorter tails than data."""
+FINER, NUDGES = (0.75, 0.87, 1.0, 1.15, 1.33), (-0.5, -0.25, 0.0, 0.25, 0.5)
+"""What is tried around the best of them."""
 FIRST, SECOND, FLOOR = 0.9, 0.999, 1e-12
 """Adam's decay rates, and what keeps it from dividing by zero."""
 REPORTED = 25
@@ -64,12 +64,6 @@ class _Input:
             low, high = ((end - self.offset) / self.scale for end in self.range)
             self.z.assign(tf.clip_by_value(self.z, low, high))
 
-    def wider(self) -> Array:
-        mean = tf.reduce_mean(self.z, 0, keepdims=True)
-        self.z.assign(mean + WIDER * (self.z - mean))
-        result: Array = self.samples.numpy()
-        return result
-
 
 def descend(
     observed: Observed,
@@ -102,7 +96,7 @@ def descend(
     def step(number: Any, rate: Any) -> None:
         with tf.GradientTape() as tape:
             given = values()
-            loss = distance(observed, given) + CONFIDENCE * doubt(observed, given)
+            loss = distance(observed, given) + doubt(observed, given)
         for one, slope in zip(found, tape.gradient(loss, [one.z for one in found]), strict=True):
             if slope is not None:  # an input that no BatchNorm sees keeps its noise
                 one.step(slope, number, rate)
@@ -112,7 +106,7 @@ def descend(
             on_step(f"match the statistics of the BatchNorms: step {number} of {STEPS}")
         rate = RATE * (1 + math.cos(math.pi * number / STEPS)) / 2
         step(tf.constant(float(number)), tf.constant(rate, tf.float32))
-    results = [one.wider() for one in found]
+    results = [one.samples.numpy() for one in found]
     if not all(np.isfinite(array).all() for array in results):
         raise CalibrationError(
             "Data-free calibration did not find samples: the search left the finite numbers. Give real samples."
@@ -123,10 +117,15 @@ def descend(
 def _start(found: Sequence[_Input], loss: Callable[[], Any]) -> None:
     """Let each input's noise have the scale and offset that come closest; the other inputs stay meanwhile."""
     for one in found:
-        tried = []
-        for scale in SCALES:
-            for offset in OFFSETS:
-                one.place(scale, offset * scale)
-                tried.append((float(loss()), scale, offset * scale))
-        finite = [trial for trial in tried if math.isfinite(trial[0])]
-        one.place(*min(finite, default=(0.0, 1.0, 0.0))[1:])
+        scale, offset = _closest(one, loss, [(scale, offset * scale) for scale in SCALES for offset in OFFSETS])
+        nearby = [(scale * factor, offset + scale * nudge) for factor in FINER for nudge in NUDGES]
+        one.place(*_closest(one, loss, nearby))
+
+
+def _closest(one: _Input, loss: Callable[[], Any], places: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    tried = []
+    for place in places:
+        one.place(*place)
+        tried.append((float(loss()), place))
+    finite = [trial for trial in tried if math.isfinite(trial[0])]
+    return min(finite)[1] if finite else (1.0, 0.0)

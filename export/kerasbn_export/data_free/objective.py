@@ -10,8 +10,11 @@ from kerasbn_export.data_free.observed import Observed, Target
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
-CONFIDENCE = 0.1
-"""The weight of the cross entropy beside the statistics."""
+CONFIDENCE, SPREAD = 1.0, 20.0
+"""The weight of the cross entropy beside the statistics, and by what factor it is more or less for single samples: of
+real data, too, some are clearer than others, and the clearest have the largest scores."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples lie evenly between whole numbers, however many there are."""
 BITS = 6
 """2^6 samples differ in so many bits."""
 TINY = 1e-8
@@ -36,7 +39,7 @@ def _of_one(target: Target, values: Sequence[Any]) -> Any:
 
 
 def doubt(observed: Observed, values: Sequence[Any]) -> Any:
-    """The cross entropy of every output of scores with one class for each sample, the classes in turn."""
+    """The cross entropy of every output of scores with one class for each sample, the classes in turn, weighted."""
     parts = [_cross_entropy(values[index], kind) for index, kind in observed.scores]
     return tf.add_n(parts) / len(parts) if parts else tf.constant(0.0)
 
@@ -45,6 +48,14 @@ def _cross_entropy(scores: Any, kind: str) -> Any:
     numbers, classes = tf.range(tf.shape(scores)[0]), scores.shape[-1]
     if kind == "sigmoid":  # the bits of the sample's number: of each score, half the samples are to have it
         wanted = tf.cast(tf.bitwise.right_shift(numbers[:, None], tf.range(classes) % BITS) % 2, tf.float32)
-        return -tf.reduce_mean(tf.math.log(wanted * scores + (1 - wanted) * (1 - scores) + TINY))
-    logarithms = tf.nn.log_softmax(scores) if kind == "linear" else tf.math.log(scores + TINY)
-    return -tf.reduce_mean(tf.gather(logarithms, numbers % classes, batch_dims=1))
+        likely = tf.reduce_mean(tf.math.log(wanted * scores + (1 - wanted) * (1 - scores) + TINY), -1)
+    else:
+        logarithms = tf.nn.log_softmax(scores) if kind == "linear" else tf.math.log(scores + TINY)
+        likely = tf.gather(logarithms, numbers % classes, batch_dims=1)
+    return -tf.reduce_mean(_weights(numbers) * likely)
+
+
+def _weights(numbers: Any) -> Any:
+    """From ``CONFIDENCE / SPREAD`` to ``CONFIDENCE * SPREAD``, for the samples of each class."""
+    place = tf.math.floormod(GOLDEN * tf.cast(numbers, tf.float32), 1.0)
+    return CONFIDENCE * SPREAD ** (2 * place - 1)
