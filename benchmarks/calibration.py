@@ -2,13 +2,21 @@
 
     python benchmarks/calibration.py                     both Kerases; needs scikit-learn and mlxtend
     python benchmarks/calibration.py --keras keras --only mlp --draws 5
+    python benchmarks/calibration.py --section dense forms
 
-Small networks are trained on images that ship in packages. Each is calibrated on real training images, on data-free
-samples and on Gaussian noise, several times (other images, other seeds); the numbers are medians of SQNR in dB against
-the float model on test images, before any softmax. The second table has the same files with one scale for all outputs
-of a Dense, and the bytes of both (and of the arenas in TFLite Micro, where the package is installed); the third has
-what ``best=True`` tried. The exit code is 1 if data-free is more than 1.5 dB below real data, less than 8 dB above
-noise where real data are, or takes more than 15 CPU seconds for a model of up to 50,000 parameters.
+Small networks are trained on images that ship in packages. The numbers are SQNR in dB against the float model on 200
+test images, before any softmax.
+
+sources   calibrated on 100 real training images, on data-free samples (with the range of the inputs not known, and with
+          0 to 1 given) and on Gaussian noise, several times (other images, other seeds): medians and ends
+dense     one scale for each output of a Dense and one for all; bytes of both, and of the arenas in TFLite Micro, where
+          the package is installed
+forms     what ``best=True`` tried, equalization and bias correction among it
+
+With KERASBN_CORPUS naming the folder of ``resnet8.h5`` of MLPerf Tiny, that network is one more: its data (CIFAR-10)
+are not at hand, photographs of scikit-learn cut to 32x32 stand for them. The exit code is 1 if data-free is more than
+1.5 dB below real data, less than 8 dB above noise where real data are, or takes more than 15 CPU seconds for a model of
+up to 50,000 parameters.
 """
 
 from __future__ import annotations
@@ -39,20 +47,31 @@ from kerasbn_export.best import scorer
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.train import train
+from kerasbn_export.load import load_model
 from kerasbn_export.micro import run_micro
 from kerasbn_models import mlp
 
 BELOW_REAL, ABOVE_NOISE, SECONDS, SMALL = 1.5, 8.0, 15.0, 50_000
 CALIBRATING, JUDGING = 100, 200
+CORPUS = "KERASBN_CORPUS"
+TABLES = {
+    "sources": Table(
+        *("network", "Keras", "parameters", "real", "data-free", "range given", "noise", "CPU s", ""),
+        title="int8 SQNR in dB by calibration: median (worst to best)",
+    ),
+    "dense": Table("network", "Keras", "Dense", "SQNR, dB", "bytes", "arena", title="scales of Dense"),
+    "forms": Table("network", "Keras", "Dense", "form: SQNR in dB", title="forms tried by best=True"),
+}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained network with its images."""
+    """A trained network with its images, and between which numbers their values lie."""
 
     model: Any
     train: np.ndarray
     test: np.ndarray
+    value_range: tuple[float, float] = (0.0, 1.0)
 
 
 def digits(flavour: Flavour) -> Subject:
@@ -103,7 +122,29 @@ def fitted(flavour: Flavour, model: Any, images: np.ndarray, labels: np.ndarray,
     return model
 
 
+def resnet8(_: Flavour) -> Subject:
+    """ResNet8 of MLPerf Tiny, inputs from 0 to 255; cuts of two photographs, one to calibrate, one to judge."""
+    from sklearn.datasets import load_sample_images
+
+    model = load_model(Path(os.environ[CORPUS], "resnet8.h5"))
+    rng = np.random.default_rng(0)
+    cuts = [cut(image, rng, count) for image, count in zip(load_sample_images().images, (1000, JUDGING), strict=True)]
+    return Subject(model, *cuts, value_range=(0.0, 255.0))
+
+
+def cut(image: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Squares of 32 to 256 pixels anywhere in a photograph, as means over 32x32 parts."""
+    found = []
+    for part in rng.choice([1, 2, 4, 8], count):
+        top, left = (rng.integers(0, size - 32 * part) for size in image.shape[:2])
+        square = image[top : top + 32 * part, left : left + 32 * part].astype(np.float32)
+        found.append(square.reshape(32, part, 32, part, 3).mean((1, 3)))
+    return np.stack(found)
+
+
 SUBJECTS: dict[str, Callable[[Flavour], Subject]] = {"digits": digits, "mlp": perceptron, "separable": separable}
+if CORPUS in os.environ:
+    SUBJECTS["resnet8"] = resnet8
 
 
 class Bench:
@@ -136,69 +177,64 @@ class Bench:
             return type(error).__name__
 
 
-def calibrated(bench: Bench, draws: int) -> tuple[list[float], list[float], list[float], float]:
-    """SQNRs for real data, data-free samples and noise, and the most CPU seconds that one making took."""
-    real = [bench.converted(bench.real(draw))[0] for draw in range(draws)]
-    noise = [bench.converted("random", seed=draw)[0] for draw in range(draws)]
-    made, seconds = [], 0.0
-    for draw in range(draws):
-        start = time.process_time()
-        made.append(bench.converted("data-free", seed=draw)[0])
-        seconds = max(seconds, time.process_time() - start)
-    return real, made, noise, seconds
-
-
 def main() -> int:
     """Prints the tables; 0 if every target is reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keras", choices=NAMES)
     parser.add_argument("--only", default="", help="networks with this in their name")
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--section", choices=TABLES, nargs="+", default=[*TABLES])
+    parser.add_argument("--draws", type=int, default=3)
     arguments = parser.parse_args()
-    headings = ("network", "Keras", "parameters", "real", "data-free", "noise", "real - data-free", "CPU s", "")
-    sources = Table(*headings, title="int8 SQNR in dB by calibration (median, worst to best)")
-    dense = Table("network", "Keras", "Dense", "SQNR, dB", "bytes", "arena", title="scales of Dense")
-    forms = Table("network", "Keras", "Dense", "form: SQNR in dB", title="forms tried by best=True")
     missed = False
     for name, make in SUBJECTS.items():
-        for keras in [arguments.keras] if arguments.keras else NAMES:
+        for keras in [arguments.keras] if arguments.keras else ["tf_keras"] if name == "resnet8" else NAMES:
             if arguments.only in name:
                 print(f"\r{name} {keras}        ", end="", file=sys.stderr, flush=True)
-                missed |= measure_one(name, Flavour(keras), make, arguments.draws, (sources, dense, forms))
+                missed |= measure_one(name, Flavour(keras), make, arguments)
     print(file=sys.stderr)
-    for table in (sources, dense, forms):
-        Console(width=160).print(table)
+    for section in arguments.section:
+        Console(width=170).print(TABLES[section])
     return int(missed)
 
 
-def measure_one(
-    name: str, flavour: Flavour, make: Callable[[Flavour], Subject], draws: int, tables: tuple[Table, ...]
-) -> bool:
+def measure_one(name: str, flavour: Flavour, make: Callable[[Flavour], Subject], arguments: argparse.Namespace) -> bool:
     """Adds the rows of one network; whether it misses a target."""
     flavour.keras.backend.clear_session()
     flavour.keras.utils.set_random_seed(0)
-    subject = make(flavour)
+    subject, missed = make(flavour), False
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(subject, Path(folder))
-        real, made, noise, seconds = calibrated(bench, draws)
-        faults = judged(real, made, noise, seconds, subject.model.count_params())
-        gap = f"{median(real) - median(made):.1f}"
-        numbers = (
-            f"{subject.model.count_params():,}",
-            spread(real),
-            spread(made),
-            spread(noise),
-            gap,
-            f"{seconds:.1f}",
-        )
-        tables[0].add_row(name, flavour.name, *numbers, ", ".join(faults), style="red" if faults else None)
+        if "sources" in arguments.section:
+            cells, faults = by_source(bench, arguments.draws)
+            missed = bool(faults)
+            TABLES["sources"].add_row(name, flavour.name, *cells, ", ".join(faults), style="red" if faults else None)
         for per_channel in (True, False):
             label = "per channel" if per_channel else "per tensor"
-            sqnr, result = bench.converted(bench.real(0), per_channel_dense=per_channel)
-            tables[1].add_row(name, flavour.name, label, f"{sqnr:.1f}", f"{result.bytes:,}", bench.arena())
-            _, result = bench.converted(bench.real(0), per_channel_dense=per_channel, best=True)
-            tables[2].add_row(name, flavour.name, label, "; ".join(map(str, result.trials)))
-    return bool(faults)
+            if "dense" in arguments.section:
+                sqnr, result = bench.converted(bench.real(0), per_channel_dense=per_channel)
+                numbers = (f"{sqnr:.1f}", f"{result.bytes:,}", bench.arena())
+                TABLES["dense"].add_row(name, flavour.name, label, *numbers)
+            if "forms" in arguments.section:
+                _, result = bench.converted(bench.real(0), per_channel_dense=per_channel, best=True)
+                TABLES["forms"].add_row(name, flavour.name, label, "; ".join(map(str, result.trials)))
+    return missed
+
+
+def by_source(bench: Bench, draws: int) -> tuple[list[str], list[str]]:
+    """The cells of one row of the first table, and what misses its target."""
+    real = [bench.converted(bench.real(draw))[0] for draw in range(draws)]
+    noise = [bench.converted("random", seed=draw)[0] for draw in range(draws)]
+    ranged = [
+        bench.converted("data-free", seed=draw, image_range=bench.subject.value_range)[0] for draw in range(draws)
+    ]
+    made, seconds = [], 0.0
+    for draw in range(draws):
+        start = time.process_time()
+        made.append(bench.converted("data-free", seed=draw)[0])
+        seconds = max(seconds, time.process_time() - start)
+    parameters = bench.subject.model.count_params()
+    cells = [f"{parameters:,}", *map(spread, (real, made, ranged, noise)), f"{seconds:.1f}"]
+    return cells, judged(real, made, noise, seconds, parameters)
 
 
 def judged(real: list[float], made: list[float], noise: list[float], seconds: float, parameters: int) -> list[str]:
