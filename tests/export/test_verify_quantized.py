@@ -37,10 +37,15 @@ def case(flavour):
     reference = open_runnable(SUBJECTS[0].build(Flavour(flavour)), backend="builtin", allow_code=False)
     graph = capture(reference.original)
     convert(graph)
-    converter = tf.lite.TFLiteConverter.from_keras_model(emit(graph))
+    return reference, int8(emit(graph))
+
+
+def int8(model):
+    """What the stock converter makes of it."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([x[None]] for x in samples(64, 0))
-    return reference, converter.convert()
+    return converter.convert()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -53,6 +58,24 @@ def test_a_correct_file_is_equal_and_far_from_the_bound(keras_flavour, backend):
     assert max(layer.rounding for layer in known) < 0.7
     assert len(report.weights) >= 20
     assert all(weight.passed for weight in report.weights)
+
+
+def test_a_batchnorm_that_the_converter_moved_forward_is_known(keras_flavour):
+    """The stock converter puts that between two Dense layers into the second one, of which it leaves no tensor."""
+    reference, _ = case(keras_flavour.name)
+    content = int8(reference.original)
+    report = compare(reference, TFLiteRunner(content, "m.tflite", "builtin"), QUESTION)
+    assert report, report.verdict
+    moved = {weight.layer: weight for weight in report.weights if weight.layer in ("left", "right")}
+    assert sorted(moved) == ["left", "right"]
+    file = File(content)
+    node = [node for node in file.nodes if node.kind == "FULLY_CONNECTED"][-1]
+    kernel = file.stored(node.kernel).copy()
+    kernel[1, 2] += 2 if kernel[1, 2] < 100 else -2
+    file.store(node.kernel, kernel)
+    report = compare(reference, TFLiteRunner(file.content(), "m.tflite", "builtin"), QUESTION)
+    assert report.exit_code == 1
+    assert report.first_divergence.layer == "right"
 
 
 @pytest.mark.parametrize("fault", QUANTIZED, ids=lambda fault: fault.name.replace(" ", "-"))

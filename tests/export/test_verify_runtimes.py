@@ -10,7 +10,7 @@ from kerasbn_export.verification import verify
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.runtimes import PACKAGES, RUNTIMES, open_file
 
-NEEDS = {"compiled": "ai_edge_litert", "micro": "tflite_micro"}
+NEEDS = {"compiled": "ai_edge_litert", "micro": "tflite_micro", "openvino": "openvino"}
 
 
 @pytest.fixture

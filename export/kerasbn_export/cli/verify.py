@@ -10,7 +10,7 @@ import click
 from kerasbn_export.cli.comparison import check_reports, report, report_options
 from kerasbn_export.cli.output import progress
 
-BACKENDS = ("xnnpack", "builtin", "reference", "compiled", "micro")
+BACKENDS = ("xnnpack", "builtin", "reference", "compiled", "micro", "openvino")
 """As `kerasbn_export.verification.runtimes` has them, which is not imported for the sake of ``--help``."""
 
 

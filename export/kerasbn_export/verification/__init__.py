@@ -69,7 +69,7 @@ def verify(
         tolerance: The largest accepted max|difference| as a part of max|reference|; None for the precision's own.
         min_sqnr: The smallest accepted ratio of signal to noise in dB; None for the precision's own.
         backend: What runs a ``.tflite``: LiteRT's ``"xnnpack"``, ``"builtin"`` or ``"reference"`` kernels, its
-            ``"compiled"`` model API, or TFLite ``"micro"``.
+            ``"compiled"`` model API, TFLite ``"micro"``, or ``"openvino"``.
         layers: Whether to compare layer by layer and name the first wrong one.
         allow_code: Whether code that a Keras file carries may run.
 

@@ -19,6 +19,7 @@ from kerasbn_export.batchnorm import affine as affine_of
 from kerasbn_export.batchnorm import axes, is_batchnorm
 from kerasbn_export.graph import Call, Layer
 from kerasbn_export.linear import SEPARABLE, kernel_name
+from kerasbn_export.verification.pieces import Index
 from kerasbn_export.verification.ports import Array
 
 UNIT_ROUNDOFF = 2.0**-24
@@ -53,8 +54,17 @@ class Bound:
     @property
     def array(self) -> Array:
         """The bound at each element."""
-        bound: Array = MARGIN * UNIT_ROUNDOFF * (self.products + self.rest)
+        return self.at(())
+
+    def at(self, index: Index) -> Array:
+        """The bound at some elements."""
+        bound: Array = MARGIN * UNIT_ROUNDOFF * (self.products[index] + self.rest[index])
         return bound
+
+    def part(self, difference: Array, index: Index) -> float:
+        """The largest difference at some elements as a part of what rounding explains there."""
+        allowed = np.maximum(self.at(index), np.finfo(np.float32).tiny)
+        return float(np.nan_to_num(np.abs(difference) / allowed, nan=math.inf).max())
 
     def after(self, call: Call) -> Bound | None:
         """The bound after one more call that is merged; None if it is not known."""

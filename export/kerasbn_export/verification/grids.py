@@ -56,10 +56,12 @@ class Grids:
             sources: The tensors that the operation may take; the file's inputs may be taken too.
         """
         operation = self.graph.producers.get(self.graph.beyond(index)[0])
-        if operation is None:
-            return None
+        return operation if operation and self.takes(operation, sources) else None
+
+    def takes(self, operation: Operation, sources: Collection[int]) -> bool:
+        """Whether an operation takes some tensors, inputs of the file and constants only."""
         known = {alias for source in sources for alias in self.graph.aliases(source)}
-        return operation if all(self._comes_from(i, known) for i in operation.inputs) else None
+        return all(self._comes_from(i, known) for i in operation.inputs)
 
     def _comes_from(self, index: int, known: Collection[int]) -> bool:
         if self.graph.tensors[index].constant or self.graph.constant(index) is not None:

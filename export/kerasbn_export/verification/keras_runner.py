@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from kerasbn_export.verification.naming import named_leaves
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array, Port
 
-CHUNK = 32
-"""Samples per call where the batch is open."""
+CHUNK = 8
+"""Samples per call where the batch is open, at most."""
+
+ROOM = 8 << 20
+"""The bytes that the activations of a call may take, if the weights take less. Keras 3 keeps all of them."""
 
 FLATTENING = ("softmax", "sigmoid")
 """Activations behind which errors hide: a softmax was seen to hide 12 dB."""
@@ -94,9 +98,14 @@ class KerasRunner:
         return linear_part(layer)
 
     def _in_chunks(self, model: Any, arrays: Sequence[Array]) -> list[Array]:
-        batch = self.inputs[0].shape[0] or CHUNK
+        batch = self.inputs[0].shape[0] or self._at_a_time
         chunks = [self._call(model, [array[i : i + batch] for array in arrays], batch) for i in _starts(arrays, batch)]
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+    @cached_property
+    def _at_a_time(self) -> int:
+        room = max(ROOM, 4 * int(self.model.count_params()))
+        return max(1, min(CHUNK, room // max(1, 4 * _elements(self.model))))
 
     def _call(self, model: Any, arrays: list[Array], batch: int) -> list[Array]:
         count = len(arrays[0])
@@ -124,6 +133,13 @@ def linear_part(layer: Any) -> Any:
     values = linear(layer.input)
     linear.set_weights(layer.get_weights())
     return values
+
+
+def _elements(model: Any) -> int:
+    """The numbers in all tensors of a model for one sample; of a size that is open one is counted."""
+    inner = [_elements(layer) for layer in model.layers if getattr(layer, "layers", None)]
+    outputs = [tensor for layer in model.layers for _, tensor in named_leaves(_single(layer, "output"))]
+    return sum(inner) + sum(prod(size or 1 for size in tensor.shape[1:]) for tensor in outputs if tensor is not None)
 
 
 def _starts(arrays: Sequence[Array], batch: int) -> range:

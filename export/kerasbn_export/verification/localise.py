@@ -11,11 +11,8 @@ gave, where the converter or a fold merged those into ``L``: it is compared with
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call, Value
@@ -27,6 +24,7 @@ from kerasbn_export.verification.judge import judge_distance
 from kerasbn_export.verification.measure import Measurement, measure
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.offset import offset
+from kerasbn_export.verification.pieces import pieces
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison, Status
 
@@ -39,13 +37,21 @@ MERGED = frozenset({
 
 @dataclass(frozen=True)
 class KeptTensor:
-    """A tensor of the candidate with its values, and the layers that its name tells of."""
+    """A tensor of the candidate, and the layers that its name tells of.
+
+    Attributes:
+        name: Its name.
+        layers: The layers.
+        shape: The shape of its values.
+        load: Gives its values, each time anew.
+        index: Its number in a file.
+    """
 
     name: str
     layers: tuple[str, ...]
-    array: Array
+    shape: tuple[int, ...]
+    load: Callable[[], Array]
     index: int = -1
-    """Its number in a file."""
 
 
 @dataclass
@@ -110,26 +116,27 @@ class Localiser:
             arrays: The samples that the tensors were computed from.
             seen: The same as the candidate sees them, rounded to the grid of its inputs.
         """
-        right = self.network.start(arrays)
+        right, self._mixed, self.taken = self.network.start(arrays), self.network.start(seen), {}
+        found = []
         for call in self.network.computing():
-            right.update(self.network.evaluate(call, right))
-        self._mixed = self.network.start(seen)
-        self.taken = {}
-        return [(call, record) for call in self.network.computing() for record in self._visit(call, right)]
+            found += [(call, record) for record in self._visit(call, right)]
+            self.network.release(call, right, self._mixed)
+        return found
 
-    def _visit(self, call: Call, right: Mapping[Value, Array]) -> Iterator[LayerComparison]:
+    def _visit(self, call: Call, right: dict[Value, Array]) -> Iterator[LayerComparison]:
         """Compare one layer, then let what follows start from the candidate's values."""
-        predicted = self.network.evaluate(call, self._mixed)
-        for value, array in predicted.items():
-            self._mixed.setdefault(value, array)
         if call.output in self.taken:
             return
+        right.update(self.network.evaluate(call, right))
+        self._mixed.update(self.network.evaluate(call, self._mixed))
         fit = self._best_fit(call)
         if fit is None:
             return
+        for step in fit.chain[1:]:
+            right.update(self.network.evaluate(step, right))
         end = fit.chain[-1].output
         self.taken[end] = fit.tensor
-        self._mixed[end] = shaped(fit.tensor.array, self._mixed.get(end, right[end])).astype(right[end].dtype)
+        self._mixed[end] = shaped(fit.tensor.load(), right[end]).astype(right[end].dtype)
         if fit.offset is not None:
             self._mixed[end] = self._mixed[end] + fit.offset
             self.lacking[end] = fit.offset
@@ -185,11 +192,12 @@ class Localiser:
 
     def _fits(self, step: _Step, tensors: Sequence[KeptTensor]) -> Iterator[_Fit]:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
-            if _squeezed(tensor.array) == _squeezed(step.array):
+            if _squeezed(tensor.shape) == _squeezed(step.array.shape):
                 lacks = self._lacks(step, tensor)
                 right = step.array if lacks is None else step.array - lacks
-                found = measure(right, shaped(tensor.array, right))
-                rounding = self._on_grids(step, right, tensor) if self.grids else self._rounding(step, tensor)
+                array = shaped(tensor.load(), right)
+                found = measure(right, array)
+                rounding = self._on_grids(step, right, array, tensor) if self.grids else self._rounding(step, array)
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
                 passed = by_gate if rounding is None else rounding <= 1.0
                 yield _Fit(tensor, step.chain, found, rounding, passed, lacks)
@@ -204,16 +212,14 @@ class Localiser:
             return None
         return offset(self.network, step.chain, self._mixed)
 
-    def _rounding(self, step: _Step, tensor: KeptTensor) -> float | None:
+    def _rounding(self, step: _Step, array: Array) -> float | None:
         """The largest difference as a part of what rounding explains; only where both sides compute in float32."""
         if step.bound is None or not self.exact:
             return None
-        difference = np.abs(step.array - shaped(tensor.array, step.array))
-        allowed = np.maximum(step.bound.array, np.finfo(np.float32).tiny)
-        return float(np.nan_to_num(difference / allowed, nan=math.inf).max())
+        return max(step.bound.part(step.array[index] - array[index], index) for index in pieces(array.shape))
 
-    def _on_grids(self, step: _Step, right: Array, tensor: KeptTensor) -> float | None:
-        call, array = step.chain[0], shaped(tensor.array, right)
+    def _on_grids(self, step: _Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
+        call = step.chain[0]
         sources = {self.taken[value].index for value in call.inputs if value in self.taken}
         if self.grids is None:
             return None
@@ -255,5 +261,5 @@ def shaped(array: Array, like: Array) -> Array:
     return array.reshape(like.shape)
 
 
-def _squeezed(array: Array) -> tuple[int, ...]:
-    return tuple(size for size in array.shape if size != 1)
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
@@ -125,10 +126,9 @@ def _of_file(
 ) -> _Inside:
     graph = candidate.graph
     provenance = Provenance(paths, [graph.tensors[i].name for i in graph.dependent])
-    values = candidate.first_batch(graph.dependent, arrays)
     kept = {
-        i: KeptTensor(graph.tensors[i].name, provenance.layers(graph.tensors[i].name), array, i)
-        for i, array in zip(graph.dependent, values, strict=True)
+        i: KeptTensor(graph.tensors[i].name, provenance.layers(graph.tensors[i].name), shape, load, i)
+        for i, (shape, load) in candidate.kept(graph.dependent, arrays).items()
     }
     indices = [candidate.output_indices[j] for j in sides.pairs]
     ends = {value: kept[i] for value, i in zip(network.outputs, indices, strict=True) if i in kept}
@@ -145,7 +145,10 @@ def _of_model(
     for call in other.computing():
         values.update(other.evaluate(call, values))
         path = call.layer.path
-        kept |= {value: KeptTensor(path, provenance.layers(path), values[value]) for value in call.outputs}
+        kept |= {
+            value: KeptTensor(path, provenance.layers(path), values[value].shape, partial(values.__getitem__, value))
+            for value in call.outputs
+        }
     counterparts = [other.outputs[j] for j in sides.pairs]
     ends = {value: kept[end] for value, end in zip(network.outputs, counterparts, strict=True) if end in kept}
     return _Inside(list(kept.values()), ends, weights_of_model(other.graph, provenance.layers))

@@ -6,7 +6,8 @@ For the reference ``r`` and the candidate ``c`` over every element of every samp
     SQNR     = 10 log10(sum r^2 / sum (r - c)^2)        in dB
     cosine   = sum r c / sqrt(sum r^2 sum c^2)
 
-All sums are in float64. Nothing of a batch is kept but its maxima, its sums and its first sample.
+All sums are in float64, taken a piece at a time. Nothing of a batch is kept but its maxima, its sums and its first
+sample.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from enum import Enum
 
 import numpy as np
 
+from kerasbn_export.verification.pieces import pieces
 from kerasbn_export.verification.ports import Array
+
+NOTHING = np.empty(0)
 
 
 class Content(str, Enum):
@@ -42,19 +46,22 @@ class ContentWatch:
         self._finite = True
         self._low = math.inf
         self._high = -math.inf
-        self._first: Array | None = None
+        self._first: Array = NOTHING
         self._follows_input = False
 
     def update(self, batch: Array) -> None:
         """Look at some more samples."""
         if batch.size == 0:
             return
-        self._first = batch[0].copy() if self._first is None else self._first
+        first = batch[0] if self.samples == 0 else self._first
+        for index in pieces(batch.shape):
+            piece = batch[index]
+            self._finite = self._finite and bool(np.all(np.isfinite(piece)))
+            self._low, self._high = min(self._low, float(piece.min())), max(self._high, float(piece.max()))
+            self._follows_input = self._follows_input or bool(np.any(piece != first[index[1:]]))
         self.samples += len(batch)
         self.elements += batch.size
-        self._finite = self._finite and bool(np.all(np.isfinite(batch)))
-        self._low, self._high = min(self._low, float(batch.min())), max(self._high, float(batch.max()))
-        self._follows_input = self._follows_input or bool(np.any(batch != self._first))
+        self._first = NOTHING if self._follows_input else first
 
     @property
     def content(self) -> Content:
@@ -121,15 +128,16 @@ class Measure:
 
     def update(self, reference: Array, candidate: Array) -> None:
         """Take in some more samples; both arrays have the same shape and the samples first."""
-        r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
         start = self._start + self._reference.samples
-        self._reference.update(r)
-        self._candidate.update(c)
-        with np.errstate(invalid="ignore", over="ignore"):
-            self._take_difference(r, c, start)
-            self._take_sums(r, c)
-        if self._scores and r.ndim > 1:
-            self._take_decisions(r, c)
+        self._reference.update(reference)
+        self._candidate.update(candidate)
+        for index in pieces(reference.shape):
+            r, c = np.asarray(reference[index], np.float64), np.asarray(candidate[index], np.float64)
+            with np.errstate(invalid="ignore", over="ignore"):
+                self._take_difference(r, c, start + (index[0].start if index else 0))
+                self._take_sums(r, c)
+        if self._scores and reference.ndim > 1:
+            self._take_decisions(reference, candidate)
 
     def _take_sums(self, r: Array, c: Array) -> None:
         self._rr, self._cc = self._rr + float(np.vdot(r, r)), self._cc + float(np.vdot(c, c))

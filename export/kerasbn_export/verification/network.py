@@ -7,6 +7,7 @@ candidate's own inputs to that layer).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,26 @@ class Network:
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for some samples; of the values in between only those still needed are kept."""
         values = self.start(arrays)
-        last = {value: call for call in self.calls for value in call.inputs}
         for call in self.computing():
             values.update(self.evaluate(call, values))
-            for value in {v for v in call.inputs if last[v] is call}.difference(self.outputs):
-                values.pop(value)
+            self.release(call, values)
         return [values[value] for value in self.outputs]
+
+    def release(self, call: Call, *running: dict[Value, Array]) -> None:
+        """Drop the values that no call behind one takes, and that are no outputs."""
+        for value in self._done[call]:
+            for values in running:
+                values.pop(value, None)
+
+    @cached_property
+    def _done(self) -> dict[Call, list[Value]]:
+        """The values that are not needed once a call has run."""
+        last = {value: call for call in self.calls for value in (*call.outputs, *call.inputs)}
+        done: dict[Call, list[Value]] = {call: [] for call in self.calls}
+        for value, call in last.items():
+            if value not in self.outputs:
+                done[call].append(value)
+        return done
 
     def computing(self) -> list[Call]:
         """The calls without those that stand for the model's inputs."""
@@ -131,7 +146,7 @@ class Network:
         if not isinstance(leaf, Value):
             return leaf
         array = values[leaf]
-        return self._tensor(array.astype(dtype) if dtype and "float" in array.dtype.name else array)
+        return self._tensor(array.astype(dtype, copy=False) if dtype and "float" in array.dtype.name else array)
 
     def _tensor(self, array: Array) -> Any:
         keras = self.graph.flavour.keras
@@ -140,4 +155,4 @@ class Network:
         return keras.backend.constant(array, dtype=array.dtype.name)
 
     def _typed(self, array: Array) -> Array:
-        return array.astype(self._dtype) if self._dtype and "float" in array.dtype.name else array
+        return array.astype(self._dtype, copy=False) if self._dtype and "float" in array.dtype.name else array

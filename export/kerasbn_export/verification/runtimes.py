@@ -5,6 +5,7 @@ runtime       what it is                                              needs
 ============  ======================================================  ==========================
 ``compiled``  LiteRT's compiled model API on the CPU                  ``ai-edge-litert``
 ``micro``     TFLite Micro, the interpreter of microcontrollers       ``tflite-micro``
+``openvino``  Intel's, which has a reader and kernels of its own      ``openvino``
 ============  ======================================================  ==========================
 
 They show outputs alone; layers are compared with what LiteRT's reference kernels make of the same file.
@@ -17,6 +18,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -106,8 +109,29 @@ def _micro(content: bytes, runner: TFLiteRunner) -> Session:
     return session
 
 
-RUNTIMES: dict[str, Callable[[bytes, TFLiteRunner], Session]] = {"compiled": _compiled, "micro": _micro}
-PACKAGES = {"compiled": "ai-edge-litert", "micro": "tflite-micro"}
+def _openvino(content: bytes, runner: TFLiteRunner) -> Session:
+    openvino = import_module("openvino")
+    with TemporaryDirectory() as folder:  # it reads this format from files alone
+        path = Path(folder, "model.tflite")
+        path.write_bytes(content)
+        model = openvino.Core().read_model(path)
+        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    graph = runner.graph
+    given, wanted = ([graph.tensors[i].name for i in ends] for ends in (graph.inputs, graph.outputs))
+
+    def session(arrays: list[Array]) -> list[Array]:
+        found = compiled(dict(zip(given, arrays, strict=True)))
+        return [np.array(found[compiled.output(name)]) for name in wanted]
+
+    return session
+
+
+RUNTIMES: dict[str, Callable[[bytes, TFLiteRunner], Session]] = {
+    "compiled": _compiled,
+    "micro": _micro,
+    "openvino": _openvino,
+}
+PACKAGES = {"compiled": "ai-edge-litert", "micro": "tflite-micro", "openvino": "openvino"}
 
 
 def open_file(content: bytes, label: str, backend: str) -> TFLiteRunner:

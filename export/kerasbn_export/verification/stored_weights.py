@@ -7,13 +7,11 @@ reference computes, as far as rounding lets one see, its weights are held agains
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
-
-import numpy as np
 
 from kerasbn_export.graph import Call
 from kerasbn_export.verification.faults.folding import LINEAR
+from kerasbn_export.verification.forward import source_of, with_affine
 from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.records import LayerComparison, WeightComparison
@@ -36,9 +34,9 @@ def on_grids(localiser: Localiser, grids: Grids, found: Found) -> tuple[Found, t
     settled: Found = []
     weights: list[WeightComparison] = []
     for call, record in _bias_not_moved(localiser, found):
-        compared = _weights(localiser, grids, call, record)
+        compared, known = _weights(localiser, grids, call, record)
         wrong = [weight for weight in compared if not weight.passed]
-        decides = record.passed and (record.rounding is not None or _activated(call))
+        decides = record.passed and (record.rounding is not None or (known and _activated(call)))
         weights += compared if decides or not wrong or not record.passed else []
         rounding = max((weight.rounding for weight in wrong), default=0.0)
         settled.append((call, replace(record, passed=False, rounding=rounding) if wrong and decides else record))
@@ -64,16 +62,23 @@ def _activated(call: Call) -> bool:
     return call.layer.config.get("activation", "linear") not in ("linear", "relu", "relu6")
 
 
-def _weights(localiser: Localiser, grids: Grids, call: Call, record: LayerComparison) -> Sequence[WeightComparison]:
+def _weights(
+    localiser: Localiser, grids: Grids, call: Call, record: LayerComparison
+) -> tuple[Sequence[WeightComparison], bool]:
+    """The weights compared, and whether it is known what the operation that has them takes."""
     if call.layer.kind not in LINEAR or record.moved:
-        return ()
+        return (), False
     end = next(other.output for other in localiser.network.graph if other.layer.path == record.position)
     operation = _linear_operation(grids.graph, localiser.taken[end].index)
     held = held_by(grids.graph, operation) if operation else None
-    if held is None:
-        return ()
-    given, known = _with_bias_of_inputs(localiser, call)
-    return compare_layer(localiser.network.graph, given, held, biases=known and end not in localiser.lacking)
+    if operation is None or held is None:
+        return (), False
+    source, before = source_of(call, localiser.taken)
+    given, biases = with_affine(call, before, localiser.lacking.get(source))
+    biases = biases and end not in localiser.lacking
+    sources = {localiser.taken[source].index} if source in localiser.taken else set()
+    known = grids.takes(operation, sources)
+    return compare_layer(localiser.network.graph, given, held, biases=biases), known
 
 
 def _linear_operation(graph: TFLiteGraph, index: int) -> Operation | None:
@@ -82,16 +87,3 @@ def _linear_operation(graph: TFLiteGraph, index: int) -> Operation | None:
     if operation is not None and operation.name in ACTIVATIONS:
         operation = graph.producers.get(graph.beyond(operation.inputs[0])[0])
     return operation if operation and operation.name in LINEAR_OPS else None
-
-
-def _with_bias_of_inputs(localiser: Localiser, call: Call) -> tuple[Call, bool]:
-    """The call with what its inputs lack in its bias, and whether that is known."""
-    lacking = [localiser.lacking[value] for value in call.inputs if value in localiser.lacking]
-    if not lacking:
-        return call, True
-    if call.layer.kind != "Dense":
-        return call, False
-    kernel = np.asarray(call.layer.weights["kernel"], np.float64)
-    given, held = copy(call), call.layer.weights
-    given.layer = call.layer.with_weights({**held, "bias": held.get("bias", 0.0) + (lacking[0] @ kernel).ravel()})
-    return given, True

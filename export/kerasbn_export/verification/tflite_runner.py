@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +100,24 @@ class TFLiteRunner:
         self._prepare(interpreter, arrays)
         self._invoke(interpreter, list(arrays))
         return [self.restore(index, interpreter.get_tensor(index)) for index in indices]
+
+    def kept(
+        self, indices: Sequence[int], arrays: Sequence[Array]
+    ) -> dict[int, tuple[tuple[int, ...], Callable[[], Array]]]:
+        """The shape of some tensors for one batch, and what gives their real values until the next run.
+
+        Args:
+            indices: The tensors.
+            arrays: The inputs.
+        """
+        interpreter = self.keeping
+        self._prepare(interpreter, arrays)
+        self._invoke(interpreter, list(arrays))
+        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in interpreter.get_tensor_details()}
+        return {i: (shapes[i], partial(self._load, interpreter, i)) for i in indices}
+
+    def _load(self, interpreter: Any, index: int) -> Array:
+        return self.restore(index, interpreter.get_tensor(index))
 
     @property
     def output_indices(self) -> tuple[int, ...]:
