@@ -17,6 +17,9 @@ from kerasbn.library import Operations, Tensor
 from kerasbn.moments import Moments
 from kerasbn.normalization import Normalization
 
+FEW = 16
+"""Elements of a statistic under which the kernel's work per channel outweighs its fewer passes over the input."""
+
 
 def training(normalization: Normalization, x: Tensor, gamma: Tensor, beta: Tensor, size: int) -> tuple[Tensor, Moments]:
     """Outputs, and the mean over the parts of their statistics.
@@ -46,7 +49,10 @@ def training(normalization: Normalization, x: Tensor, gamma: Tensor, beta: Tenso
     across = replace(layout, rank=2, axes=(1,), sizes=(parts * layout.channels,))
     rows = ops.reshape(apart, (-1, across.channels))
     gamma, beta = (None if each is None else _repeated(ops, each, parts) for each in (gamma, beta))
-    y, found = replace(normalization, layout=across).training(rows, gamma, beta)
+    elements = math.prod((size, *(sizes[axis] for axis in layout.reduction_axes[1:])))
+    few = isinstance(elements, int) and elements < FEW
+    kernel = None if few else normalization.kernel
+    y, found = replace(normalization, layout=across, kernel=kernel).training(rows, gamma, beta)
     back = sorted(range(len(order)), key=order.__getitem__)
     y = ops.reshape(ops.transpose(ops.reshape(y, ops.shape(apart)), back), sizes)
     mean, variance = (_mean_over_parts(ops, each, parts, layout.weight_shape) for each in (found.mean, found.variance))
