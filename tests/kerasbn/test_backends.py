@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerasbn.flavour import KERAS
+from kerasbn_export import export_tflite, fold, verify
 
 # PyTorch built for CUDA says so on a machine without it, when Keras looks whether PyTorch is there.
 pytestmark = pytest.mark.filterwarnings("ignore:CUDA initialization:UserWarning")
@@ -29,23 +30,43 @@ for index, options in enumerate({OPTIONS!r}):
     model.fit(x, np.sin(x), batch_size=len(x), epochs=3, shuffle=False, verbose=0)
     model.save(f"model{{index}}.keras")
     np.save(f"y{{index}}.npy", model.predict(x, verbose=0))
+layers = [keras.layers.Dense(6, activation="relu"), BatchNormalization(momentum=0.5), keras.layers.Dense(2)]
+model = keras.Sequential([keras.layers.Input(x.shape[1:]), *layers])
+model.compile(keras.optimizers.SGD(0.01), "mse")
+model.fit(x, np.sin(x[..., :2]), batch_size=len(x), epochs=3, verbose=0)
+model.save("whole.keras")
+np.save("whole.npy", model.predict(x, verbose=0))
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_train_alike(backend, tmp_path, rng, assert_close):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    keras = KERAS.keras
-    x = rng.normal(3, 2, (8, 4, 5)).astype("float32")
-    np.save(tmp_path / "x.npy", x)
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, check=True, timeout=240)
+@pytest.fixture(scope="module", params=["jax", "torch"])
+def trained(request, tmp_path_factory):
+    """The folder in which the script has run on another backend, and its inputs."""
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    folder, x = tmp_path_factory.mktemp(request.param), np.random.default_rng(1).normal(3, 2, (8, 4, 5))
+    np.save(folder / "x.npy", x.astype("float32"))
+    environment = {**os.environ, "KERAS_BACKEND": request.param, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", SCRIPT], cwd=folder, env=environment, check=True, timeout=240)
+    return folder, x.astype("float32")
+
+
+def test_other_backends_train_alike(trained, assert_close):
+    (folder, x), keras = trained, KERAS.keras
     for index, options in enumerate(OPTIONS):
         model = keras.Sequential([keras.layers.Input(x.shape[1:]), KERAS.batch_normalization(**options)])
         model.compile(keras.optimizers.SGD(0.1), "mse")
         model.fit(x, np.sin(x), batch_size=8, epochs=3, shuffle=False, verbose=0)
-        assert_close(np.load(tmp_path / f"y{index}.npy"), model.predict(x, verbose=0), 1e-5)
-        loaded = keras.models.load_model(tmp_path / f"model{index}.keras")
+        assert_close(np.load(folder / f"y{index}.npy"), model.predict(x, verbose=0), 1e-5)
+        loaded = keras.models.load_model(folder / f"model{index}.keras")
         for weight, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
             assert_close(weight, other, 1e-5)
+
+
+def test_what_was_trained_there_exports(trained, assert_close):
+    folder, x = trained
+    model = KERAS.keras.models.load_model(folder / "whole.keras")
+    assert_close(model.predict(x, verbose=0), np.load(folder / "whole.npy"), 1e-5)
+    assert [verdict.action.value for verdict in fold(model).verdicts] == ["folded"]
+    export_tflite(model, folder / "whole.tflite")
+    assert verify(model, folder / "whole.tflite")
