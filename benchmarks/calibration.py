@@ -234,7 +234,8 @@ def by_source(bench: Bench, draws: int) -> tuple[list[str], list[str]]:
         seconds = max(seconds, time.process_time() - start)
     parameters = bench.subject.model.count_params()
     cells = [f"{parameters:,}", *map(spread, (real, made, ranged, noise)), f"{seconds:.1f}"]
-    return cells, judged(real, made, noise, seconds, parameters)
+    faults = [f"{fault}, range not known" for fault in judged(real, made, noise, seconds, parameters)]
+    return cells, faults + [f"{fault}, range given" for fault in judged(real, ranged, noise, 0.0, parameters)]
 
 
 def judged(real: list[float], made: list[float], noise: list[float], seconds: float, parameters: int) -> list[str]:
