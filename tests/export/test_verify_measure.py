@@ -9,6 +9,7 @@ from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.verification.gates import GATES, Gate, coarsest, gate_for
 from kerasbn_export.verification.judge import appeal, judge
 from kerasbn_export.verification.measure import Content, Measure, decibels, measure
+from kerasbn_export.verification.pieces import pieces
 from kerasbn_export.verification.records import Status
 
 FLOAT32 = GATES["float32"]
@@ -32,6 +33,33 @@ def test_batches_add_up_to_the_whole(rng):
     assert (parts.worst_sample, parts.samples, parts.agreement) == (whole.worst_sample, 11, whole.agreement)
     assert parts.relative == whole.relative
     assert parts.sqnr_db == pytest.approx(whole.sqnr_db)
+
+
+@pytest.mark.parametrize("shape", [(1,), (7,), (2, 3), (5, 0), (3, 4, 5), (1, 2, 40, 3), (2, 1, 1, 30)])
+@pytest.mark.parametrize("block", [1, 4, 13, 1000])
+def test_pieces_are_small_and_have_every_element_once(shape, block):
+    counts = np.zeros(shape, int)
+    for index in pieces(shape, block):
+        counts[index] += 1
+        assert counts[index].size <= block
+    assert (counts == 1).all()
+
+
+def test_an_error_is_found_in_whichever_piece_it_is(rng):
+    reference = rng.normal(size=(3, 300, 100, 4))
+    for place in ((0, 0, 0, 0), (1, 299, 99, 3), (2, 150, 7, 2)):
+        candidate = reference.copy()
+        candidate[place] += 7.0
+        found = measure(reference, candidate)
+        assert found.max_difference == pytest.approx(7.0)
+        assert found.worst_sample == place[0]
+        assert found.sqnr_db == pytest.approx(10 * math.log10(np.sum(reference**2) / 49.0))
+        candidate[place] = np.nan
+        assert measure(reference, candidate).candidate_content is Content.NOT_FINITE
+    large = np.full((2, 300, 300), 3.0)
+    assert measure(large, large).reference_content is Content.CONSTANT
+    large[1, 299, 299] = 4.0
+    assert measure(large, large).reference_content is Content.VARIES
 
 
 def test_agreement_counts_equal_answers_and_takes_a_tie_as_one():
