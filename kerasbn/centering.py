@@ -37,7 +37,7 @@ def in_xla() -> bool:
 def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str = "NHWC") -> Outputs:
     """Normalizes with the statistics of the batch, which carry no gradient; the outputs are at least float32 in XLA."""
     if in_xla():
-        offset = _rough_mean(tf.stop_gradient(x), data_format)
+        offset = rough_mean(tf.stop_gradient(x), data_format)
         near = kernel.training(_less(tf.cast(x, "float32"), offset, data_format), gamma, beta, epsilon, data_format)
         return near.y, near.mean + offset, near.variance
 
@@ -100,7 +100,7 @@ def _less(x: Tensor, offset: Tensor, data_format: str) -> Tensor:
     return x - tf.reshape(offset, (1, -1, 1, 1) if data_format == "NCHW" else (-1,))
 
 
-def _rough_mean(x: Tensor, data_format: str) -> Tensor:
+def rough_mean(x: Tensor, data_format: str) -> Tensor:
     """The mean for each channel of a sample of the input."""
     if data_format == "NHWC":
         rows = tf.reshape(x, (-1, shape(x)[-1]))

@@ -11,7 +11,7 @@ import math
 
 import tensorflow as tf
 
-from kerasbn import centering, kernel, masking
+from kerasbn import centering, compiled, kernel, masking
 from kerasbn.centering import Outputs, in_xla
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
@@ -20,13 +20,14 @@ from kerasbn.tensorflow_ops import reshape, shape
 
 def accepts(layout: Layout, dtype: str) -> bool:
     """Whether the kernel takes such an input."""
-    if in_xla() and not layout.trailing:
-        return False  # There it is slower than plain operations.
     return layout.contiguous and dtype in ("float16", "bfloat16", "float32")
 
 
 def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout) -> Outputs:
     """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
+    if in_xla() and (layout.rank == 2 or not layout.trailing):
+        outputs, mean, variance = compiled.training(_split(x, layout), gamma, beta, epsilon)
+        return tf.cast(tf.reshape(outputs, shape(x)), x.dtype), mean, variance
     rank4, data_format = _rank4(x, layout)
     outputs, mean, variance = centering.training(rank4, gamma, beta, epsilon, data_format)
     return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
@@ -84,12 +85,17 @@ def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, str]:
     if layout.trailing:
         as_it_is = _native(layout) and not in_xla()  # XLA sums over one axis up to three times as fast as over three.
         return x if as_it_is else tf.reshape(x, (-1, 1, 1, layout.channels)), "NHWC"
-    sizes = shape(x)
-    outer, inner = sizes[: layout.axes[0]], sizes[layout.axes[-1] + 1 :]
-    first = tf.reshape(x, (math.prod(outer), layout.channels, math.prod(inner), 1))
+    first = _split(x, layout)[..., tf.newaxis]
     if _on_gpu():
         return first, "NCHW"
     return tf.transpose(first, (0, 2, 3, 1)), "NHWC"
+
+
+def _split(x: Tensor, layout: Layout) -> Tensor:
+    """Of shape (outer, channels, inner)."""
+    sizes = shape(x)
+    outer, inner = sizes[: layout.axes[0]], sizes[layout.axes[-1] + 1 :]
+    return tf.reshape(x, (math.prod(outer), layout.channels, math.prod(inner)))
 
 
 def _on_gpu() -> bool:
