@@ -47,6 +47,9 @@ def computes_affine(call: Call) -> bool:
 def read(call: Call) -> Push | None:
     """The affine that a call computes, on its input; None where it computes none or its shape says too little.
 
+    Where a mask comes with the input only a BatchNorm has one, for that lets the mask pass in both Kerases: a product
+    with a constant ends it, and without the product it would reach the layers behind.
+
     Raises:
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
     """
@@ -57,6 +60,8 @@ def read(call: Call) -> Push | None:
         return None
     if is_batchnorm(call.layer):
         return Push(value, batchnorm.affine(call.layer), batchnorm.axes(call.layer, value.rank))
+    if value.masked:
+        return None
     numbers = _numbers(call)
     return None if numbers is None else _push(value, *numbers)
 

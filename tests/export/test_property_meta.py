@@ -7,8 +7,11 @@ import property_run
 import pytest
 from kerasbn_testing.coverage import Coverage, known_kinds, rule_names
 from kerasbn_testing.property import check
+from kerasbn_testing.random_graphs import INPUTS, ORDER
+from kerasbn_testing.random_sequences import INNER, softmax
 
 from kerasbn_export import batchnorm
+from kerasbn_export.rules import time_distributed
 from kerasbn_export.verdict import Reason
 
 DENSE_BN = [[0], [0, 99, 14, 1, 0, 0]]
@@ -28,6 +31,16 @@ def test_a_broken_rule_is_seen(keras_flavour, monkeypatch):
     monkeypatch.setattr(batchnorm, "batchnorm_affine", lambda *given: right(*given[:-1], 0.5))
     with pytest.raises(AssertionError, match=r"folded differs by .* in float64"):
         check(keras_flavour, DENSE_BN)
+
+
+def test_a_program_moves_an_axis_where_a_rule_forgets_it(keras_flavour, monkeypatch):
+    """`TimeDistributed(Softmax(axis=1))` was once opened as if it were elementwise."""
+    image = [0, 0, 0, 0, 0, 0, INPUTS.index((6, 5, 4))]
+    step = [0, 0, ORDER.index("time_distributed"), 0, INNER.index(softmax), 1]
+    assert check(keras_flavour, [image, step]).coverage.layers["TimeDistributed < Softmax"] == 1
+    monkeypatch.setattr(time_distributed, "ELEMENTWISE", (*time_distributed.ELEMENTWISE, "Softmax"))
+    with pytest.raises(AssertionError, match=r"folded differs by .* in float64"):
+        check(keras_flavour, [image, step])
 
 
 def test_what_never_occurred_is_named(keras_flavour):

@@ -6,7 +6,8 @@ only selects and joins elements:
 
     f([x1, x2]) = [f(x1), f(x2)],   f(crop(x)) = crop(f(x)),   f(pad(x)) = pad(f(x))  for f(0) = 0
 
-Condition: f is a ReLU or a ReLU6; nothing else sees the values that change; every place it arrives at can fuse it.
+Condition: f is a ReLU or a ReLU6, no mask is about, which a function would end; nothing else sees the values that
+change; every place it arrives at can fuse it.
 """
 
 from __future__ import annotations
@@ -43,10 +44,15 @@ NEAREST = ("UpSampling1D", "UpSampling2D", "UpSampling3D")
 def place_activations(graph: Graph) -> None:
     """Move every ReLU that stands alone to where it is fused."""
     for call in graph.in_order():
-        if is_fused(call.layer) and len(call.inputs) == 1 and not fuses(graph, call.inputs[0]):
+        if is_fused(call.layer) and len(call.inputs) == 1 and not _is_settled(graph, call.inputs[0]):
             places = _places(graph, call.inputs[0])
             if places:
                 _move(graph, call, places)
+
+
+def _is_settled(graph: Graph, value: Value) -> bool:
+    """Whether a ReLU of the value stays where it is."""
+    return value.masked or fuses(graph, value)
 
 
 def is_fused(layer: Layer) -> bool:

@@ -7,7 +7,8 @@ are convolutions with one tap: ``s*x + t`` has the kernel ``diag(s)`` in the mid
 RepVGG, section 3.3).
 
 Condition: the branches take the same value; they are Dense, or Conv with the same strides, padding and groups, no
-dilation and no activation inside; nothing else sees their outputs; for strides above one the sizes are known. The one
+dilation and no activation inside; nothing else sees their outputs; no mask is about; for strides above one the sizes
+are known. The one
 kernel has one range of values: in int8 it may be coarser than its parts, and the verdict says so.
 """
 
@@ -56,6 +57,8 @@ def _merge(graph: Graph, call: Call) -> Merge | None:
     linear = [b for b in branches if b is not None and not is_batchnorm(b.layer)]
     lead = max(linear, key=_reach, default=None)
     if lead is None or not _same_geometry(linear, lead):
+        return None
+    if any(value.masked for value in (*call.inputs, call.output)):
         return None
     parts = [_part(branch, lead, source) for branch in branches]
     known = [part for part in parts if part is not None]

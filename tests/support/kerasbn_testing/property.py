@@ -83,6 +83,8 @@ def check(flavour, program):
     captured = capture(model)
     coverage.saw(captured)
     precision, reference = _reference(captured, data)
+    if any(ours.shape != theirs.shape for ours, theirs in zip(expected, reference, strict=True)):
+        return None  # a kernel larger than what it is given: TensorFlow makes of it what it likes
     folded = emit(planned.graph)
     assert_same_interface(model, folded)
     exact = precision == "float64"

@@ -27,10 +27,15 @@ def activation(flavour, x, dice):
     if choice == 5:
         return layers.ReLU(negative_slope=0.2, threshold=dice.one_of((0.0, 0.5)))(x)
     if choice == 6:
-        axis = dice.one_of((-1, 1))
-        return layers.Softmax(axis=axis)(x) if (x.shape[axis] or 2) > 1 else None
+        return softmax(flavour, x, dice)
     name = dice.one_of(NAMES)
     return layers.Activation(name)(x) if name != "softmax" or several else None
+
+
+def softmax(flavour, x, dice):
+    """Along the last axis or the first one behind the batch."""
+    axis = dice.one_of((-1, 1))
+    return flavour.keras.layers.Softmax(axis=axis)(x) if (x.shape[axis] or 2) > 1 else None
 
 
 def function(flavour, x, dice):

@@ -66,8 +66,9 @@ def twice(flavour, x, dice):
         return None
     layer, bn = keras.layers.Dense(units), keras.layers.BatchNormalization()
     second = keras.layers.BatchNormalization() if dice.odds(50) else bn
-    first = bn(layer(x))
-    return keras.layers.Subtract()([first, second(layer(first if dice.odds(50) else x))])
+    first = bn(layer(x))  # not minus itself: what is exactly zero has no scale to judge an error by
+    other = first if dice.odds(50) else keras.layers.Activation("tanh")(x)
+    return keras.layers.Subtract()([first, second(layer(other))])
 
 
 def block(flavour, x, dice):

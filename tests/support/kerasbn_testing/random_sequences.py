@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasbn_testing.random_elementwise import activation, inert
+from kerasbn_testing.random_elementwise import activation, inert, softmax
 from kerasbn_testing.random_history import layer_of
 from kerasbn_testing.random_linear import conv, dense, depthwise, einsum, separable, transpose
 from kerasbn_testing.random_norms import batchnorm, group_norm, layer_norm, normalise, rescale
@@ -85,7 +85,7 @@ def masking(flavour, x, _dice):
 INNER = (
     *(dense, batchnorm, batchnorm, batchnorm, activation, activation, conv, depthwise, separable, transpose, einsum),
     *(inert, rescale, normalise, layer_norm, group_norm, pool, global_pool, upsample, crop, zero_pad, flatten, reshape),
-    *(permute, repeat, recurrent, bidirectional),
+    *(permute, repeat, recurrent, bidirectional, softmax),
 )
 
 
