@@ -63,19 +63,29 @@ class Guard:
 @contextmanager
 def watching(see: Callable[[str], None]) -> Iterator[None]:
     """Tell the name of a guard whenever it holds a function back."""
-    functions: dict[Any, list[Guard]] = {}
-    for guard in guards().values():
-        functions.setdefault(guard.owner, []).append(guard)
-    before = {function: function.__code__ for function in functions}
-    for function, inside in functions.items():
+    asking = _asking_codes()
+    before = {function: function.__code__ for function in asking}
+    for function, code in asking.items():
         function.__globals__["_told"] = lambda name, value: _told(name, value, see)
-        function.__code__ = _compiled(inside, lambda guard, node: _asking(guard.name, node))
+        function.__code__ = code
     try:
         yield
     finally:
         for function, code in before.items():
             function.__code__ = code
             function.__globals__.pop("_told", None)
+
+
+@cache
+def _asking_codes() -> dict[Any, CodeType]:
+    """The code of every function with guards, each of them telling what it found."""
+    functions: dict[Any, list[Guard]] = {}
+    for guard in guards().values():
+        functions.setdefault(guard.owner, []).append(guard)
+    return {
+        function: _compiled(inside, lambda guard, node: _asking(guard.name, node))
+        for function, inside in functions.items()
+    }
 
 
 def _asking(name: str, node: ast.expr) -> ast.expr:

@@ -20,13 +20,15 @@ from kerasbn_testing.eager import evaluate
 from kerasbn_testing.guards import Guard, guards
 from kerasbn_testing.judging import in_float64
 from kerasbn_testing.property import worst
+from kerasbn_testing.random_graphs import Program, RandomModel
 from kerasbn_testing.statistics import data_for, randomise
 
 SAME = 5e-7
 """Some layers compute in float32 also where they are asked for float64."""
 
 TABLE = Path(__file__).with_name("witnesses.json")
-"""For each guard a Keras, a model, and what the model shows without it; and the guards that no model shows yet.
+"""For each guard a Keras, a model, and what the model shows without it; the guards that no model shows yet; and the
+programs of the models that are random ones.
 
 `benchmarks/conditions.py` writes it.
 """
@@ -41,7 +43,7 @@ class Subject:
     Args:
         keras: The name of its Keras.
         build: Makes the model from a Keras package.
-        target: What folding is to prefer.
+        target: What folding is to prefer; `"int8"` for the smallest latency there.
     """
 
     def __init__(self, keras: str, build: Callable[[Any], Any], target: str = "latency") -> None:
@@ -66,6 +68,8 @@ class Subject:
 
     def planned(self) -> Any:
         """What folding would give."""
+        if self.target == "int8":
+            return plan(self.model, precision="int8")
         return plan(self.model, target=self.target)
 
     def folded(self) -> tuple[str | None, Any]:
@@ -90,8 +94,15 @@ class Subject:
 
 
 def models() -> dict[str, tuple[Callable[[Any], Any], str]]:
-    """Builder and target of every model that is tried, the counterexamples first."""
-    return {**COUNTEREXAMPLES, **{name: (entry.build, "latency") for name, entry in CATALOGUE.items()}}
+    """Builder and target of every model that is tried, the counterexamples first, random ones last."""
+    patterns = {name: (entry.build, "latency") for name, entry in CATALOGUE.items()}
+    drawn = {name: (random_builder(program), target) for name, (target, program) in read_programs().items()}
+    return {**COUNTEREXAMPLES, **patterns, **drawn}
+
+
+def random_builder(program: Program) -> Callable[[Any], Any]:
+    """Makes the random model of a program from a Keras package."""
+    return lambda keras: RandomModel(Flavour(keras.__name__), program).model
 
 
 def read_table() -> dict[str, tuple[str, str, str]]:
@@ -104,10 +115,30 @@ def unshown() -> list[str]:
     return json.loads(TABLE.read_text())["unshown"]
 
 
-def write_table(table: dict[str, tuple[str, str, str]]) -> None:
-    """Write the table down, sorted, with what it lacks."""
-    content = {"witnesses": dict(sorted(table.items())), "unshown": sorted(set(guards()) - set(table))}
-    TABLE.write_text(json.dumps(content, indent=0) + "\n")
+def read_programs() -> dict[str, tuple[str, Program]]:
+    """Target and program of the random models in the table."""
+    return {name: tuple(entry) for name, entry in json.loads(TABLE.read_text())["programs"].items()}
+
+
+def write_table(table: dict[str, tuple[str, str, str]], programs: dict[str, tuple[str, Program]]) -> None:
+    """Write the table down, sorted, with what it lacks and the programs that it uses."""
+    used = {model for _, model, _ in table.values()}
+    lines = [
+        '{"witnesses": {',
+        *_rows(dict(sorted(table.items()))),
+        '}, "unshown": [',
+        ",\n".join(json.dumps(name) for name in sorted(set(guards()) - set(table))),
+        '], "programs": {',
+        *_rows({name: program for name, program in programs.items() if name in used}),
+        "}}",
+    ]
+    TABLE.write_text("\n".join(lines) + "\n")
+
+
+def _rows(entries: dict[str, Any]) -> Iterator[str]:
+    """One line for each entry."""
+    for number, (name, entry) in enumerate(entries.items(), 1):
+        yield f"{json.dumps(name)}: {json.dumps(entry)}{',' if number < len(entries) else ''}"
 
 
 @contextmanager

@@ -35,3 +35,24 @@ def through_keras(like: Any, x: Any, axis: int = -1) -> Any:
     """A BatchNorm and a tanh of the same Keras as a layer."""
     layers = __import__(type(like).__module__.partition(".")[0]).layers
     return layers.Activation("tanh")(layers.BatchNormalization(axis=axis)(x))
+
+
+attending("attention of more axes, then bn", lambda layer, x: through_keras(layer, layer(x, x)), output_shape=(2, 3))
+
+
+def attending_two(name: str, attend: Callable[[Any, Any, Any], Any]) -> None:
+    """Attention between the input and what comes of a BatchNorm."""
+
+    def build(keras: Any) -> Any:
+        inputs = keras.Input(SEQUENCE)
+        return keras.Model(
+            inputs, attend(keras.layers.MultiHeadAttention(2, 4), inputs, through(keras, inputs, TANH, BN))
+        )
+
+    enter(name, build)
+
+
+attending_two("attention to a norm", lambda layer, x, norm: layer(x, norm))
+attending_two("attention of a norm", lambda layer, x, norm: layer(norm, x))
+attending_two("attention to the key of a norm", lambda layer, x, norm: layer(x, x, key=norm))
+attending_two("attention to the value of a norm", lambda layer, x, norm: layer(x, norm, key=x))

@@ -9,6 +9,7 @@ from kerasbn_testing.counterexamples.building import (
     AXIS_1,
     CONCATENATE,
     IMAGE,
+    MASK,
     MULTIPLY,
     SEQUENCE,
     TANH,
@@ -71,3 +72,21 @@ two_way("branches of four channels and one", IMAGE, ADD, [conv(4, 1), BN], [conv
 two_way("bn and the value itself", VECTOR, ADD, [BN], [], TANH)
 two_way("trained branch", VECTOR, ADD, [dense(4)], [TRAINED], TANH)
 two_way("joined along one of two axes", (4, 4, 2), CONCATENATE, [conv(2, 1)], [conv(2, 1)], own_norm([1, 3]), TANH)
+
+STRIDED = {"strides": 2, "padding": "same"}
+two_way("even branch and odd", IMAGE, ADD, [conv(4, (2, 4), padding="same"), BN], [conv(4, (3, 1), padding="same")])
+two_way("flat branch and even", IMAGE, ADD, [conv(4, (1, 4), padding="same"), BN], [conv(4, (2, 1), padding="same")])
+two_way("points of unknown size", (None, None, 4), ADD, [conv(4, 1, **STRIDED), BN], [conv(4, 1, **STRIDED)])
+two_way("valid of unknown size", (None, None, 4), ADD, [conv(4, 3, strides=2), BN], [conv(4, 3, strides=2)])
+two_way("one channel and four", (6, 6, 1), ADD, [conv(4, 1), BN], [], TANH)
+two_way("branch that is broadcast", (3, 3, 4), ADD, [conv(4, 3), BN], [], TANH)
+two_way(
+    "branches dilated alike",
+    IMAGE,
+    ADD,
+    [conv(4, 3, padding="same", dilation_rate=2), BN], [conv(4, 3, padding="same", dilation_rate=2)])  # fmt: skip
+two_way("branches of an einsum", VECTOR, ADD,
+        [layer("EinsumDense", "ab,bc->ac", (4,)), BN], [layer("EinsumDense", "ab,bc->ac", (4,))])  # fmt: skip
+two_way("branches of depthwise", IMAGE, ADD, [layer("DepthwiseConv2D", 3), BN], [layer("DepthwiseConv2D", 3)])
+two_way("branches of which one ends a mask", SEQUENCE, ADD,
+        [MASK, conv1d(4, 1), BN], [MASK], layer("LSTM", 3))  # fmt: skip

@@ -8,6 +8,8 @@ from patterns.pattern import BN, conv, dense, layer, td
 from kerasbn_testing.counterexamples.building import (
     AXIS_1,
     IMAGE,
+    MASK,
+    RELU,
     SEQUENCE,
     TANH,
     TRAINED,
@@ -38,3 +40,34 @@ chain("a constant of more axes", VECTOR, dense(4), function(lambda x: x + np.one
 chain("rms norm", SEQUENCE, lambda layers: getattr(layers, "RMSNormalization", layers.LayerNormalization)(), BN, TANH)
 chain("time distributed function", SEQUENCE, dense(4), td(layer("Activation", "softmax")), AXIS_1, TANH)
 chain("time distributed lone pooling", (3, None, 4), td(layer("MaxPooling1D", 2)), td(BN), TANH)
+
+BIAS_BEFORE_ZEROS = (conv(8, 1), conv(2, 3, padding="same"), BN)
+chain("convolutions in a row, bias before zeros", IMAGE, *BIAS_BEFORE_ZEROS)
+chain("convolutions in a row, of one tap", IMAGE, conv(8, 1), conv(2, 1, padding="same"), BN)
+chain("convolutions in a row, groups behind", IMAGE, conv(8, 1), conv(2, 3, groups=2), BN)
+chain("convolutions in a row, groups before", IMAGE, conv(8, 1, groups=2), conv(2, 3), BN)
+chain("convolutions in a row, several taps padded", IMAGE, conv(9, 2, use_bias=False), conv(1, 2, padding="same"), BN)
+chain("convolutions in a row, two strides", (9, 9, 4), conv(8, 3, strides=2, padding="same"), conv(2, 1, strides=2), BN)
+chain("dense in a row, two precisions", VECTOR, dense(8, dtype="float16"), dense(2), BN)
+chain("rescaling by one", VECTOR, TANH, layer("Rescaling", 1.0), TANH)
+chain("shift alone", VECTOR, TANH, layer("Rescaling", 1.0, 0.5), dense(3))
+chain(
+    "scale alone behind a mask", SEQUENCE, MASK, TANH, layer("BatchNormalization", center=False), TANH, layer("LSTM", 3)
+)
+chain("layer norm over both, turned", SEQUENCE, layer("LayerNormalization", axis=[2, 1]), BN, TANH)
+chain("layer norm over both, turned, dense", SEQUENCE, layer("LayerNormalization", axis=[2, 1]), dense(3))
+chain("norm that changes the precision", VECTOR, dense(4), layer("BatchNormalization", dtype="float16"), dense(3))
+chain("product with true", VECTOR, dense(4), function(lambda x: x * True), TANH)
+chain("identity inside and a shift", VECTOR, layer("Rescaling", 2.0), layer("Rescaling", 0.5), TANH)
+for rank, shape in enumerate((VECTOR, SEQUENCE, IMAGE, (None, None, 4), (6, 6, 1)), 2):
+    chain(f"lone relu {rank}", shape, TANH, RELU, TANH, target="int8")
+chain("lone tanh", IMAGE, TANH, TANH, target="int8")
+chain("lone relu behind a mask", SEQUENCE, MASK, TANH, RELU, layer("LSTM", 3), target="int8")
+chain("relu behind a convolution", IMAGE, conv(4, 2), RELU, TANH, target="int8")
+chain(
+    "relu behind a transposed convolution", IMAGE, layer("Conv2DTranspose", 3, 3, use_bias=False), RELU, target="int8"
+)
+TWICE = function(lambda x: x * 2.0)
+chain("a product ends a mask", SEQUENCE, MASK, dense(4), TWICE, layer("LSTM", 3))
+chain("a rescaling and a mask", SEQUENCE, MASK, dense(4), layer("Rescaling", 2.0, 1.0), layer("LSTM", 3))
+chain("a product ends a mask before a norm", SEQUENCE, MASK, dense(4), TWICE, BN, layer("LSTM", 3))

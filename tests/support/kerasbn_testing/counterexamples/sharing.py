@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow as tf
 from patterns.pattern import BN, conv, dense, layer
 
 from kerasbn_testing.counterexamples.building import AXIS_1, RELU, SEQUENCE, TANH, VECTOR, counterexample, through
@@ -163,3 +164,45 @@ def mask_for_a_mean_behind(keras: Any) -> Any:
     inputs, mask = keras.Input(SEQUENCE), keras.Input((4,), dtype="bool")
     x = keras.layers.GlobalAveragePooling1D()(through(keras, inputs, TANH, BN), mask=mask)
     return keras.Model([inputs, mask], keras.layers.Dense(3)(x))
+
+
+@counterexample()
+def branch_with_a_mask_of_its_own(keras: Any) -> Any:
+    inputs, mask = keras.Input(SEQUENCE), keras.Input((4,), dtype="bool")
+    norm = keras.layers.BatchNormalization()(inputs, mask=mask)
+    return keras.Model([inputs, mask], through(keras, keras.layers.Add()([dense(4)(keras.layers)(inputs), norm]), TANH))
+
+
+@counterexample()
+def time_distributed_with_a_mask(keras: Any) -> Any:
+    inputs, mask = keras.Input(SEQUENCE), keras.Input((4,), dtype="bool")
+    x = keras.layers.TimeDistributed(keras.layers.Dense(3))(inputs, mask=mask)
+    return keras.Model([inputs, mask], through(keras, x, BN, TANH))
+
+
+@counterexample()
+def whole_numbers_times_two(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR, dtype="int32")
+    return keras.Model(inputs, keras.layers.Embedding(40, 3)(inputs * 2))
+
+
+@counterexample()
+def maximum_with_a_constant(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    maximum = getattr(keras, "ops", None) or tf.math
+    return keras.Model(inputs, through(keras, maximum.maximum(through(keras, inputs, dense(4)), 0.5), TANH))
+
+
+@counterexample()
+def sum_by_name(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, dense(4))
+    return keras.Model(
+        inputs, through(keras, tf.math.add(x=x, y=2.0) if keras.__name__ == "tf_keras" else x + 2.0, TANH)
+    )
+
+
+@counterexample()
+def product_with_a_tensor(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    return keras.Model(inputs, through(keras, through(keras, inputs, dense(4)) * tf.constant(2.0), TANH))

@@ -7,7 +7,7 @@ from typing import Any
 
 from patterns.pattern import Make, layer
 
-from kerasbn_testing.counterexamples.building import TANH, VECTOR, Build, enter, through
+from kerasbn_testing.counterexamples.building import TANH, VECTOR, Build, counterexample, enter, through
 
 BEFORE_THE_GATE: dict[str, Callable[[Any], Any]] = {
     "of three": lambda x: x + 3.0,
@@ -32,3 +32,11 @@ def swish(before: Callable[[Any], Any], gate: Make) -> Build:
 for which, before in BEFORE_THE_GATE.items():
     enter(f"hard swish {which}", swish(before, layer("ReLU", 6.0)))
 enter("hard swish by name", swish(lambda x: x + 3.0, layer("Activation", "relu6")))
+
+
+@counterexample()
+def hard_swish_and_a_shift(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, TANH)
+    gated = keras.layers.Multiply()([x, through(keras, x + 3.0, layer("ReLU", 6.0))])
+    return keras.Model(inputs, keras.layers.Dense(3)(gated + 0.5))
