@@ -5,7 +5,7 @@ from kerasbn_testing.property import check, programs
 
 from kerasbn.flavour import KERAS, TF_KERAS
 
-CI = settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+CI = settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 @CI

@@ -95,6 +95,8 @@ class Localiser:
         gate: What a layer has to reach.
         exact: Whether the candidate computes in float32, so that rounding has a bound.
         grids: The grids of a candidate with quantised weights or activations.
+        differs: Whether an output differs. If none does, a tensor that fits nothing was moved on purpose and holds what
+            it is nearest to; if one does, what its name says.
         taken: After `compare`, the tensor that was found to hold a value.
         lacking: After `compare`, what layers add to a value and its tensor lacks.
     """
@@ -105,6 +107,7 @@ class Localiser:
     gate: Gate
     exact: bool
     grids: Grids | None = None
+    differs: bool = False
     taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
     lacking: dict[Value, Array] = field(default_factory=dict, init=False)
     _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
@@ -162,6 +165,8 @@ class Localiser:
         passing = [fit for fit in fits if fit.passed]
         if passing:
             return max(passing, key=self._trust)
+        if not self.differs:
+            return min(fits, key=lambda fit: fit.local.relative, default=None)
         furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
         return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
 

@@ -64,14 +64,14 @@ def locate(
     size = sides.candidate.inputs[0].shape[0] or 1
     sample = next(b for b in batches if b.start <= worst < b.start + len(b)).sample(worst, size)
     exact = gate.tolerance is not None and sides.candidate.precision == "float32"
+    differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     try:
         inside = _inside(sides, network, sides.for_candidate(sample))
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
-        localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, grids)
+        localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, grids, differs)
         found = localiser.compare(sample, sides.as_seen(sample))
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
-    differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     found = settled(network.graph, found, gate)
     if grids:
         found, weights = on_grids(localiser, grids, found)
