@@ -17,8 +17,8 @@ FACTORS = ("Multiply", *PRODUCTS)
 
 
 def scales_hard_swish(graph: Graph, call: Call) -> bool:
-    """Whether the call is the constant factor of a hard swish in one of its two forms."""
-    if call.layer.kind not in (*PRODUCTS, *QUOTIENTS) or len(call.inputs) != 1:
+    """Whether the call, a product with a constant, is the factor of a hard swish in one of its two forms."""
+    if call.layer.kind not in (*PRODUCTS, *QUOTIENTS):
         return False
     before = call.inputs[0].producer
     if before is not None and before.layer.kind in FACTORS:
@@ -31,7 +31,7 @@ def _argument(value: Value) -> Value | None:
     """The x of a value that is ``relu6(x + 3)``."""
     call = value.producer
     shift = call.inputs[0].producer if call is not None and _is_relu6(call.layer) else None
-    if shift is None or shift.layer.kind not in SUMS or len(shift.inputs) != 1:
+    if shift is None or shift.layer.kind not in SUMS:
         return None
     constants = [leaf for leaf in leaves([list(shift.args)]) if not isinstance(leaf, Value)]
     return shift.inputs[0] if constants == [3.0] else None

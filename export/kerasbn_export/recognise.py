@@ -89,11 +89,11 @@ def _operation(call: Call) -> tuple[Any, Any] | None:
     kind = call.layer.kind
     if kind in NEGATIONS:
         return -1.0, 0.0
-    if len(call.args) != 2 or any(value is not None for key, value in call.kwargs.items() if key != "name"):
+    if len(call.args) != 2:
         return None
     first, second = call.args
     constant = second if isinstance(first, Value) else first
-    if not isinstance(constant, (int, float, np.ndarray, np.generic)) or isinstance(constant, bool):
+    if isinstance(constant, bool):
         return None
     c = np.asarray(constant, np.float64)
     if kind in PRODUCTS:

@@ -126,9 +126,9 @@ def _neighbours(graph: Graph, call: Call) -> Iterator[Call]:
 
 def reunite(graph: Graph) -> None:
     """Calls whose layers were one and came out equal share one layer again."""
-    versions: dict[int, list[Layer]] = {}
+    versions: dict[tuple[int, str], list[Layer]] = {}
     for call in graph:
-        known = versions.setdefault(id(call.layer.source), [])
+        known = versions.setdefault((id(call.layer.source), call.layer.path), [])
         twin = next((layer for layer in known if layer is call.layer or _equal(layer, call.layer)), None)
         if twin is None:
             known.append(call.layer)
@@ -137,7 +137,7 @@ def reunite(graph: Graph) -> None:
 
 
 def _equal(one: Layer, other: Layer) -> bool:
-    if one.source is None or one.source is not other.source or one.config != other.config:
+    if one.config != other.config:
         return False
     a, b = one.weights, other.weights
     return a.keys() == b.keys() and all(a[name].shape == b[name].shape and (a[name] == b[name]).all() for name in a)

@@ -44,7 +44,7 @@ NEAREST = ("UpSampling1D", "UpSampling2D", "UpSampling3D")
 def place_activations(graph: Graph) -> None:
     """Move every ReLU that stands alone to where it is fused."""
     for call in graph.in_order():
-        if is_fused(call.layer) and len(call.inputs) == 1 and not _is_settled(graph, call.inputs[0]):
+        if is_fused(call.layer) and not _is_settled(graph, call.inputs[0]):
             places = _places(graph, call.inputs[0])
             if places:
                 _move(graph, call, places)

@@ -83,7 +83,7 @@ def _common_source(graph: Graph, call: Call) -> tuple[Value | None, list[Call | 
     branches = [_branch(graph, value) for value in call.inputs]
     sources = [v if b is None else b.inputs[0] for v, b in zip(call.inputs, branches, strict=True)]
     linear = [s for s, b in zip(sources, branches, strict=True) if b is not None]
-    if not linear or any(source is not linear[0] for source in sources) or None in (linear[0].shape or (None,))[-1:]:
+    if not linear or any(source is not linear[0] for source in sources):
         return None, branches
     return linear[0], branches
 
@@ -94,7 +94,7 @@ def _branch(graph: Graph, value: Value) -> Call | None:
     if call is None or len(call.inputs) != 1 or graph.sole_user(value) is None:
         return None
     if is_batchnorm(call.layer):
-        return call if read(call) is not None else None
+        return call
     kinds = ("Dense", *CONVOLUTIONS)
     if call.layer.kind not in kinds or kernel_name(call.layer.kind, call.layer.weights) is None:
         return None

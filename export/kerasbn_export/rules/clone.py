@@ -21,7 +21,7 @@ def clone_producers(graph: Graph) -> None:
     """Give each BatchNorm of such a layer a call of its own."""
     for call in graph.in_order():
         users = graph.users(call.output) if call.layer.kind in LINEAR else []
-        if len(users) > 1 and not graph.is_output(call.output) and all(_folds(graph, call, user) for user in users):
+        if not graph.is_output(call.output) and all(_folds(graph, call, user) for user in users):
             for user in users[1:]:
                 _clone(graph, call, user)
 

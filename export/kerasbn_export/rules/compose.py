@@ -14,7 +14,7 @@ from kerasbn_export.affine import Affine
 from kerasbn_export.batchnorm import affine, axes, is_batchnorm, is_training
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
-from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
 
@@ -31,7 +31,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the BatchNorm behind."""
     del graph
-    if not is_batchnorm(call.layer) or is_training(call) or not takes_only(call, push.value):
+    if not is_batchnorm(call.layer) or is_training(call):
         return None
     if push.axes != axes(call.layer, push.value.rank or 0):
         return Refusal(Reason.AXIS, f"BatchNorm {call.layer.path!r} behind it runs along other axes.")

@@ -68,7 +68,7 @@ def _plain(graph: Graph, call: Call, *, inside: bool) -> bool:
 def _keeps_one(call: Call) -> bool:
     """Whether the layer gives one where it is given one, in whatever number of channels."""
     layer = call.layer
-    if layer.kind == "PReLU" or len(call.inputs) != 1:
+    if layer.kind == "PReLU":
         return False
     return is_homogeneous(layer) or is_fused(layer) or (layer.kind in identity.KINDS and not in_training(call))
 

@@ -10,7 +10,7 @@ activation inside the layer comes after the weights and does not matter.
 from __future__ import annotations
 
 from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.linear import LINEAR, TRANSPOSED, kernel_name, output_axis
+from kerasbn_export.linear import TRANSPOSED, kernel_name, output_axis
 from kerasbn_export.linear_input import einsum_takes, fold_before, fold_before_einsum, input_channels, pads
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
@@ -21,7 +21,7 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the kernel and bias of a consumer."""
     del graph
     layer = call.layer
-    if layer.kind not in LINEAR or kernel_name(layer.kind, layer.weights) is None or not takes_only(call, push.value):
+    if kernel_name(layer.kind, layer.weights) is None or not takes_only(call, push.value):
         return None
     if not push.affine.keeps_zero and sees_padding(call, push):
         return Refusal(

@@ -29,18 +29,19 @@ KINDS = (
 
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's input."""
-    return _pass(graph, call, push, call.inputs[0]) if call.inputs else None
+    return _pass(call, push, call.inputs[0]) if _concerns(graph, call) else None
 
 
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's output."""
-    return _pass(graph, call, push, call.output) if takes_only(call, push.value) else None
+    return _pass(call, push, call.output) if _concerns(graph, call) and takes_only(call, push.value) else None
 
 
-def _pass(graph: Graph, call: Call, push: Push, value: Value) -> Step | Refusal | None:
-    linear_activation = call.layer.kind == "Activation" and has_no_activation(graph, call.layer)
-    if call.layer.kind not in KINDS and not linear_activation:
-        return None
+def _concerns(graph: Graph, call: Call) -> bool:
+    return call.layer.kind in KINDS or (call.layer.kind == "Activation" and has_no_activation(graph, call.layer))
+
+
+def _pass(call: Call, push: Push, value: Value) -> Step | Refusal:
     if in_training(call):
         return Refusal(Reason.TRAINING, f"{call.layer.kind} {call.layer.path!r} is called in training mode.")
     return Step("pass", call, onward=(replace(push, value=value),))

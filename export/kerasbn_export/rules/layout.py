@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasbn_export.affine import Affine, Float64
 from kerasbn_export.graph import Call, Graph, Value
-from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
 LARGEST = 2**24
@@ -31,9 +31,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's output."""
     del graph
-    return (
-        _moved(call, push, call.output, forward_way=True) if _concerns(call) and takes_only(call, push.value) else None
-    )
+    return _moved(call, push, call.output, forward_way=True) if _concerns(call) else None
 
 
 def _concerns(call: Call) -> bool:

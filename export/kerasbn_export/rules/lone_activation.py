@@ -26,7 +26,7 @@ from kerasbn_export.rules.activation import fuses, is_fused
 def accompany(graph: Graph) -> None:
     """Give every ReLU that stands alone a depthwise 1x1 before it."""
     for call in graph.in_order():
-        if is_fused(call.layer) and len(call.inputs) == 1 and not fuses(graph, call.inputs[0]):
+        if is_fused(call.layer) and not fuses(graph, call.inputs[0]):
             _accompany(graph, call, call.inputs[0])
 
 

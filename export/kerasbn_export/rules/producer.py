@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.linear import LINEAR, kernel_name, linear
+from kerasbn_export.linear import kernel_name, linear
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
@@ -29,7 +29,7 @@ LARGEST = {
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the kernel and bias of the call's layer."""
     layer = call.layer
-    if layer.kind not in LINEAR or kernel_name(layer.kind, layer.weights) is None:
+    if kernel_name(layer.kind, layer.weights) is None:
         return None
     if not has_no_activation(graph, layer) and not _passes_activation(graph, layer, push):
         name = layer.config["activation"]

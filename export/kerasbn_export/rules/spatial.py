@@ -21,7 +21,7 @@ from dataclasses import replace
 import numpy as np
 
 from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
 AVERAGES = tuple(f"{name}Pooling{n}D" for name in ("Average", "GlobalAverage") for n in (1, 2, 3))
@@ -49,7 +49,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's output."""
     del graph
-    if not _concerns(call) or not takes_only(call, push.value):
+    if not _concerns(call):
         return None
     if push.axes != (channel_axis(call),):
         return _mixed(call)

@@ -22,7 +22,7 @@ from kerasbn_export.batchnorm import layer_kind, true_config
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from kerasbn_export.rules import identity, spatial
-from kerasbn_export.rules.step import Push, Refusal, Step, in_training, stock_activation, takes_only
+from kerasbn_export.rules.step import Push, Refusal, Step, in_training, stock_activation
 from kerasbn_export.verdict import Reason
 
 OF_ONE_RANK = tuple(kind for kind in identity.KINDS if kind.startswith("SpatialDropout"))
@@ -135,9 +135,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Through merge and split, from input to output."""
     del graph
-    if call.layer.kind not in (MERGE, SPLIT) or not takes_only(call, push.value):
-        return None
-    return _passed(call, push, call.output)
+    return _passed(call, push, call.output) if call.layer.kind in (MERGE, SPLIT) else None
 
 
 def _passed(call: Call, push: Push, target: Value) -> Step | Refusal:

@@ -15,6 +15,7 @@ from patterns import CATALOGUE
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.folding import plan
+from kerasbn_export.graph import Call
 from kerasbn_testing.counterexamples import COUNTEREXAMPLES
 from kerasbn_testing.eager import evaluate
 from kerasbn_testing.guards import Guard, guards
@@ -27,8 +28,8 @@ SAME = 5e-7
 """Some layers compute in float32 also where they are asked for float64."""
 
 TABLE = Path(__file__).with_name("witnesses.json")
-"""For each guard a Keras, a model, and what the model shows without it; the guards that no model shows yet; and the
-programs of the models that are random ones.
+"""For each guard a Keras, a model, and what the model shows without it; the guards that no model can show, each with
+the reason; and the programs of the models that are random ones.
 
 `benchmarks/conditions.py` writes it.
 """
@@ -43,7 +44,8 @@ class Subject:
     Args:
         keras: The name of its Keras.
         build: Makes the model from a Keras package.
-        target: What folding is to prefer; `"int8"` for the smallest latency there.
+        target: What folding is to prefer; `"int8"` for the smallest latency there, `"averages"` for the smallest
+            latency with every BatchNorm on its side of an average.
     """
 
     def __init__(self, keras: str, build: Callable[[Any], Any], target: str = "latency") -> None:
@@ -70,6 +72,8 @@ class Subject:
         """What folding would give."""
         if self.target == "int8":
             return plan(self.model, precision="int8")
+        if self.target == "averages":
+            return plan(self.model, through_averages=False)
         return plan(self.model, target=self.target)
 
     def folded(self) -> tuple[str | None, Any]:
@@ -81,7 +85,7 @@ class Subject:
         # Without a guard anything may happen, and all of it is seen.
         except Exception as error:
             return ERROR, error
-        layers = sorted((str(c.layer.kind), sum(w.size for w in c.layer.weights.values())) for c in planned.graph)
+        layers = sorted(_described(call) for call in planned.graph)
         verdicts = [(verdict.layer, verdict.action, verdict.reason, verdict.rules) for verdict in planned.verdicts]
         return (WRONG if wrong else None), (verdicts, layers)
 
@@ -91,6 +95,12 @@ class Subject:
         with taken_away(guard):
             outcome, form = self.folded()
         return outcome or (OTHER if form != healthy else None)
+
+
+def _described(call: Call) -> tuple[str, int, list[str]]:
+    """The kind of a call, how many weights it has, and the kinds of what it takes its inputs from."""
+    before = [str(value.producer.layer.kind) for value in call.inputs if value.producer is not None]
+    return str(call.layer.kind), sum(array.size for array in call.layer.weights.values()), before
 
 
 def models() -> dict[str, tuple[Callable[[Any], Any], str]]:
@@ -110,8 +120,8 @@ def read_table() -> dict[str, tuple[str, str, str]]:
     return {name: tuple(entry) for name, entry in json.loads(TABLE.read_text())["witnesses"].items()}
 
 
-def unshown() -> list[str]:
-    """The guards that no model shows yet: many only spare the rule a question that a later one answers too."""
+def unshown() -> dict[str, str]:
+    """Why no model shows it, by the name of the guard; an empty reason for one that was not looked into yet."""
     return json.loads(TABLE.read_text())["unshown"]
 
 
@@ -123,12 +133,13 @@ def read_programs() -> dict[str, tuple[str, Program]]:
 def write_table(table: dict[str, tuple[str, str, str]], programs: dict[str, tuple[str, Program]]) -> None:
     """Write the table down, sorted, with what it lacks and the programs that it uses."""
     used = {model for _, model, _ in table.values()}
+    reasons = unshown()
     lines = [
         '{"witnesses": {',
         *_rows(dict(sorted(table.items()))),
-        '}, "unshown": [',
-        ",\n".join(json.dumps(name) for name in sorted(set(guards()) - set(table))),
-        '], "programs": {',
+        '}, "unshown": {',
+        *_rows({name: reasons.get(name, "") for name in sorted(set(guards()) - set(table))}),
+        '}, "programs": {',
         *_rows({name: program for name, program in programs.items() if name in used}),
         "}}",
     ]

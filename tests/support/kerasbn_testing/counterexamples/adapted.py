@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from patterns.pattern import BN
+from patterns.pattern import BN, conv
 
-from kerasbn_testing.counterexamples.building import TANH, VECTOR, enter, through
+from kerasbn_testing.counterexamples.building import RELU, TANH, VECTOR, enter, through
 
 
-def adapted(name: str, build: Callable[[Any, Any], Any]) -> None:
+def adapted(name: str, build: Callable[[Any, Any], Any], target: str = "latency") -> None:
     """A layer with low-rank weights beside its own, where Keras has them."""
 
     def made(keras: Any) -> Any:
@@ -22,7 +22,7 @@ def adapted(name: str, build: Callable[[Any, Any], Any]) -> None:
 
         return build(keras, tuned)
 
-    enter(name, made)
+    enter(name, made, target)
 
 
 def _adapted_dense(keras: Any, tuned: Any) -> Any:
@@ -46,3 +46,26 @@ def _adapted_branches(keras: Any, tuned: Any) -> Any:
 adapted("adapted dense", _adapted_dense)
 adapted("adapted embedding", _adapted_embedding)
 adapted("adapted branches", _adapted_branches)
+
+
+def _adapted_convolution(*before: Any, behind: tuple[Any, ...] = (), **options: Any) -> Callable[[Any, Any], Any]:
+    """A convolution with a BatchNorm around it, or next to another convolution."""
+
+    def build(keras: Any, tuned: Any) -> Any:
+        inputs = keras.Input((2, 2, 16))
+        convolution = keras.layers.Conv2D(3, 3, padding="same", **options)
+        return keras.Model(inputs, through(keras, tuned(convolution, through(keras, inputs, *before)), *behind, TANH))
+
+    return build
+
+
+def _adapted_before_two(keras: Any, tuned: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = tuned(keras.layers.Dense(4), inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, BN, TANH)])
+
+
+adapted("adapted convolution behind bn", _adapted_convolution(TANH, BN))
+adapted("adapted convolution before another", _adapted_convolution(behind=(conv(1, 1),)))
+adapted("adapted dense before two norms", _adapted_before_two)
+adapted("ones into an adapted convolution", _adapted_convolution(conv(16, 1), RELU, BN), "ops")

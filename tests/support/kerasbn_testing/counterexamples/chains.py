@@ -88,3 +88,15 @@ chain("sigmoid behind padding", IMAGE, conv(4, 2), layer("ZeroPadding2D", 1), la
 chain("bounded below behind padding", IMAGE, conv(4, 2), layer("ZeroPadding2D", 1), layer("ReLU", threshold=0.5))
 chain("relu of a blend", (4, 4, 2), conv(4, 1), layer("UpSampling2D", 2, interpolation="bilinear"), RELU)
 chain("leaky behind a crop", IMAGE, conv(4, 2), layer("Cropping2D", 1), layer("LeakyReLU"), conv(3, 1))
+chain("scale behind a relu by name", VECTOR, dense(4), layer("Activation", "relu"), layer("Rescaling", 2.0), TANH)
+chain("map before a transposed convolution", (2, 2, 16), TANH, BN, layer("Conv2DTranspose", 3, 3, padding="same"))
+chain("map behind padding of other axes", (2, 2, 16), TANH, BN,
+      layer("ZeroPadding2D", ((1, 1), (0, 0)), data_format="channels_first"), conv(3, 2))  # fmt: skip
+chain("convolutions in a row, dilated, then strided", (9, 9, 4), conv(8, 3, dilation_rate=2), conv(2, 1, strides=2))
+chain("volume behind a split", (3, 6, 6, 2), td(conv(2, 3)), layer("Conv3D", 2, 2), TANH)
+chain("bn before a time distributed convolution", (3, 6, 6, 2), TANH, BN, td(conv(2, 3)), TANH)
+chain("time distributed mean of unknown size", (3, None, None, 2), td(layer("GlobalAveragePooling2D")), BN, TANH)
+chain("time before a time distributed flatten", (3, 4, 5), TANH, AXIS_1, td(layer("Flatten")), TANH)
+chain("lstm behind a shift", SEQUENCE, MASK, dense(4), RELU, layer("BatchNormalization", scale=False),
+      layer("LSTM", 3, use_bias=False))  # fmt: skip
+chain("mean before a bn that stays", IMAGE, conv(4, 2), layer("AveragePooling2D", 2), BN, TANH, target="averages")

@@ -39,3 +39,10 @@ def constant_for_a_size_unknown(keras: Any) -> Any:
     inputs = keras.Input((None, 4))
     x = through(keras, inputs, dense(4)) * np.ones((1, 1), "float32")
     return keras.Model(inputs, through(keras, x + 1.5, layer("Permute", (2, 1)), function(lambda x: x * 2.0), TANH))
+
+
+@counterexample()
+def constant_for_each_sample_then_flat(keras: Any) -> Any:
+    inputs = keras.Input(SEQUENCE, batch_size=2)
+    x = through(keras, inputs, TANH) * np.asarray(CONSTANTS["for each sample"], "float32")
+    return keras.Model(inputs, through(keras, x, layer("Flatten"), dense(3)))

@@ -90,3 +90,13 @@ two_way("branches of an einsum", VECTOR, ADD,
 two_way("branches of depthwise", IMAGE, ADD, [layer("DepthwiseConv2D", 3), BN], [layer("DepthwiseConv2D", 3)])
 two_way("branches of which one ends a mask", SEQUENCE, ADD,
         [MASK, conv1d(4, 1), BN], [MASK], layer("LSTM", 3))  # fmt: skip
+
+ELU = layer("Activation", "elu")
+two_way("product of two branches", VECTOR, MULTIPLY, [dense(4)], [dense(4)], dense(3))
+two_way("shift in a difference", VECTOR, merging("Subtract"), [TANH], [ELU, layer("Rescaling", 1.0, 0.5)], dense(3))
+two_way(
+    "shift behind a sum of which one takes none", VECTOR, ADD, [dense(4)], [TANH], layer("Rescaling", 1.0, 0.5), TANH
+)
+two_way("several axes of two", (4, 2), CONCATENATE, [own_norm([1, 2])], [own_norm([1, 2])], own_norm([1, 2]), TANH)
+SHIFTED = [dense(4), layer("Rescaling", 1.0, 2e38)]
+two_way("branches that overflow", VECTOR, ADD, SHIFTED, SHIFTED, dense(3))

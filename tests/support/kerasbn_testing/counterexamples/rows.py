@@ -71,3 +71,13 @@ TWICE = function(lambda x: x * 2.0)
 chain("a product ends a mask", SEQUENCE, MASK, dense(4), TWICE, layer("LSTM", 3))
 chain("a rescaling and a mask", SEQUENCE, MASK, dense(4), layer("Rescaling", 2.0, 1.0), layer("LSTM", 3))
 chain("a product ends a mask before a norm", SEQUENCE, MASK, dense(4), TWICE, BN, layer("LSTM", 3))
+
+HUGE_SHIFT, TIMES_MANY = layer("Rescaling", 1.0, 1e36), layer("Rescaling", 1e4)
+chain("dense in a row that overflow", VECTOR, dense(8), HUGE_SHIFT, dense(2), TIMES_MANY)
+chain("map that overflows", (2, 2, 16), TANH, HUGE_SHIFT, BN, conv(3, 3, padding="same"), TIMES_MANY, TANH)
+chain(
+    "ones that overflow", IMAGE, conv(4, 2), RELU, HUGE_SHIFT, BN, conv(3, 3, padding="same"), TIMES_MANY, target="ops"
+)
+chain("lone relu of an image behind a mask", IMAGE, MASK, TANH, RELU, TANH, target="int8")
+chain("reshaped from unknown size", (None, 4), dense(4), layer("Reshape", (24,)), BN, TANH)
+chain("to be reshaped from unknown size", (None, 4), TANH, BN, layer("Reshape", (24,)), dense(3))

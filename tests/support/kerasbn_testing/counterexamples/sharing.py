@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from patterns.pattern import BN, conv, dense, layer
+from patterns.pattern import BN, conv, conv1d, dense, layer
 
-from kerasbn_testing.counterexamples.building import AXIS_1, RELU, SEQUENCE, TANH, VECTOR, counterexample, through
+from kerasbn_testing.counterexamples.building import (
+    AXIS_1,
+    MASK,
+    RELU,
+    SEQUENCE,
+    TANH,
+    TRAINED,
+    VECTOR,
+    counterexample,
+    through,
+)
 
 
 @counterexample()
@@ -206,3 +216,95 @@ def sum_by_name(keras: Any) -> Any:
 def product_with_a_tensor(keras: Any) -> Any:
     inputs = keras.Input(VECTOR)
     return keras.Model(inputs, through(keras, through(keras, inputs, dense(4)) * tf.constant(2.0), TANH))
+
+
+@counterexample()
+def sum_of_two_ranks(keras: Any) -> Any:
+    inputs, others = keras.Input(VECTOR), keras.Input(SEQUENCE)
+    x = keras.layers.Add()([through(keras, inputs, TANH, layer("Rescaling", 1.0, 0.5)), others])
+    return keras.Model([inputs, others], through(keras, x, layer("Permute", (2, 1)), dense(3)))
+
+
+@counterexample()
+def two_norms_one_in_training_mode(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = keras.layers.Dense(4)(inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, TRAINED, TANH)])
+
+
+@counterexample()
+def norm_and_rescaling(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = keras.layers.Dense(4)(inputs)
+    return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, layer("Rescaling", 2.0), TANH)])
+
+
+@counterexample()
+def map_of_a_shared_convolution(keras: Any) -> Any:
+    inputs = keras.Input((1, 1, 16))
+    shared = keras.layers.Conv2D(16, 3, padding="same")
+    return keras.Model(inputs, through(keras, shared(through(keras, shared(inputs), TANH, BN)), TANH))
+
+
+@counterexample()
+def shift_of_a_sequence_seen_elsewhere(keras: Any) -> Any:
+    inputs = keras.Input(SEQUENCE)
+    x = through(keras, inputs, MASK, dense(4), RELU, layer("BatchNormalization", scale=False))
+    return keras.Model(inputs, [keras.layers.LSTM(3)(x), keras.layers.LSTM(3)(through(keras, x, TANH))])
+
+
+@counterexample()
+def bytes_times_two(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR, dtype="uint8")
+    return keras.Model(inputs, keras.layers.Dense(3)(inputs * 200))
+
+
+def of_unknown_rank(keras: Any, x: Any) -> Any:
+    """The vector as it is; in tf_keras, which alone has such tensors, without its rank."""
+    if keras.__name__ != "tf_keras":
+        return x
+    return tf.reshape(x, tf.concat([tf.shape(x), tf.ones([tf.size(x) * 0 + 1], "int32")], 0)[:2])
+
+
+@counterexample()
+def product_of_unknown_rank(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    return keras.Model(inputs, of_unknown_rank(keras, inputs) * 2.0)
+
+
+@counterexample()
+def sum_of_unknown_rank(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    x = through(keras, inputs, TANH, layer("Rescaling", 1.0, 0.5))
+    return keras.Model(inputs, through(keras, x + of_unknown_rank(keras, inputs), TANH))
+
+
+@counterexample()
+def two_behind_a_mask(keras: Any) -> Any:
+    inputs = keras.Input(SEQUENCE)
+    x = through(keras, inputs, MASK)
+    sums = keras.layers.Add()([through(keras, x, conv1d(4, 1)), through(keras, x, conv1d(4, 1))])
+    return keras.Model(inputs, through(keras, sums, BN, layer("LSTM", 3)))
+
+
+@counterexample()
+def one_and_itself_behind_a_mask(keras: Any) -> Any:
+    inputs = keras.Input(SEQUENCE)
+    x = through(keras, inputs, MASK)
+    return keras.Model(
+        inputs, through(keras, keras.layers.Add()([through(keras, x, dense(4)), x * 2.0]), layer("LSTM", 3))
+    )
+
+
+@counterexample()
+def nested_behind_a_mask(keras: Any) -> Any:
+    inputs, inner = keras.Input(SEQUENCE), keras.Input(SEQUENCE)
+    sums = keras.layers.Add()([through(keras, inner, conv1d(4, 1)), inner])
+    nested = keras.Model(inner, through(keras, sums, layer("LSTM", 3)))
+    return keras.Model(inputs, nested(through(keras, inputs, MASK)))
+
+
+@counterexample()
+def dense_by_keyword(keras: Any) -> Any:
+    inputs = keras.Input(VECTOR)
+    return keras.Model(inputs, keras.layers.Dense(3)(inputs=through(keras, inputs, TANH, BN)))
