@@ -4,6 +4,7 @@
     python benchmarks/applications.py                    and both .tflite files: operations, latency ratio
     python benchmarks/applications.py --precision int8 --only ResNet50V2 --keras keras
     python benchmarks/applications.py --files FOLDER     keeps the files there; a second run measures those
+    python benchmarks/applications.py --seed 1           other weights, statistics and calibration samples
 
 "tolerance" is the smallest part of the largest output within which the folded Keras model agrees with the original.
 The latency ratio is ours over stock's, interleaved, one thread; SQNR is against the Keras model, in dB, on samples that
@@ -114,6 +115,7 @@ def main() -> int:
     parser.add_argument("--fold", action="store_true", help="no conversion")
     parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="which weights, statistics and calibration samples")
     parser.add_argument("--files", type=Path, metavar="FOLDER", help="keep both files there, and take what is there")
     arguments = parser.parse_args()
     rows = []
@@ -127,7 +129,7 @@ def main() -> int:
 def measured(network: str, flavour: Flavour, arguments: argparse.Namespace) -> Row:
     """One row."""
     flavour.keras.backend.clear_session()
-    model = give_statistics(build(network, flavour))
+    model = give_statistics(build(network, flavour, arguments.seed), arguments.seed)
     folded = fold(model)
     actions = Counter(verdict.action.value for verdict in folded.verdicts)
     most = max((verdict.ops_after for verdict in folded.verdicts), default=0)
@@ -140,7 +142,7 @@ def measured(network: str, flavour: Flavour, arguments: argparse.Namespace) -> R
 def converted(row: Row, model: Any, arguments: argparse.Namespace) -> Row:
     """The row with what both files say."""
     with tempfile.TemporaryDirectory() as scratch:
-        files = both_files(row, model, arguments.files or Path(scratch), arguments.precision)
+        files = both_files(row, model, arguments.files or Path(scratch), arguments)
         ours = compare_latency(files, rounds=arguments.rounds)[1]
         ops = (sum(read_ops(files[0]).values()), sum(read_ops(files[1]).values()))
         sqnr = None
@@ -149,20 +151,22 @@ def converted(row: Row, model: Any, arguments: argparse.Namespace) -> Row:
     return replace(row, ops=ops, ratio=ours.ratio, quartiles=ours.spread, sqnr=sqnr)
 
 
-def both_files(row: Row, model: Any, folder: Path, precision: str) -> list[Path]:
+def both_files(row: Row, model: Any, folder: Path, arguments: argparse.Namespace) -> list[Path]:
     """The stock converter's and ours, unless they are in the folder already."""
     folder.mkdir(parents=True, exist_ok=True)
-    calibration = samples(model, 8, seed=1) if precision == "int8" else None
-    files = [folder / f"{row.network}-{row.keras}-{precision}-{by}.tflite" for by in ("stock", "ours")]
+    calibration = samples(model, 8, seed=arguments.seed + 1) if arguments.precision == "int8" else None
+    draw = f"-{arguments.seed}" if arguments.seed else ""
+    name = f"{row.network}-{row.keras}-{arguments.precision}{draw}"
+    files = [folder / f"{name}-{by}.tflite" for by in ("stock", "ours")]
     for write, path in zip((stock_file, our_file), files, strict=True):
         if not path.exists():
             write(model, path, calibration=calibration)
     return files
 
 
-def build(network: str, flavour: Flavour) -> Any:
-    """The network with the same random weights each time, its outputs before the softmax, which hides differences."""
-    flavour.keras.utils.set_random_seed(0)
+def build(network: str, flavour: Flavour, seed: int = 0) -> Any:
+    """The network with the random weights of a seed, its outputs before the softmax, which hides differences."""
+    flavour.keras.utils.set_random_seed(seed)
     shape = (SIZES[network], SIZES[network], 3)
     builder = getattr(flavour.keras.applications, network)
     return builder(weights=None, input_shape=shape, classes=10, classifier_activation=None, **extra(network))
