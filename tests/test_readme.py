@@ -47,7 +47,7 @@ def run_python(code, folder):
 
 def test_shape():
     lines = README.splitlines()
-    assert len(lines) <= 122
+    assert len(lines) <= 115
     assert max(len(line) for line in lines if not line.startswith("|")) <= 120
     assert first_block_line(README) < 20
     assert "![" not in README
