@@ -4,7 +4,7 @@
     python benchmarks/applications.py                    and both .tflite files: operations, latency ratio
     python benchmarks/applications.py --precision int8 --only ResNet50V2 --keras keras
     python benchmarks/applications.py --files FOLDER     keeps the files there; a second run measures those
-    python benchmarks/applications.py --seed 1           other weights, statistics and calibration samples
+    python benchmarks/applications.py --seed 1           other weights and statistics
 
 "tolerance" is the smallest part of the largest output within which the folded Keras model agrees with the original.
 The latency ratio is ours over stock's, interleaved, one thread; SQNR is against the Keras model, in dB, on samples that
@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--fold", action="store_true", help="no conversion")
     parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
     parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0, help="which weights, statistics and calibration samples")
+    parser.add_argument("--seed", type=int, default=0, help="which weights and statistics")
     parser.add_argument("--files", type=Path, metavar="FOLDER", help="keep both files there, and take what is there")
     arguments = parser.parse_args()
     rows = []
@@ -154,7 +154,7 @@ def converted(row: Row, model: Any, arguments: argparse.Namespace) -> Row:
 def both_files(row: Row, model: Any, folder: Path, arguments: argparse.Namespace) -> list[Path]:
     """The stock converter's and ours, unless they are in the folder already."""
     folder.mkdir(parents=True, exist_ok=True)
-    calibration = samples(model, 8, seed=arguments.seed + 1) if arguments.precision == "int8" else None
+    calibration = samples(model, 8, seed=1) if arguments.precision == "int8" else None
     draw = f"-{arguments.seed}" if arguments.seed else ""
     name = f"{row.network}-{row.keras}-{arguments.precision}{draw}"
     files = [folder / f"{name}-{by}.tflite" for by in ("stock", "ours")]
