@@ -10,6 +10,14 @@ import pytest
 
 from kerasbn.flavour import NAMES, Flavour
 
+LONG = ("test_fold_random_graphs", "test_layer_training", "test_demo", "test_readme", "test_meta_conditions")
+"""Files that go first: a worker takes a whole file, and none is to begin a long one when the other has no more."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first, in this order."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(params=NAMES)
 def keras_flavour(request):
