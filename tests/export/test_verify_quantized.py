@@ -1,6 +1,7 @@
 """Quantised files: what rounding to their grids does not explain is caught and named, and no correct file is blamed."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,59 @@ def test_the_fault_is_caught_and_named(keras_flavour, fault):
     paths = [call.layer.path for call in reference.referee[0].computing()]
     blamed = Provenance(paths, [other.name for other in candidate.graph.tensors]).layers(tensor)
     assert report.first_divergence.layer in blamed, report.verdict
+
+
+def clipped(content):
+    """The file with a third of the range that the middle convolution needs."""
+    file = File(content)
+    node = next(node for node in file.linear() if "padded_conv" in node.output_name)
+    node.output.quantization.scale = [float(node.output.quantization.scale[0]) / 3]
+    return TFLiteRunner(file.content(), "m.tflite", "builtin")
+
+
+def test_clipped_values_are_seen_where_every_output_passes(keras_flavour):
+    """Or a range that was measured on too little goes unseen: no rounding bound tells of what lies outside."""
+    reference, content = case(keras_flavour.name)
+    report = compare(reference, clipped(content), QUESTION)
+    assert all(report.outputs)
+    assert report.exit_code == 1
+    assert report.first_divergence.layer == "padded_conv"
+    assert "of the values of 'padded_conv' are clipped: the range of tensor" in report.verdict
+    (layer,) = [layer for layer in report.per_layer if layer.clipping]
+    assert layer.clipping.sqnr_db < 15
+    assert layer.clipping.reached[1] > 1.5 * layer.clipping.held[1]
+    assert not layer.passed
+    assert layer.rounding > 1
+
+
+def test_values_clipped_on_random_inputs_are_a_note(keras_flavour):
+    reference, content = case(keras_flavour.name)
+    report = compare(reference, clipped(content), replace(QUESTION, data=None))
+    assert report, report.verdict
+    assert any(note.startswith("on random inputs") and "'padded_conv' are clipped" in note for note in report.notes)
+    assert not any(layer.clipping for layer in report.per_layer)
+
+
+@pytest.mark.parametrize("size", [2.0, 3.0])
+def test_a_correct_file_is_not_blamed_for_samples_beyond_its_ranges(keras_flavour, size):
+    reference, content = case(keras_flavour.name)
+    report = compare(
+        reference, TFLiteRunner(content, "m.tflite", "builtin"), replace(QUESTION, data=size * samples(8, 3))
+    )
+    assert report, report.verdict
+
+
+def test_one_sample_far_beyond_is_not_enough(keras_flavour):
+    """Of a correct file, whose outputs pass."""
+    reference, content = case(keras_flavour.name)
+    candidate = TFLiteRunner(content, "m.tflite", "builtin")
+    data = samples(4, 3)
+    data[2] *= 10
+    alone = compare(reference, candidate, replace(QUESTION, data=data[2:3]))
+    assert [layer.layer for layer in alone.per_layer if layer.clipping]
+    report = compare(reference, candidate, replace(QUESTION, data=data))
+    assert report, report.verdict
+    assert report.outputs[0].measurement.worst_sample == 2
 
 
 def test_there_are_faults_of_zero_points_scales_and_biases():

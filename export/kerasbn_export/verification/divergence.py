@@ -24,13 +24,18 @@ def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerCom
         gate: What an output has to reach.
     """
     marked = [
-        (call, replace(record, moved=not record.passed and _made_good(graph, call, record, found, gate)))
+        (call, replace(record, moved=_may_be_moved(record) and _made_good(graph, call, record, found, gate)))
         for call, record in found
     ]
     if gate.tolerance is not None or not any(record.moved for _, record in marked):
         return marked
     # Where scales were moved at all, noise cannot tell a layer across which they were from one that is a little off.
-    return [(call, replace(record, moved=not record.passed)) for call, record in marked]
+    return [(call, replace(record, moved=_may_be_moved(record))) for call, record in marked]
+
+
+def _may_be_moved(record: LayerComparison) -> bool:
+    """Whether it fails by what a fold may do on purpose: to clip values is not."""
+    return not record.passed and record.clipping is None
 
 
 def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
@@ -116,6 +121,7 @@ def _divergence(record: LayerComparison, suspects: Sequence[Call], others: int) 
     merged = f" (with {', '.join(path for path in paths if path != layer)})" if len(paths) > 1 else ""
     more = f" {others} more layer(s) err on their own account." if others else ""
     times = "" if record.rounding is None else f", {record.rounding:.3g} times what rounding explains,"
+    clipped = f" {record.clipping.of(layer, record.tensor)}." if record.clipping else ""
     return Divergence(
         layer=layer,
         suspects=paths,
@@ -123,5 +129,5 @@ def _divergence(record: LayerComparison, suspects: Sequence[Call], others: int) 
         local_error=record.local_error,
         cumulative_error=record.cumulative_error,
         sentence=f"First wrong layer: {layer!r}{merged}: local error {record.local_error:.3g} of "
-        f"max|reference|{times} in tensor {record.tensor!r}, while its inputs are right.{more}",
+        f"max|reference|{times} in tensor {record.tensor!r}, while its inputs are right.{clipped}{more}",
     )

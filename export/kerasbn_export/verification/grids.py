@@ -21,8 +21,9 @@ import numpy as np
 
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.bound import Bound
+from kerasbn_export.verification.clipping import STEPS, ClippingWatch
 from kerasbn_export.verification.network import Network
-from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.ports import Array, Quantization
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import held_by
 
@@ -32,7 +33,6 @@ MEASURED = frozenset({
 })  # fmt: skip
 """Operations that are computed to the step."""
 
-STEPS = 2.0
 DEVIATIONS = 6.0
 
 
@@ -126,11 +126,19 @@ class Grids:
             user.name == "ADD" and any(self.graph.tensors[i].constant for i in user.inputs) for user in users
         )
 
+    def watch_clipping(self, index: int) -> ClippingWatch | None:
+        """What adds up the values that a tensor's grid cannot hold; None if it lies on none."""
+        grid, operation = self._grid(index), self.graph.producers.get(self.graph.beyond(index)[0])
+        return ClippingWatch(grid, operation.activation if operation else "NONE") if grid else None
+
     def _inside(self, index: int, right: Array) -> Array:
         """What the tensor's grid can hold of it."""
+        grid = self._grid(index)
+        return np.clip(right, *grid.range) if grid else right
+
+    def _grid(self, index: int) -> Quantization | None:
         behind = [i for i in self.graph.aliases(index) if self.graph.tensors[i].quantization]
-        quantization = self.graph.tensors[behind[0]].quantization if behind else None
-        return np.clip(right, *quantization.range) if quantization else right
+        return self.graph.tensors[behind[0]].quantization if behind else None
 
     def _noise(self, operation: Operation, call: Call, values: dict[Value, Array]) -> Array | None:
         held = held_by(self.graph, operation)

@@ -18,6 +18,7 @@ from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.linear import LINEAR, output_axis
 from kerasbn_export.verification.bound import Bound, bound_of
+from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.judge import judge_distance
@@ -63,6 +64,7 @@ class _Fit:
     local: Measurement
     rounding: float | None
     passed: bool
+    clipping: Clipping | None = None
     offset: Array | None = None
     """What the tensor lacks, where it was moved on."""
 
@@ -155,6 +157,7 @@ class Localiser:
             cumulative_sqnr_db=cumulative.sqnr_db,
             rounding=fit.rounding,
             passed=fit.passed,
+            clipping=fit.clipping,
         )
 
     def _best_fit(self, call: Call) -> _Fit | None:
@@ -205,7 +208,16 @@ class Localiser:
                 rounding = self._on_grids(step, right, array, tensor) if self.grids else self._rounding(step, array)
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
                 passed = by_gate if rounding is None else rounding <= 1.0
-                yield _Fit(tensor, step.chain, found, rounding, passed, lacks)
+                clipped = None if by_gate else self._clipping(tensor, right, array)
+                yield _Fit(tensor, step.chain, found, rounding, passed, clipped, lacks)
+
+    def _clipping(self, tensor: KeptTensor, right: Array, array: Array) -> Clipping | None:
+        """What the tensor's grid cannot hold, where that alone is more noise than the gate allows."""
+        watch = self.grids.watch_clipping(tensor.index) if self.grids else None
+        if watch is None:
+            return None
+        watch.update(right, array)
+        return watch.result(self.gate.min_sqnr)
 
     def _lacks(self, step: _Step, tensor: KeptTensor) -> Array | None:
         """What the layers add, where the operation of a quantised file has no bias and those behind it can take it."""

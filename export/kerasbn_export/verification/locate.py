@@ -10,6 +10,7 @@ from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.bisection import bisect
+from kerasbn_export.verification.clipped import failed_by_clipping
 from kerasbn_export.verification.divergence import first_divergence, settled
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
@@ -62,7 +63,8 @@ def locate(
     """
     worst = max(outputs, key=lambda output: output.required_tolerance).measurement.worst_sample
     size = sides.candidate.inputs[0].shape[0] or 1
-    sample = next(b for b in batches if b.start <= worst < b.start + len(b)).sample(worst, size)
+    batch = next(b for b in batches if b.start <= worst < b.start + len(b))
+    sample = batch.sample(worst, size)
     exact = gate.tolerance is not None and sides.candidate.precision == "float32"
     differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     try:
@@ -70,6 +72,7 @@ def locate(
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
         localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, grids, differs)
         found = localiser.compare(sample, sides.as_seen(sample))
+        found, note = failed_by_clipping(sides, localiser, batch, worst, found)
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
     found = settled(network.graph, found, gate)
@@ -82,7 +85,7 @@ def locate(
     divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)
     if divergence is None and differs and isinstance(sides.candidate, TFLiteRunner):
         divergence = _where_nothing_is_kept(sides.candidate, network, sides.for_candidate(sample), gate)
-    note = "" if found else "layers not compared: no tensor of the candidate carries the name of a layer."
+    note = note if found else "layers not compared: no tensor of the candidate carries the name of a layer."
     return Located(tuple(r for _, r in found), weights, divergence, (len(found), len(inside.tensors)), note)
 
 

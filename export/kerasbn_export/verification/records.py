@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.measure import Measurement
 from kerasbn_export.verification.pictures import Numbers, Picture
@@ -116,6 +117,7 @@ class LayerComparison:
         moved: Whether it gives other numbers on purpose: a fold or the converter moved a scale or a shift across it,
             and a later layer takes that back.
         cumulative_sqnr_db: The cumulative error as a ratio of signal to noise in dB.
+        clipping: What the tensor's range cannot hold, where that alone is more noise than an output may have.
     """
 
     layer: str
@@ -129,6 +131,7 @@ class LayerComparison:
     passed: bool
     moved: bool = False
     cumulative_sqnr_db: float = math.inf
+    clipping: Clipping | None = None
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def on_grids(localiser: Localiser, grids: Grids, found: Found) -> tuple[Found, t
 
 def _bias_not_moved(localiser: Localiser, found: Found) -> Found:
     """Where a layer fails that was to make good for the bias that one before it lacks, that one fails instead."""
-    failing = {v: its for call, its in found if not its.passed and not its.moved for v in call.inputs}
+    failing = {v: its for call, its in found if not (its.passed or its.moved or its.clipping) for v in call.inputs}
     blamed = {value: its for value, its in failing.items() if value in localiser.lacking}
     ends = {call.layer.path: call.output for call in localiser.network.graph}
     freed = {id(record) for record in blamed.values()}

@@ -43,6 +43,8 @@ class Operation:
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    activation: str = "NONE"
+    """What is fused into it."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,9 @@ def _operation(raw: Any, model: Any, schema: Any) -> Operation:
     code = model.operatorCodes[raw.opcodeIndex]
     name = _names(schema.BuiltinOperator)[max(code.builtinCode, code.deprecatedBuiltinCode)]
     present = tuple(int(i) for i in raw.inputs if i >= 0)
-    return Operation(name, present, tuple(int(i) for i in raw.outputs))
+    fused = getattr(raw.builtinOptions, "fusedActivationFunction", 0)
+    activation = _names(schema.ActivationFunctionType)[fused]
+    return Operation(name, present, tuple(int(i) for i in raw.outputs), activation)
 
 
 def _names(enumeration: Any) -> dict[int, str]:

@@ -1,0 +1,83 @@
+"""Whether the values that a layer clips count: more than one of the user's own samples has to show it.
+
+Random inputs lead a network to values that it never has: with those it is a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from kerasbn_export.graph import Call, Value
+from kerasbn_export.verification.clipping import Clipping
+from kerasbn_export.verification.localise import Localiser, shaped
+from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.records import LayerComparison
+from kerasbn_export.verification.sides import Batch, Sides
+from kerasbn_export.verification.tflite_runner import TFLiteRunner
+
+Found = list[tuple[Call, LayerComparison]]
+
+
+def failed_by_clipping(sides: Sides, localiser: Localiser, batch: Batch, worst: int, found: Found) -> tuple[Found, str]:
+    """The same records, failed where the values that they clip are too much noise; and a note if that is not known.
+
+    Args:
+        sides: The two sides.
+        localiser: What has found the records, on one sample.
+        batch: The samples that this one is of.
+        worst: Its number over all batches.
+        found: The records.
+    """
+    ends = {call.layer.path: call.output for call in localiser.network.graph}
+    suspects = {ends[its.position]: its for _, its in found if its.clipping}
+    if not suspects or not isinstance(sides.candidate, TFLiteRunner):
+        return found, ""
+    if batch.scale is not None:
+        first, *others = [its.clipping.of(its.layer, its.tensor) for its in suspects.values() if its.clipping]
+        more = f", and those of {len(others)} more layer(s)" if others else ""
+        return _with(found, {}), f"on random inputs {first}{more}. Other data can tell whether that matters."
+    clipped = _over(sides, sides.candidate, localiser, batch, worst, list(suspects))
+    return _with(found, {id(suspects[value]): its for value, its in clipped.items()}), ""
+
+
+def _with(found: Found, clipped: Mapping[int, Clipping]) -> Found:
+    return [
+        (call, replace(its, clipping=clipped[id(its)], passed=False, rounding=clipped[id(its)].times))
+        if id(its) in clipped
+        else (call, replace(its, clipping=None))
+        for call, its in found
+    ]
+
+
+def _over(
+    sides: Sides, candidate: TFLiteRunner, localiser: Localiser, batch: Batch, worst: int, values: Sequence[Value]
+) -> dict[Value, Clipping]:
+    """What is clipped of some values over the samples that run together with the worst, where two or more show it."""
+    grids, gate, network = localiser.grids, localiser.gate.min_sqnr, localiser.network
+    tensors = {value: localiser.taken[value].index for value in values}
+    every = {v: watch for v, i in tensors.items() if grids and (watch := grids.watch_clipping(i))}
+    shown = dict.fromkeys(every, 0)
+    start, arrays = batch.chunk_of(worst)
+    for number in range(start, start + len(arrays[0])):
+        sample = batch.sample(number, candidate.inputs[0].shape[0] or 1)
+        held = candidate.kept(list(tensors.values()), sides.for_candidate(sample))
+        for value, right in _values(network, sides.as_seen(sample), every):
+            right = right - localiser.lacking.get(value, 0.0)
+            found = shaped(held[tensors[value]][1](), right)
+            alone = grids.watch_clipping(tensors[value]) if grids else None
+            for watch in filter(None, (every[value], alone)):
+                watch.update(right, found)
+            shown[value] += bool(alone and alone.result(gate))
+    enough = min(2, len(arrays[0]))
+    return {v: its for v, watch in every.items() if shown[v] >= enough and (its := watch.result(gate))}
+
+
+def _values(network: Network, arrays: Sequence[Array], wanted: Container[Value]) -> Iterator[tuple[Value, Array]]:
+    """Some values of the reference in float64."""
+    running = network.start(arrays)
+    for call in network.computing():
+        running.update(network.evaluate(call, running))
+        yield from ((value, running[value]) for value in call.outputs if value in wanted)
+        network.release(call, running)
