@@ -56,18 +56,7 @@ class Grids:
             sources: The tensors that the operation may take; the file's inputs may be taken too.
         """
         operation = self.graph.producers.get(self.graph.beyond(index)[0])
-        return operation if operation and self.takes(operation, sources) else None
-
-    def takes(self, operation: Operation, sources: Collection[int]) -> bool:
-        """Whether an operation takes some tensors, inputs of the file and constants only."""
-        known = {alias for source in sources for alias in self.graph.aliases(source)}
-        return all(self._comes_from(i, known) for i in operation.inputs)
-
-    def _comes_from(self, index: int, known: Collection[int]) -> bool:
-        if self.graph.tensors[index].constant or self.graph.constant(index) is not None:
-            return True
-        source, step = self.graph.beyond(index, known)
-        return source in self.graph.inputs or (source in known and step == self.graph.step(source))
+        return operation if operation and self.graph.takes(operation, sources) else None
 
     def ratio(
         self,
@@ -108,23 +97,6 @@ class Grids:
         known = {alias for source in sources for alias in self.graph.aliases(source)}
         taken = {i for i in indices if self.graph.beyond(i, known)[0] in known}
         return taken | self.graph.reshaped(indices)
-
-    def lacks_bias(self, index: int) -> bool:
-        """Whether a linear operation without a bias, or with one of zeros, gives the tensor."""
-        operation = self.graph.producers.get(self.graph.beyond(index)[0])
-        if operation is None or operation.name not in LINEAR_OPS:
-            return False
-        held = held_by(self.graph, operation)
-        return held is not None and (held.bias is None or not np.any(held.bias.values))
-
-    def adds_constant(self, index: int) -> bool:
-        """Whether nothing is done with a tensor but to add a constant: its bias."""
-        users = self.graph.users(index)
-        while len(users) == 1 and users[0].name == "QUANTIZE":
-            users = self.graph.users(users[0].outputs[0])
-        return bool(users) and all(
-            user.name == "ADD" and any(self.graph.tensors[i].constant for i in user.inputs) for user in users
-        )
 
     def watch_clipping(self, index: int) -> ClippingWatch | None:
         """What adds up the values that a tensor's grid cannot hold; None if it lies on none."""

@@ -24,10 +24,11 @@ from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.judge import judge_distance
 from kerasbn_export.verification.measure import Measurement, measure
 from kerasbn_export.verification.network import Network
-from kerasbn_export.verification.offset import offset
+from kerasbn_export.verification.offset import adds_constant, lacks_bias, offset
 from kerasbn_export.verification.pieces import pieces
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison, Status
+from kerasbn_export.verification.tflite_graph import TFLiteGraph
 
 MERGED = frozenset({
     "BatchNormalization", "Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",
@@ -96,11 +97,13 @@ class Localiser:
         ends: The candidate's tensor of each output of the reference.
         gate: What a layer has to reach.
         exact: Whether the candidate computes in float32, so that rounding has a bound.
+        file: The candidate, if it is a file.
         grids: The grids of a candidate with quantised weights or activations.
         differs: Whether an output differs. If none does, a tensor that fits nothing was moved on purpose and holds what
             it is nearest to; if one does, what its name says.
         taken: After `compare`, the tensor that was found to hold a value.
         lacking: After `compare`, what layers add to a value and its tensor lacks.
+        lost: After `compare`, those of these values behind which a layer is wrong for just that.
     """
 
     network: Network
@@ -108,10 +111,12 @@ class Localiser:
     ends: Mapping[Value, KeptTensor]
     gate: Gate
     exact: bool
+    file: TFLiteGraph | None = None
     grids: Grids | None = None
     differs: bool = False
     taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
     lacking: dict[Value, Array] = field(default_factory=dict, init=False)
+    lost: set[Value] = field(default_factory=set, init=False)
     _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
 
     def compare(self, arrays: Sequence[Array], seen: Sequence[Array]) -> list[tuple[Call, LayerComparison]]:
@@ -137,6 +142,8 @@ class Localiser:
         fit = self._best_fit(call)
         if fit is None:
             return
+        if not fit.passed:
+            self.lost.update(v for v in call.inputs if v in self.lacking and self._explains(v, fit))
         for step in fit.chain[1:]:
             right.update(self.network.evaluate(step, right))
         end = fit.chain[-1].output
@@ -159,6 +166,15 @@ class Localiser:
             passed=fit.passed,
             clipping=fit.clipping,
         )
+
+    def _explains(self, value: Value, fit: _Fit) -> bool:
+        """Whether a layer is right but for what the tensor of a value that it takes lacks."""
+        values = {**self._mixed, value: self._mixed[value] - self.lacking[value]}
+        for call in fit.chain:
+            values.update(self.network.evaluate(call, values))
+        without = values[fit.chain[-1].output]
+        found = measure(without, shaped(fit.tensor.load(), without))
+        return found.sqnr_db > fit.local.sqnr_db and judge_distance(found, self.gate).status is Status.EQUAL
 
     def _best_fit(self, call: Call) -> _Fit | None:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes."""
@@ -205,7 +221,9 @@ class Localiser:
                 right = step.array if lacks is None else step.array - lacks
                 array = shaped(tensor.load(), right)
                 found = measure(right, array)
-                rounding = self._on_grids(step, right, array, tensor) if self.grids else self._rounding(step, array)
+                rounding = (
+                    self._on_grids(step, right, array, tensor) if self.grids else self._rounding(step, right, array)
+                )
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
                 passed = by_gate if rounding is None else rounding <= 1.0
                 clipped = None if by_gate else self._clipping(tensor, right, array)
@@ -220,20 +238,20 @@ class Localiser:
         return watch.result(self.gate.min_sqnr)
 
     def _lacks(self, step: _Step, tensor: KeptTensor) -> Array | None:
-        """What the layers add, where the operation of a quantised file has no bias and those behind it can take it."""
-        if self.grids is None or not self.grids.lacks_bias(tensor.index):
+        """What the layers add, where the operation of a file has no bias and those behind it can take it."""
+        if self.file is None or not lacks_bias(self.file, tensor.index):
             return None
         users = self.network.graph.users(step.end)
         able = bool(users) and all(is_batchnorm(user.layer) or user.layer.kind in LINEAR for user in users)
-        if not able and not self.grids.adds_constant(tensor.index):
+        if not able and not adds_constant(self.file, tensor.index):
             return None
         return offset(self.network, step.chain, self._mixed)
 
-    def _rounding(self, step: _Step, array: Array) -> float | None:
+    def _rounding(self, step: _Step, right: Array, array: Array) -> float | None:
         """The largest difference as a part of what rounding explains; only where both sides compute in float32."""
         if step.bound is None or not self.exact:
             return None
-        return max(step.bound.part(step.array[index] - array[index], index) for index in pieces(array.shape))
+        return max(step.bound.part(right[index] - array[index], index) for index in pieces(array.shape))
 
     def _on_grids(self, step: _Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
         call = step.chain[0]

@@ -22,10 +22,10 @@ from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
 from kerasbn_export.verification.sides import Batch, Sides
-from kerasbn_export.verification.stored_weights import on_grids
+from kerasbn_export.verification.stored_weights import bias_not_moved, by_weights, in_float
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
-from kerasbn_export.verification.weights import Held, compare_weights, weights_of_file, weights_of_model
+from kerasbn_export.verification.weights import Held, weights_of_file, weights_of_model
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,18 @@ def locate(
     try:
         inside = _inside(sides, network, sides.for_candidate(sample))
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
-        localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, grids, differs)
+        localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, inside.graph, grids, differs)
         found = localiser.compare(sample, sides.as_seen(sample))
         found, note = failed_by_clipping(sides, localiser, batch, worst, found)
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
     found = settled(network.graph, found, gate)
-    if grids:
-        found, weights = on_grids(localiser, grids, found)
-    else:
-        right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
-        compared = compare_weights(network.graph, inside.held) if exact else ()
-        weights = tuple(record for record in compared if record.passed or record.layer not in right)
+    found = bias_not_moved(localiser, found)
+    weights: tuple[WeightComparison, ...] = ()
+    if inside.graph:
+        found, weights = by_weights(localiser, inside.graph, found)
+    if exact:
+        weights = in_float(localiser, inside.held, found)
     divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)
     if divergence is None and differs and isinstance(sides.candidate, TFLiteRunner):
         divergence = _where_nothing_is_kept(sides.candidate, network, sides.for_candidate(sample), gate)

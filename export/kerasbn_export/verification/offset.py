@@ -15,6 +15,8 @@ from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.faults.folding import is_linear
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.tflite_graph import LINEAR_OPS, TFLiteGraph
+from kerasbn_export.verification.weights import held_by
 
 SHAPING = ("Reshape", "Flatten", "Dropout")
 
@@ -35,3 +37,22 @@ def offset(network: Network, chain: Sequence[Call], values: dict[Value, Array]) 
         known.update(network.evaluate(call, known))
     added = known[chain[-1].output]
     return added if np.any(added) else None
+
+
+def lacks_bias(graph: TFLiteGraph, index: int) -> bool:
+    """Whether a linear operation without a bias, or with one of zeros, gives a tensor."""
+    operation = graph.producers.get(graph.beyond(index)[0])
+    if operation is None or operation.name not in LINEAR_OPS:
+        return False
+    held = held_by(graph, operation)
+    return held is not None and (held.bias is None or not np.any(held.bias.values))
+
+
+def adds_constant(graph: TFLiteGraph, index: int) -> bool:
+    """Whether nothing is done with a tensor but to add a constant: its bias."""
+    users = graph.users(index)
+    while len(users) == 1 and users[0].name == "QUANTIZE":
+        users = graph.users(users[0].outputs[0])
+    return bool(users) and all(
+        user.name == "ADD" and any(graph.tensors[i].constant for i in user.inputs) for user in users
+    )

@@ -1,52 +1,53 @@
-"""The weights of a quantised file decide too: each has to be within half a step of the float64 algebra.
+"""The weights of a file decide too: each has to be within half a step of the float64 algebra.
 
-An error of a weight can be smaller than the noise of the layer that has it. So where a layer computes what the
-reference computes, as far as rounding lets one see, its weights are held against the algebra one by one.
+An error of a weight can be smaller than the noise of the layer that has it, or behind a ReLU that lets nothing through.
+So where a layer computes what the reference computes, as far as one can see, and it is known what its operation takes,
+its weights are held against the algebra one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kerasbn_export.graph import Call
 from kerasbn_export.verification.faults.folding import LINEAR
 from kerasbn_export.verification.forward import source_of, with_affine
-from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.records import LayerComparison, WeightComparison
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
-from kerasbn_export.verification.weights import compare_layer, held_by
+from kerasbn_export.verification.weights import Held, compare_layer, compare_weights, held_by
 
 ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "TANH")
 
 Found = list[tuple[Call, LayerComparison]]
 
 
-def on_grids(localiser: Localiser, grids: Grids, found: Found) -> tuple[Found, tuple[WeightComparison, ...]]:
+def by_weights(localiser: Localiser, file: TFLiteGraph, found: Found) -> tuple[Found, tuple[WeightComparison, ...]]:
     """The same records, failed where a weight is wrong; and the weights.
 
     Args:
         localiser: What has found them.
-        grids: The grids of the file.
+        file: The candidate.
         found: The layers, settled.
     """
     settled: Found = []
     weights: list[WeightComparison] = []
-    for call, record in _bias_not_moved(localiser, found):
-        compared, known = _weights(localiser, grids, call, record)
+    for call, record in found:
+        compared, known = _weights(localiser, file, call, record)
         wrong = [weight for weight in compared if not weight.passed]
-        decides = record.passed and (record.rounding is not None or (known and _activated(call)))
+        bounded = record.rounding is not None and (known or not localiser.exact)
+        decides = record.passed and (bounded or (known and _activated(call)))
         weights += compared if decides or not wrong or not record.passed else []
         rounding = max((weight.rounding for weight in wrong), default=0.0)
         settled.append((call, replace(record, passed=False, rounding=rounding) if wrong and decides else record))
     return settled, tuple(weights)
 
 
-def _bias_not_moved(localiser: Localiser, found: Found) -> Found:
+def bias_not_moved(localiser: Localiser, found: Found) -> Found:
     """Where a layer fails that was to make good for the bias that one before it lacks, that one fails instead."""
     failing = {v: its for call, its in found if not (its.passed or its.moved or its.clipping) for v in call.inputs}
-    blamed = {value: its for value, its in failing.items() if value in localiser.lacking}
+    blamed = {value: its for value, its in failing.items() if value in localiser.lost}
     ends = {call.layer.path: call.output for call in localiser.network.graph}
     freed = {id(record) for record in blamed.values()}
     return [
@@ -57,27 +58,48 @@ def _bias_not_moved(localiser: Localiser, found: Found) -> Found:
     ]
 
 
+def in_float(localiser: Localiser, held: Callable[[Call], Held | None], found: Found) -> tuple[WeightComparison, ...]:
+    """The weights of a file or a model without grids; a wrong one counts only where its layer is wrong.
+
+    Args:
+        localiser: What has found the layers.
+        held: Gives the candidate's kernel and bias of a linear layer.
+        found: The layers, settled.
+    """
+    ends = {call.layer.path: call.output for call in localiser.network.graph}
+    right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
+    bare = {record.layer for _, record in found if ends[record.position] in localiser.lacking}
+
+    def given(call: Call) -> tuple[Call, bool]:
+        lacking = localiser.lacking.get(call.inputs[0])
+        changed, known = with_affine(call, None, lacking)
+        return changed, known and call.layer.path not in bare
+
+    compared = compare_weights(localiser.network.graph, held, given)
+    return tuple(record for record in compared if record.passed or record.layer not in right)
+
+
 def _activated(call: Call) -> bool:
     """Whether an operation of its own behind the weights hides what rounding explains; a fused ReLU hides nothing."""
     return call.layer.config.get("activation", "linear") not in ("linear", "relu", "relu6")
 
 
 def _weights(
-    localiser: Localiser, grids: Grids, call: Call, record: LayerComparison
+    localiser: Localiser, file: TFLiteGraph, call: Call, record: LayerComparison
 ) -> tuple[Sequence[WeightComparison], bool]:
     """The weights compared, and whether it is known what the operation that has them takes."""
     if call.layer.kind not in LINEAR or record.moved:
         return (), False
     end = next(other.output for other in localiser.network.graph if other.layer.path == record.position)
-    operation = _linear_operation(grids.graph, localiser.taken[end].index)
-    held = held_by(grids.graph, operation) if operation else None
+    operation = _linear_operation(file, localiser.taken[end].index)
+    held = held_by(file, operation) if operation else None
     if operation is None or held is None:
         return (), False
     source, before = source_of(call, localiser.taken)
     given, biases = with_affine(call, before, localiser.lacking.get(source))
     biases = biases and end not in localiser.lacking
     sources = {localiser.taken[source].index} if source in localiser.taken else set()
-    known = grids.takes(operation, sources)
+    known = file.takes(operation, sources)
     return compare_layer(localiser.network.graph, given, held, biases=biases), known
 
 

@@ -161,6 +161,17 @@ class TFLiteGraph:
             found.append(producer.inputs[0])
         return found
 
+    def takes(self, operation: Operation, sources: Collection[int]) -> bool:
+        """Whether an operation takes some tensors, inputs of the file and constants only."""
+        known = {alias for source in sources for alias in self.aliases(source)}
+        return all(self._comes_from(i, known) for i in operation.inputs)
+
+    def _comes_from(self, index: int, known: Collection[int]) -> bool:
+        if self.tensors[index].constant or self.constant(index) is not None:
+            return True
+        source, step = self.beyond(index, known)
+        return source in self.inputs or (source in known and step == self.step(source))
+
     def reshaped(self, indices: Iterable[int]) -> set[int]:
         """Those of some tensors that are only reshaped into others of them."""
         some = set(indices)

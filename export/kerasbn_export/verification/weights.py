@@ -64,18 +64,22 @@ class _Expected:
     site: Site | None
 
 
-def compare_weights(graph: Graph, held: Callable[[Call], Held | None]) -> tuple[WeightComparison, ...]:
+def compare_weights(
+    graph: Graph, held: Callable[[Call], Held | None], given: Callable[[Call], tuple[Call, bool]]
+) -> tuple[WeightComparison, ...]:
     """Compare the weights of every linear layer that the candidate shows.
 
     Args:
         graph: The reference.
         held: Gives the candidate's kernel and bias of a linear layer in Keras' layout, or None.
+        given: Gives a call with what the candidate moved into its weights, and whether its bias is known then.
     """
     records: list[WeightComparison] = []
     for call in graph.in_order():
         found = held(call) if is_linear(call) else None
         if found:
-            records.extend(compare_layer(graph, call, found))
+            changed, biases = given(call)
+            records.extend(compare_layer(graph, changed, found, biases=biases))
     return tuple(records)
 
 
