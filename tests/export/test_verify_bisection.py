@@ -12,6 +12,7 @@ from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.gates import GATES
 from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 
 DEPTH = 150
@@ -46,6 +47,7 @@ class Changeable(TFLiteRunner):
     def __init__(self, wrong, right):
         super().__init__(wrong, "m.tflite", "builtin")
         self._right = right
+        self.graph = TFLiteGraph(right, "m.tflite")  # what is wrong is not in the file
 
     @property
     def keeping(self):

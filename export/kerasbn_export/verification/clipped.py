@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.clipping import Clipping
-from kerasbn_export.verification.localise import Localiser, shaped
+from kerasbn_export.verification.fit import shaped
+from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison

@@ -11,7 +11,7 @@ gave, where the converter or a fold merged those into ``L``: it is compared with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kerasbn_export.batchnorm import is_batchnorm
@@ -19,10 +19,11 @@ from kerasbn_export.graph import Call, Value
 from kerasbn_export.linear import LINEAR, output_axis
 from kerasbn_export.verification.bound import Bound, bound_of
 from kerasbn_export.verification.clipping import Clipping
+from kerasbn_export.verification.fit import Fit, KeptTensor, Step, shaped, squeezed
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.judge import judge_distance
-from kerasbn_export.verification.measure import Measurement, measure
+from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.offset import adds_constant, lacks_bias, offset
 from kerasbn_export.verification.pieces import pieces
@@ -35,56 +36,6 @@ MERGED = frozenset({
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "Reshape", "Flatten",
 })  # fmt: skip
 """Layers that a converter or a fold merges into the one before them, or that change no number."""
-
-
-@dataclass(frozen=True)
-class KeptTensor:
-    """A tensor of the candidate, and the layers that its name tells of.
-
-    Attributes:
-        name: Its name.
-        layers: The layers.
-        shape: The shape of its values.
-        load: Gives its values, each time anew.
-        index: Its number in a file.
-    """
-
-    name: str
-    layers: tuple[str, ...]
-    shape: tuple[int, ...]
-    load: Callable[[], Array]
-    index: int = -1
-
-
-@dataclass
-class _Fit:
-    """A tensor taken for a value of the reference, with the chain of calls from the layer to it."""
-
-    tensor: KeptTensor
-    chain: tuple[Call, ...]
-    local: Measurement
-    rounding: float | None
-    passed: bool
-    clipping: Clipping | None = None
-    offset: Array | None = None
-    """What the tensor lacks, where it was moved on."""
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A value that a layer's tensor may hold: the calls up to it, what the reference gives, what rounding explains."""
-
-    chain: tuple[Call, ...]
-    values: dict[Value, Array]
-    bound: Bound | None
-
-    @property
-    def end(self) -> Value:
-        return self.chain[-1].output
-
-    @property
-    def array(self) -> Array:
-        return self.values[self.end]
 
 
 @dataclass
@@ -167,7 +118,7 @@ class Localiser:
             clipping=fit.clipping,
         )
 
-    def _explains(self, value: Value, fit: _Fit) -> bool:
+    def _explains(self, value: Value, fit: Fit) -> bool:
         """Whether a layer is right but for what the tensor of a value that it takes lacks."""
         values = {**self._mixed, value: self._mixed[value] - self.lacking[value]}
         for call in fit.chain:
@@ -176,7 +127,7 @@ class Localiser:
         found = measure(without, shaped(fit.tensor.load(), without))
         return found.sqnr_db > fit.local.sqnr_db and judge_distance(found, self.gate).status is Status.EQUAL
 
-    def _best_fit(self, call: Call) -> _Fit | None:
+    def _best_fit(self, call: Call) -> Fit | None:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes."""
         tensors = self._tensors_of(call)
         fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
@@ -189,7 +140,7 @@ class Localiser:
         furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
         return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
 
-    def _contradictions(self, fit: _Fit, furthest: frozenset[str]) -> int:
+    def _contradictions(self, fit: Fit, furthest: frozenset[str]) -> int:
         """How many of the layers that the tensor might hold speak against a fit by where their names stand.
 
         A layer merged by the fit that has a tensor of its own, and one that the tensor tells of but the fit leaves out.
@@ -203,20 +154,20 @@ class Localiser:
         here = frozenset(fit.tensor.layers)
         return len((chain - here) & others) + len((furthest - chain) & here)
 
-    def _of_own_operation(self, call: Call, fits: Sequence[_Fit]) -> list[_Fit]:
+    def _of_own_operation(self, call: Call, fits: Sequence[Fit]) -> list[Fit]:
         """The fits of the last tensor that has this layer's name alone, where rounding is known: nothing is guessed."""
         order = [id(tensor) for tensor in self.tensors]
         own = [fit for fit in fits if self.grids and fit.tensor.layers == (call.layer.path,)]
         last = max((order.index(id(fit.tensor)) for fit in own), default=-1)
         return [fit for fit in own if id(fit.tensor) == order[last] and fit.rounding is not None]
 
-    def _trust(self, fit: _Fit) -> tuple[bool, int, float]:
+    def _trust(self, fit: Fit) -> tuple[bool, int, float]:
         """Where rounding is known a fit says more than by its noise; then the furthest, then the closest."""
         return self.grids is None or fit.rounding is not None, len(fit.chain), -fit.local.relative
 
-    def _fits(self, step: _Step, tensors: Sequence[KeptTensor]) -> Iterator[_Fit]:
+    def _fits(self, step: Step, tensors: Sequence[KeptTensor]) -> Iterator[Fit]:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
-            if _squeezed(tensor.shape) == _squeezed(step.array.shape):
+            if squeezed(tensor.shape) == squeezed(step.array.shape):
                 lacks = self._lacks(step, tensor)
                 right = step.array if lacks is None else step.array - lacks
                 array = shaped(tensor.load(), right)
@@ -227,7 +178,7 @@ class Localiser:
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
                 passed = by_gate if rounding is None else rounding <= 1.0
                 clipped = None if by_gate else self._clipping(tensor, right, array)
-                yield _Fit(tensor, step.chain, found, rounding, passed, clipped, lacks)
+                yield Fit(tensor, step.chain, found, rounding, passed, clipped, lacks)
 
     def _clipping(self, tensor: KeptTensor, right: Array, array: Array) -> Clipping | None:
         """What the tensor's grid cannot hold, where that alone is more noise than the gate allows."""
@@ -237,7 +188,7 @@ class Localiser:
         watch.update(right, array)
         return watch.result(self.gate.min_sqnr)
 
-    def _lacks(self, step: _Step, tensor: KeptTensor) -> Array | None:
+    def _lacks(self, step: Step, tensor: KeptTensor) -> Array | None:
         """What the layers add, where the operation of a file has no bias and those behind it can take it."""
         if self.file is None or not lacks_bias(self.file, tensor.index):
             return None
@@ -247,13 +198,13 @@ class Localiser:
             return None
         return offset(self.network, step.chain, self._mixed)
 
-    def _rounding(self, step: _Step, right: Array, array: Array) -> float | None:
+    def _rounding(self, step: Step, right: Array, array: Array) -> float | None:
         """The largest difference as a part of what rounding explains; only where both sides compute in float32."""
         if step.bound is None or not self.exact:
             return None
         return max(step.bound.part(right[index] - array[index], index) for index in pieces(array.shape))
 
-    def _on_grids(self, step: _Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
+    def _on_grids(self, step: Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
         call = step.chain[0]
         sources = {self.taken[value].index for value in call.inputs if value in self.taken}
         if self.grids is None:
@@ -269,12 +220,12 @@ class Localiser:
         copies = self.grids.copies([t.index for t in found], sources)
         return [t for t in found if t.index not in copies] or found
 
-    def _steps(self, call: Call, *, clones: bool) -> Iterator[_Step]:
+    def _steps(self, call: Call, *, clones: bool) -> Iterator[Step]:
         """The layer alone, then with one after another of the layers that can be merged into it.
 
         What several layers take can be merged into one of them only where the layer was cloned.
         """
-        waiting = [_Step((call,), self._mixed, self._bound(call))]
+        waiting = [Step((call,), self._mixed, self._bound(call))]
         while waiting:
             step = waiting.pop()
             yield step
@@ -282,19 +233,10 @@ class Localiser:
             for user in users if len(users) == 1 or clones else ():
                 if user.layer.kind in MERGED and len(user.inputs) == 1:
                     values = {**step.values, **self.network.evaluate(user, step.values)}
-                    waiting.append(_Step((*step.chain, user), values, step.bound and step.bound.after(user)))
+                    waiting.append(Step((*step.chain, user), values, step.bound and step.bound.after(user)))
 
     def _bound(self, call: Call) -> Bound | None:
         products = self.network.products(call, self._mixed) if self.exact or self.grids else None
         if products is None:
             return None
         return bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))
-
-
-def shaped(array: Array, like: Array) -> Array:
-    """The same numbers in the shape of another array of as many."""
-    return array.reshape(like.shape)
-
-
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(size for size in shape if size != 1)

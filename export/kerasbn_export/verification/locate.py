@@ -12,10 +12,11 @@ from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.bisection import bisect
 from kerasbn_export.verification.clipped import failed_by_clipping
 from kerasbn_export.verification.divergence import first_divergence, settled
+from kerasbn_export.verification.fit import KeptTensor
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.keras_runner import KerasRunner
-from kerasbn_export.verification.localise import KeptTensor, Localiser
+from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.measure import Content
 from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.network import Network
