@@ -90,11 +90,11 @@ class Localiser:
             return
         right.update(self.network.evaluate(call, right))
         self._mixed.update(self.network.evaluate(call, self._mixed))
-        fit = self._best_fit(call)
+        fit = self._best_fit(call, right)
         if fit is None:
             return
         if not fit.passed:
-            self.lost.update(v for v in call.inputs if v in self.lacking and self._explains(v, fit))
+            self.lost.update(v for v in call.inputs if v in self.lacking and self._was_lost(v, fit))
         for step in fit.chain[1:]:
             right.update(self.network.evaluate(step, right))
         end = fit.chain[-1].output
@@ -118,8 +118,13 @@ class Localiser:
             clipping=fit.clipping,
         )
 
-    def _explains(self, value: Value, fit: Fit) -> bool:
-        """Whether a layer is right but for what the tensor of a value that it takes lacks."""
+    def _was_lost(self, value: Value, fit: Fit) -> bool:
+        """Whether what the tensor of a value lacks is why a layer behind it is wrong.
+
+        A layer without weights was given it as a constant beside it; any other has to be right without it.
+        """
+        if not fit.chain[0].layer.weights:
+            return True
         values = {**self._mixed, value: self._mixed[value] - self.lacking[value]}
         for call in fit.chain:
             values.update(self.network.evaluate(call, values))
@@ -127,18 +132,33 @@ class Localiser:
         found = measure(without, shaped(fit.tensor.load(), without))
         return found.sqnr_db > fit.local.sqnr_db and judge_distance(found, self.gate).status is Status.EQUAL
 
-    def _best_fit(self, call: Call) -> Fit | None:
-        """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes."""
+    def _best_fit(self, call: Call, right: dict[Value, Array]) -> Fit | None:
+        """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes.
+
+        Where none does, one whose tensor holds what the reference has there: what is before it differs on purpose.
+        """
         tensors = self._tensors_of(call)
         fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
         fits = self._of_own_operation(call, fits) or fits
         passing = [fit for fit in fits if fit.passed]
         if passing:
             return max(passing, key=self._trust)
+        agreeing = [fit for fit in fits if self.gate.tolerance is not None and self._agrees(fit, right)]
+        if agreeing:
+            return max(agreeing, key=self._trust)
         if not self.differs:
             return min(fits, key=lambda fit: fit.local.relative, default=None)
         furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
         return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
+
+    def _agrees(self, fit: Fit, right: dict[Value, Array]) -> bool:
+        """Whether a tensor holds what the reference computes from the model's inputs."""
+        values = dict(right)
+        for call in fit.chain[1:]:
+            values.update(self.network.evaluate(call, values))
+        array = values[fit.chain[-1].output]
+        held = shaped(fit.tensor.load(), array) + (0.0 if fit.offset is None else fit.offset)
+        return judge_distance(measure(array, held), self.gate).status is Status.EQUAL
 
     def _contradictions(self, fit: Fit, furthest: frozenset[str]) -> int:
         """How many of the layers that the tensor might hold speak against a fit by where their names stand.
