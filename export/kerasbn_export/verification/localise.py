@@ -143,22 +143,23 @@ class Localiser:
         passing = [fit for fit in fits if fit.passed]
         if passing:
             return max(passing, key=self._trust)
-        agreeing = [fit for fit in fits if self.gate.tolerance is not None and self._agrees(fit, right)]
+        agreeing = [(fit, found) for fit in fits if (found := self._agreement(fit, right)) is not None]
         if agreeing:
-            return max(agreeing, key=self._trust)
+            return max(agreeing, key=lambda pair: (len(pair[0].chain) if self.exact else 0, pair[1]))[0]
         if not self.differs:
             return min(fits, key=lambda fit: fit.local.relative, default=None)
         furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
         return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
 
-    def _agrees(self, fit: Fit, right: dict[Value, Array]) -> bool:
-        """Whether a tensor holds what the reference computes from the model's inputs."""
+    def _agreement(self, fit: Fit, right: dict[Value, Array]) -> float | None:
+        """The SQNR of a tensor to what the reference computes from the model's inputs; None if not within the gate."""
         values = dict(right)
         for call in fit.chain[1:]:
             values.update(self.network.evaluate(call, values))
         array = values[fit.chain[-1].output]
         held = shaped(fit.tensor.load(), array) + (0.0 if fit.offset is None else fit.offset)
-        return judge_distance(measure(array, held), self.gate).status is Status.EQUAL
+        found = measure(array, held)
+        return found.sqnr_db if judge_distance(found, self.gate).status is Status.EQUAL else None
 
     def _contradictions(self, fit: Fit, furthest: frozenset[str]) -> int:
         """How many of the layers that the tensor might hold speak against a fit by where their names stand.
