@@ -5,6 +5,8 @@ import pytest
 from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import fold, verify
+from kerasbn_export.verification.localise import Localiser
+from kerasbn_models import digits_cnn
 
 WRONG = {3: ("kernel", 0.2), 6: ("bias", 0.2)}
 """By stage: which weight is wrong, and by how much in one of its channels."""
@@ -64,3 +66,53 @@ def test_a_known_mistake_is_named_in_plain_words(keras_flavour, rng):
     report = verify(model, folded, samples=2)
     assert report.first_divergence.layer == "conv_4"
     assert report.verdict.endswith("; as if: The layer's own bias is forgotten: b' = t.")
+
+
+def test_without_the_names_it_would_be_taken_for_that(keras_flavour, rng, monkeypatch):
+    """Where no output differs they are not asked: a fold gives tensors other numbers on purpose."""
+    pair = chain(keras_flavour, rng, fused=False)
+    monkeypatch.setattr(Localiser, "_contradictions", lambda *_: 0)
+    wrong = [layer for layer in verify(*pair, samples=2).per_layer if not layer.passed]
+    assert [layer.position for layer in wrong] != ["norm_3", "norm_6"]
+
+
+def trained(flavour):
+    """The network of the demo with statistics as after training: the fold moves a ReLU over a Concatenate."""
+    model, rng = digits_cnn(flavour.name), np.random.default_rng(3)
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            size = layer.moving_mean.shape
+            gamma, beta, mean = (
+                1 + 0.1 * rng.normal(size=size),
+                0.1 * rng.normal(size=size),
+                0.5 * rng.normal(size=size),
+            )
+            layer.set_weights([gamma, beta, mean, np.exp(0.5 * rng.normal(size=size))])
+        else:
+            layer.set_weights([_scaled(rng, array.shape) for array in layer.get_weights()])
+    return model
+
+
+def _scaled(rng, shape):
+    return rng.normal(scale=np.prod(shape[:-1]) ** -0.5 if len(shape) > 1 else 0.1, size=shape)
+
+
+def test_a_tensor_behind_moved_scales_is_taken_for_what_it_holds(keras_flavour, monkeypatch):
+    """Without that the layers before it are called wrong, of a fold that is right."""
+    model = trained(keras_flavour)
+    folded = fold(model).model
+    report = verify(model, folded, samples=2, scales=(1.0,))
+    assert report, report.verdict
+    assert any(layer.moved for layer in report.per_layer)
+    monkeypatch.setattr(Localiser, "_agreement", lambda *_: None)
+    assert verify(model, folded, samples=2, scales=(1.0,)).exit_code == 1
+
+
+def test_an_error_before_moved_scales_is_still_seen(keras_flavour):
+    model = trained(keras_flavour)
+    folded = fold(model).model
+    layer = folded.get_layer("branch_wide")
+    kernel, bias = layer.get_weights()
+    bias[3] += 0.01
+    layer.set_weights([kernel, bias])
+    assert verify(model, folded, samples=2, scales=(1.0,)).exit_code == 1
