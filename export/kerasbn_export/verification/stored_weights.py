@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call
-from kerasbn_export.verification.faults.folding import LINEAR
+from kerasbn_export.verification.faults.folding import LINEAR, is_linear
 from kerasbn_export.verification.forward import source_of, with_affine
 from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.records import LayerComparison, WeightComparison
@@ -88,7 +89,7 @@ def _weights(
     localiser: Localiser, file: TFLiteGraph, call: Call, record: LayerComparison
 ) -> tuple[Sequence[WeightComparison], bool]:
     """The weights compared, and whether it is known what the operation that has them takes."""
-    if call.layer.kind not in LINEAR or record.moved:
+    if call.layer.kind not in LINEAR or record.moved or not _by_the_algebra(localiser, call, record):
         return (), False
     end = next(other.output for other in localiser.network.graph if other.layer.path == record.position)
     operation = _linear_operation(file, localiser.taken[end].index)
@@ -101,6 +102,13 @@ def _weights(
     sources = {localiser.taken[source].index} if source in localiser.taken else set()
     known = file.takes(operation, sources)
     return compare_layer(localiser.network.graph, given, held, biases=biases), known
+
+
+def _by_the_algebra(localiser: Localiser, call: Call, record: LayerComparison) -> bool:
+    """Whether no BatchNorm is merged but one right behind the layer: a scale goes through a ReLU into a kernel too."""
+    merged = [other for other in localiser.network.graph if other.layer.path in record.merged]
+    behind = [other for other in merged if is_batchnorm(other.layer)]
+    return not behind or (len(behind) == 1 and is_linear(call) and behind[0].inputs[0] is call.output)
 
 
 def _linear_operation(graph: TFLiteGraph, index: int) -> Operation | None:
