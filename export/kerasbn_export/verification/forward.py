@@ -54,9 +54,7 @@ def with_affine(call: Call, before: Affine | None, lacking: Array | None) -> tup
     added = np.zeros(1) if lacking is None else lacking
     scaled = kernel
     if before is not None:
-        view = [1] * kernel.ndim
-        view[INPUT_AXIS[call.layer.kind]] = -1
-        scaled = kernel * before.scale.reshape(view)
+        scaled = kernel * _along_the_input(before.scale, kernel, INPUT_AXIS[call.layer.kind])
         added = before.scale * added + before.shift
     given, held = copy(call), {**call.layer.weights, name: scaled}
     known = call.layer.kind == "Dense"
@@ -64,3 +62,16 @@ def with_affine(call: Call, before: Affine | None, lacking: Array | None) -> tup
         held["bias"] = held.get("bias", 0.0) + np.ravel(np.broadcast_to(added, (1, len(kernel))) @ kernel)
     given.layer = call.layer.with_weights(held)
     return given, known
+
+
+def _along_the_input(scale: Array, kernel: Array, axis: int) -> Array:
+    """The factor of each weight; in a grouped convolution output channels of other groups have other inputs."""
+    inputs = kernel.shape[axis]
+    if 1 < inputs < scale.size or (inputs == 1 < scale.size and kernel.ndim > 2):
+        groups = scale.size // inputs
+        by_output: Array = np.repeat(scale.reshape(groups, inputs), kernel.shape[-1] // groups, axis=0)
+        return by_output.transpose()
+    view = [1] * kernel.ndim
+    view[axis] = -1
+    factors: Array = scale.reshape(view)
+    return factors

@@ -97,6 +97,8 @@ def _weights(
     if operation is None or held is None:
         return (), False
     source, before = source_of(call, localiser.taken)
+    if source not in localiser.taken and source not in localiser.network.inputs:
+        return (), False  # a layer before it, as a Rescaling, may have gone into it
     given, biases = with_affine(call, before, localiser.lacking.get(source))
     biases = biases and end not in localiser.lacking
     sources = {localiser.taken[source].index} if source in localiser.taken else set()
