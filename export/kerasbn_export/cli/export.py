@@ -81,6 +81,7 @@ def command(
     with progress() as step:
         step(f"load {model}")
         from kerasbn_export.atomic import check_destination, replacing, write_bytes
+        from kerasbn_export.cli.format_cost import cost_of_the_format
         from kerasbn_export.export import ExportOptions, build_tflite
         from kerasbn_export.load import load_source
 
@@ -93,10 +94,14 @@ def command(
             temporary.write_bytes(built.data)
             step("verify")
             comparisons = [] if no_verify else _verified(loaded, temporary, built)
-            kept = _kept(comparisons, temporary, Path(out))
+            cost = cost_of_the_format(loaded, asked, comparisons)
+            kept = _kept([] if cost else comparisons, temporary, Path(out))
         if emit_c and kept == Path(out):
             write_bytes(emit_c, _c_array(built, Path(emit_c)))
     _print(replace(built.result, path=kept), comparisons, folded=not no_fold)
+    if cost:
+        stdout().print(cost, soft_wrap=True, markup=False)
+        return 0
     return max((comparison.exit_code for comparison in comparisons), default=0)
 
 

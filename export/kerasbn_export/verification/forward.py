@@ -69,8 +69,8 @@ def _along_the_input(scale: Array, kernel: Array, axis: int) -> Array:
     inputs = kernel.shape[axis]
     if 1 < inputs < scale.size or (inputs == 1 < scale.size and kernel.ndim > 2):
         groups = scale.size // inputs
-        by_output: Array = np.repeat(scale.reshape(groups, inputs), kernel.shape[-1] // groups, axis=0)
-        return by_output.transpose()
+        of_each: Array = np.transpose(np.repeat(scale.reshape(groups, inputs), kernel.shape[-1] // groups, axis=0))
+        return of_each
     view = [1] * kernel.ndim
     view[axis] = -1
     factors: Array = scale.reshape(view)
