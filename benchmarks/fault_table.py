@@ -25,7 +25,7 @@ import math
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -118,22 +118,28 @@ def _tallies(names: list[str]) -> dict[str, Counter[str]]:
     return {name: Counter() for name in (*names, "no fault")}
 
 
-def _tally(options: argparse.Namespace) -> dict[str, Counter[str]]:
-    """For each fault, and for the conversion without one, how often what happened."""
-    tallies = _tallies([fault.name for fault in FAULTS])
+def _cases(options: argparse.Namespace) -> Iterator[tuple[str, Runnable, Graph]]:
+    """Each model with its name and its correct conversion."""
     cases = [(flavour, subject) for flavour in options.keras for subject in SUBJECTS if subject.name in options.models]
     for flavour, subject in track(cases, description="models", console=Console(stderr=True)):
         reference = open_runnable(subject.build(Flavour(flavour)), backend=options.backend, allow_code=False)
         graph = capture(reference.original)  # type: ignore[attr-defined]
         convert(graph)
-        _control(tallies["no fault"], reference, _opened(graph, options), f"{flavour} {subject.name}")
+        yield f"{flavour} {subject.name}", reference, graph
+
+
+def _tally(options: argparse.Namespace) -> dict[str, Counter[str]]:
+    """For each fault, and for the conversion without one, how often what happened."""
+    tallies = _tallies([fault.name for fault in FAULTS])
+    for name, reference, graph in _cases(options):
+        _control(tallies["no fault"], reference, _opened(graph, options), name)
         for fault in FAULTS:
             if fault.name not in options.faults:
                 continue
             graph = capture(reference.original)  # type: ignore[attr-defined]
             blamed = fault.damage(graph)
             if blamed is not None:
-                where = f"{flavour} {subject.name}: {fault.name}"
+                where = f"{name}: {fault.name}"
                 _damaged(tallies[fault.name], reference, _opened(graph, options), blamed, where)
     return tallies
 
@@ -141,19 +147,15 @@ def _tally(options: argparse.Namespace) -> dict[str, Counter[str]]:
 def _tally_int8(options: argparse.Namespace) -> dict[str, Counter[str]]:
     """The same for the faults of quantised files, each put into the bytes of a correct int8 file."""
     tallies = _tallies([fault.name for fault in QUANTIZED])
-    cases = [(flavour, subject) for flavour in options.keras for subject in SUBJECTS if subject.name in options.models]
-    for flavour, subject in track(cases, description="models", console=Console(stderr=True)):
-        reference = open_runnable(subject.build(Flavour(flavour)), backend=options.backend, allow_code=False)
-        graph = capture(reference.original)  # type: ignore[attr-defined]
-        convert(graph)
+    for name, reference, graph in _cases(options):
         content = _converted(emit(graph), _samples(reference, 64, seed=0))
         question = replace(QUESTION, data=_samples(reference, SAMPLES, seed=1))
         correct = TFLiteRunner(content, "candidate.tflite", options.backend)
-        _control(tallies["no fault"], reference, correct, f"{flavour} {subject.name}", question)
+        _control(tallies["no fault"], reference, correct, name, question)
         for fault in QUANTIZED:
             made = fault.apply(content) if fault.name in options.faults else None
             if made is not None:
-                where = f"{flavour} {subject.name}: {fault.name}"
+                where = f"{name}: {fault.name}"
                 candidate = TFLiteRunner(made[0], "candidate.tflite", options.backend)
                 blamed = _layers(reference, candidate, made[1])
                 try:
