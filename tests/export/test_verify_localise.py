@@ -1,11 +1,14 @@
 """Which value of the reference a tensor is taken for, where a layer is so wrong that none fits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import fold, verify
 from kerasbn_export.verification.localise import Localiser
+from kerasbn_export.verification.report import recheck
 from kerasbn_models import digits_cnn
 
 WRONG = {3: ("kernel", 0.2), 6: ("bias", 0.2)}
@@ -103,7 +106,11 @@ def test_a_tensor_behind_moved_scales_is_taken_for_what_it_holds(keras_flavour, 
     folded = fold(model).model
     report = verify(model, folded, samples=2, scales=(1.0,))
     assert report, report.verdict
-    assert any(layer.moved for layer in report.per_layer)
+    moved = [layer for layer in report.per_layer if layer.moved]
+    assert recheck(report, tolerance=1e-5), "what takes the scales back knows no rounding and is asked all the same"
+    assert recheck(report, tolerance=1e-5).first_divergence is None
+    lost = replace(report, per_layer=tuple(layer for layer in report.per_layer if layer is not moved[-1]))
+    assert recheck(lost, tolerance=1e-5).exit_code == 1
     monkeypatch.setattr(Localiser, "_agreement", lambda *_: None)
     assert verify(model, folded, samples=2, scales=(1.0,)).exit_code == 1
 

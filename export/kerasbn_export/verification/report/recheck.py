@@ -68,15 +68,16 @@ def _divergence(comparison: Comparison, gate: Gate, outputs: Sequence[OutputComp
     """The first wrong layer as it was found; where all outputs pass, only if it still is one.
 
     As in `kerasbn_export.verification.divergence`, a layer that errs beyond rounding is wrong unless the values are
-    right again there or at a later one that errs.
+    right again there or at a later one that fails: one that takes back what was moved may know no rounding, as a mean.
     """
     if any(output.status is Status.DIFFERS for output in outputs):
         return comparison.first_divergence
-    erring = [layer for layer in comparison.per_layer if not layer.passed and layer.rounding is not None]
-    wrong = [layer for layer in erring if not layer.moved]
+    failing = [layer for layer in comparison.per_layer if not layer.passed]
+    wrong = [layer for layer in failing if not layer.moved]
     if gate.tolerance is not None:
-        right_again = [layer.cumulative_error <= gate.tolerance for layer in erring]
-        wrong = [layer for i, layer in enumerate(erring) if not any(right_again[i:])]
+        right_again = [layer.cumulative_error <= gate.tolerance for layer in failing]
+        wrong = [layer for i, layer in enumerate(failing) if not any(right_again[i:])]
+    wrong = [layer for layer in wrong if layer.rounding is not None]
     return (comparison.first_divergence or _wrong(wrong[0])) if wrong else None
 
 
