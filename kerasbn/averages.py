@@ -33,5 +33,5 @@ def unbiased(ops: Operations, statistics: Moments) -> Tensor:
 
 
 def population(ops: Operations, variance: Tensor, count: Tensor) -> Tensor:
-    """The inverse of `unbiased`."""
+    """The inverse of `unbiased`, as the kernel divides: by ``max(m - 1, 1)``."""
     return variance * (at_least_one(ops, count - 1, variance.dtype) / at_least_one(ops, count, variance.dtype))

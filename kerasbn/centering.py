@@ -1,32 +1,34 @@
 """Inputs brought near 0 where the fused kernel would take their statistics in float32 too coarsely.
 
-The kernel's sum of x rounds at |x|, which at |mean|/sigma = 1e4 is an error of 0.06 sigma in the mean of a batch of
-images. Batch normalization does not see a shift; so where the kernel finds the mean of some channel far from 0, it runs
-again with that mean taken off. XLA's takes the variance as E[x²] - E[x]², and loses it altogether; there the mean of a
-sample is taken off first, always.
+The kernel adds row after row in float32. Of many rows `kerasbn.sums` takes the statistics better, and the kernel only
+normalizes by them. Of few rows the kernel's are as good as any while no mean is far from 0; the sum of x rounds at |x|.
+Batch normalization does not see a shift; so where the kernel finds the mean of some channel far from 0, it runs again
+with that mean taken off. XLA's takes the variance as E[x²] - E[x]², and loses it altogether; there the mean of a sample
+is taken off first, always.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 # There is no public name for this question.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-from kerasbn import kernel
+from kerasbn import kernel, sums
 from kerasbn.library import Correction, Tensor
 from kerasbn.tensorflow_ops import shape
 
 FAR = 30.0
-"""|mean|/sigma above which the rounding of the mean shows in float32."""
+"""|mean|/sigma above which the rounding of the kernel's mean shows in float32."""
 SAMPLE = 16
 """Rows that are enough for a rough mean."""
 Outputs = tuple[Tensor, Tensor, Tensor]
-"""Outputs, mean and unbiased variance; or the gradients of x, gamma and beta."""
+"""Outputs, mean and population variance; or the gradients of x, gamma and beta."""
 Gradient = Callable[[Tensor, Tensor], Outputs]
+"""From dy and gamma."""
 
 
 def in_xla() -> bool:
@@ -34,83 +36,123 @@ def in_xla() -> bool:
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
-def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str = "NHWC") -> Outputs:
-    """Normalizes with the statistics of the batch, which carry no gradient; the outputs are at least float32 in XLA."""
+def training(
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str = "NHWC", many: bool = False
+) -> Outputs:
+    """Normalizes with the statistics of the batch, which carry no gradient; the outputs are at least float32 in XLA.
+
+    Args:
+        x: Of rank 4.
+        gamma: Of shape (channels,), in float32.
+        beta: The same.
+        epsilon: Added to the variance.
+        data_format: Where the channels are; in XLA, last.
+        many: Whether statistics are best taken by `kerasbn.sums`, which knows float32 with channels last.
+    """
     if in_xla():
-        offset = rough_mean(tf.stop_gradient(x), data_format)
-        near = kernel.training(_less(tf.cast(x, "float32"), offset, data_format), gamma, beta, epsilon, data_format)
+        offset = _rough_mean(tf.stop_gradient(x))
+        near = kernel.training(tf.cast(x, "float32") - offset, gamma, beta, epsilon)
         return near.y, near.mean + offset, near.variance
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Outputs, Callable[..., Outputs]]:
-        batch, gradient = _run(x, gamma, beta, epsilon, data_format)
-        return batch[:3], lambda dy, *_: gradient(dy, gamma)
+        if many:
+            batch = _of_many(x, epsilon)
+            outputs = batch.outputs(gamma, beta), batch.mean, batch.variance
+            return outputs, lambda dy, *_: batch.gradient(dy, gamma)
+        found, gradient = _run(x, gamma, beta, epsilon, data_format)
+        return found[:3], lambda dy, *_: gradient(dy, gamma)
 
     return normalized(x, gamma, beta)  # type: ignore[no-any-return]
 
 
 def corrected(
-    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str, correction: Correction
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str, many: bool, correction: Correction
 ) -> Outputs:
     """As `training`, outside of XLA, but ``y = gamma * (x_hat * r + d) + beta`` with (r, d) from mean and variance.
 
     No gradient passes through r and d, so the gradient is the kernel's, with ``gamma * r`` for gamma. They are taken
     outside of the custom gradient: TensorFlow drops the order of what is read inside and what is assigned behind it.
     """
-    one, zero = tf.ones_like(gamma), tf.zeros_like(gamma)
-    batch, gradient = _run(tf.stop_gradient(x), one, zero, epsilon, data_format)
+    fixed = tf.stop_gradient(x)
+    batch = _of_many(fixed, epsilon) if many else _of_few(fixed, epsilon, data_format)
     r, d = correction(batch.mean, batch.variance)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def normalized(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Callable[[Tensor], Outputs]]:
-        if x.dtype == tf.float32:
-            y = kernel.inference(batch.y, scale, shift, zero, one, 0.0, data_format)
-        else:  # Rounding x_hat once more would show.
-            y = kernel.inference(x, scale, shift, batch.mean, batch.reserved[1], epsilon, data_format)
-        return y, lambda dy: gradient(dy, scale)
+    def normalized(_: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Callable[[Tensor], Outputs]]:
+        return batch.outputs(scale, shift), lambda dy: batch.gradient(dy, scale)
 
     return normalized(x, gamma * r, gamma * d + beta), batch.mean, batch.variance
+
+
+def statistics(rows: Tensor, epsilon: float, many: bool) -> tuple[Tensor, Tensor]:
+    """Mean and population variance, outside of XLA; of no rows they may be NaN."""
+    images = rows[:, tf.newaxis, tf.newaxis, :]
+    batch = _of_many(tf.cast(images, "float32"), epsilon) if many else _of_few(images, epsilon, "NHWC")
+    return batch.mean, batch.variance
+
+
+class _Batch(NamedTuple):
+    """Statistics, and what is made of them: outputs from gamma and beta, gradients from dy and gamma."""
+
+    mean: Tensor
+    variance: Tensor
+    outputs: Callable[[Tensor, Tensor], Tensor]
+    gradient: Gradient
+
+
+def _of_many(x: Tensor, epsilon: float) -> _Batch:
+    """By `kerasbn.sums`, where what the kernel reserves for its gradient is mean and variance: on a CPU."""
+    near = sums.centered(x, epsilon)
+    of = near.rest, near.variance
+    return _Batch(
+        near.mean,
+        near.variance,
+        lambda gamma, beta: kernel.inference(near.x, gamma, beta, *of, epsilon),
+        lambda dy, gamma: kernel.gradient(dy, near.x, gamma, (*of, tf.zeros((0,))), epsilon),
+    )
+
+
+def _of_few(x: Tensor, epsilon: float, data_format: str) -> _Batch:
+    """By the kernel."""
+    channels = x.shape[3 if data_format == "NHWC" else 1]
+    one, zero = tf.ones((channels,)), tf.zeros((channels,))
+    found, gradient = _run(x, one, zero, epsilon, data_format)
+
+    def outputs(gamma: Tensor, beta: Tensor) -> Tensor:
+        if x.dtype == tf.float32:
+            return kernel.inference(found.y, gamma, beta, zero, one, 0.0, data_format)
+        # Rounding x_hat once more would show.
+        return kernel.inference(x, gamma, beta, found.mean, found.reserved[1], epsilon, data_format)
+
+    return _Batch(found.mean, found.variance, outputs, gradient)
 
 
 def _run(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str
 ) -> tuple[kernel.Normalized, Gradient]:
-    """The kernel in training, and its gradient as a function of dy and gamma."""
+    """The kernel in training, and its gradient."""
     near = kernel.training(x, gamma, beta, epsilon, data_format)
     if x.dtype != tf.float32:  # The inputs are coarser than the sum.
         return near, lambda dy, gamma: kernel.gradient(dy, x, gamma, near.reserved, epsilon, data_format)
     far = tf.reduce_any(tf.square(near.mean) > FAR**2 * (near.variance + epsilon))
 
-    def again() -> kernel.Normalized:
-        found = kernel.training(_less(x, near.mean, data_format), gamma, beta, epsilon, data_format)
-        return found._replace(mean=found.mean + near.mean)
+    def again() -> tuple[kernel.Normalized, Tensor]:
+        centered = _less(x, near.mean, data_format)
+        found = kernel.training(centered, gamma, beta, epsilon, data_format)
+        return found._replace(mean=found.mean + near.mean), centered
 
-    batch = tf.cond(far, again, lambda: near)
-
-    def gradient(dy: Tensor, gamma: Tensor) -> Outputs:
-        def of(x: Tensor) -> Outputs:
-            return kernel.gradient(dy, x, gamma, batch.reserved, epsilon, data_format)
-
-        return tf.cond(far, lambda: of(_less(x, near.mean, data_format)), lambda: of(x))  # type: ignore[no-any-return]
-
-    return batch, gradient
+    batch, centered = tf.cond(far, again, lambda: (near, x))
+    return batch, lambda dy, gamma: kernel.gradient(dy, centered, gamma, batch.reserved, epsilon, data_format)
 
 
 def _less(x: Tensor, offset: Tensor, data_format: str) -> Tensor:
     return x - tf.reshape(offset, (1, -1, 1, 1) if data_format == "NCHW" else (-1,))
 
 
-def rough_mean(x: Tensor, data_format: str) -> Tensor:
-    """The mean for each channel of a sample of the input."""
-    if data_format == "NHWC":
-        rows = tf.reshape(x, (-1, shape(x)[-1]))
-        sample, axes = rows[:: _stride(rows, 0, SAMPLE)], [0]
-    else:
-        outer, inner = (_stride(x, axis, math.isqrt(SAMPLE)) for axis in (0, 2))
-        sample, axes = x[::outer, :, ::inner, 0], [0, 2]
-    return tf.reduce_mean(tf.cast(sample, "float32"), axes)
-
-
-def _stride(x: Tensor, axis: int, samples: int) -> Tensor:
-    size = shape(x)[axis]
-    return max(size // samples, 1) if isinstance(size, int) else tf.maximum(size // samples, 1)
+def _rough_mean(x: Tensor) -> Tensor:
+    """The mean for each channel, the last axis, of a sample of the rows."""
+    rows = tf.reshape(x, (-1, x.shape[-1]))
+    size = shape(rows)[0]
+    stride = max(size // SAMPLE, 1) if isinstance(size, int) else tf.maximum(size // SAMPLE, 1)
+    return tf.reduce_mean(tf.cast(rows[::stride], "float32"), 0)

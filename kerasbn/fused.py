@@ -17,6 +17,13 @@ from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
 from kerasbn.tensorflow_ops import reshape, shape
 
+VECTOR = 16
+"""Channels that the kernel of a CPU has in one register in bfloat16; a rest takes it 20 to 40 times as long."""
+FEW = 1024
+"""Rows that the kernel takes the statistics of itself."""
+USUAL = 32
+"""What stands for a size that is not known before the call: Keras' batch size."""
+
 
 def accepts(layout: Layout, dtype: str) -> bool:
     """Whether the kernel takes such an input."""
@@ -24,12 +31,15 @@ def accepts(layout: Layout, dtype: str) -> bool:
 
 
 def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout) -> Outputs:
-    """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
-    if in_xla() and (layout.rank == 2 or not layout.trailing):
-        outputs, mean, variance = compiled.training(_split(x, layout), gamma, beta, epsilon)
+    """Outputs, mean and population variance."""
+    if in_xla() and not layout.trailing:
+        outputs, mean, variance = compiled.along(_split(x, layout), gamma, beta, epsilon)
         return tf.cast(tf.reshape(outputs, shape(x)), x.dtype), mean, variance
+    if in_xla() and layout.rank == 2:
+        outputs, mean, variance = compiled.of_rows(x, gamma, beta, epsilon)
+        return tf.cast(outputs, x.dtype), mean, variance
     rank4, data_format = _rank4(x, layout)
-    outputs, mean, variance = centering.training(rank4, gamma, beta, epsilon, data_format)
+    outputs, mean, variance = centering.training(rank4, gamma, beta, epsilon, data_format, _many(rank4, x, layout))
     return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
 
 
@@ -38,7 +48,9 @@ def corrected(
 ) -> Outputs:
     """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
     rank4, data_format = _rank4(x, layout)
-    outputs, mean, variance = centering.corrected(rank4, gamma, beta, epsilon, data_format, correction)
+    outputs, mean, variance = centering.corrected(
+        rank4, gamma, beta, epsilon, data_format, _many(rank4, x, layout), correction
+    )
     return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
 
 
@@ -53,12 +65,13 @@ def masked(
     """Outputs, mean, population variance and count."""
     order = [*layout.reduction_axes, *layout.axes]
     back = sorted(range(layout.rank), key=order.__getitem__)
-    apart = x if layout.trailing else tf.transpose(x, order)
+    wide = _widened(x, layout)
+    apart = wide if layout.trailing else tf.transpose(wide, order)
     by_row = layout.axes == (layout.rank - 1,)
     kept = mask if by_row else tf.transpose(tf.broadcast_to(mask, tf.shape(x)), order)
     rows = tf.reshape(apart, (-1, layout.channels)), tf.reshape(kept, (-1, 1 if by_row else layout.channels))
-    y, *found = masking.training(*rows, gamma, beta, epsilon)
-    y = tf.reshape(y, tf.shape(apart))
+    y, *found = masking.training(*rows, gamma, beta, epsilon, _many(apart, x, layout))
+    y = tf.cast(tf.reshape(y, tf.shape(apart)), x.dtype)
     return tf.ensure_shape(y if layout.trailing else tf.transpose(y, back), x.shape), *found
 
 
@@ -67,12 +80,24 @@ def inference(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Te
     return kernel.inference(x, gamma, beta, mean, variance, epsilon)
 
 
-def infers(layout: Layout) -> bool:
+def infers(layout: Layout, dtype: str) -> bool:
     """Whether `inference` takes such an input: images with channels last.
 
     Elsewhere reshapes and transposes would hide the layer from converters.
     """
-    return _native(layout) and layout.trailing
+    return _native(layout) and layout.trailing and not (dtype == "bfloat16" and layout.channels % VECTOR)
+
+
+def _many(rank4: Tensor, x: Tensor, layout: Layout) -> bool:
+    """Whether `kerasbn.sums` takes the statistics in less time than the kernel: it has more operations."""
+    rows = math.prod(x.shape[axis] or USUAL for axis in layout.reduction_axes)
+    return rank4.dtype == tf.float32 and rows > FEW and not (_on_gpu() or in_xla())
+
+
+def _widened(x: Tensor, layout: Layout) -> Tensor:
+    """In float32 where the kernel loses more time on 16 bits than the casts take."""
+    slow = x.dtype == tf.float16 or (x.dtype == tf.bfloat16 and layout.channels % VECTOR)
+    return tf.cast(x, "float32") if slow and not _on_gpu() else x
 
 
 def _native(layout: Layout) -> bool:
@@ -80,12 +105,11 @@ def _native(layout: Layout) -> bool:
 
 
 def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, str]:
-    if x.dtype == tf.float16 and not _on_gpu():
-        x = tf.cast(x, "float32")  # Which takes less time than the kernel loses on 16 bits.
+    x = _widened(x, layout)
     if layout.trailing:
         as_it_is = _native(layout) and not in_xla()  # XLA sums over one axis up to three times as fast as over three.
         return x if as_it_is else tf.reshape(x, (-1, 1, 1, layout.channels)), "NHWC"
-    first = _split(x, layout)[..., tf.newaxis]
+    first = tf.expand_dims(_split(x, layout), -1)  # Indexing has a gradient that copies.
     if _on_gpu():
         return first, "NCHW"
     return tf.transpose(first, (0, 2, 3, 1)), "NHWC"

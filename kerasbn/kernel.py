@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from kerasbn import tensorflow_ops
+from kerasbn.averages import population
 from kerasbn.library import Tensor
 
 
@@ -15,7 +18,7 @@ class Normalized(NamedTuple):
     Attributes:
         y: The outputs.
         mean: Of the batch.
-        variance: Of the batch, unbiased: the sum is divided by ``max(count - 1, 1)``.
+        variance: Of the batch, the population's.
         reserved: What `gradient` takes.
     """
 
@@ -32,7 +35,9 @@ def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format
         x=x, scale=gamma, offset=beta, mean=nothing, variance=nothing,
         epsilon=epsilon, exponential_avg_factor=1.0, data_format=data_format, is_training=True,
     )  # fmt: skip
-    return Normalized(y, mean, variance, tuple(reserved))
+    sizes = tensorflow_ops.shape(x)
+    count = math.prod(sizes[:3] if data_format == "NHWC" else (sizes[0], *sizes[2:]))
+    return Normalized(y, mean, population(tensorflow_ops, variance, count), tuple(reserved))
 
 
 def inference(

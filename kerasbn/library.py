@@ -13,7 +13,7 @@ Tensor = Any
 Operations = Any
 """`keras.ops`, or a module with the part of it that `kerasbn.tensorflow_ops` lists."""
 Correction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From the mean and the unbiased variance of a batch to (r, d) of `kerasbn.renorm`."""
+"""From the mean and the population variance of a batch to (r, d) of `kerasbn.renorm`."""
 
 
 class Kernel(Protocol):
@@ -25,7 +25,7 @@ class Kernel(Protocol):
     def training(
         self, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs, mean and unbiased variance (divided by ``max(count - 1, 1)``)."""
+        """Outputs, mean and population variance."""
 
     def corrected(
         self, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout, correction: Correction
@@ -40,7 +40,7 @@ class Kernel(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Outputs, mean, population variance and count; the mask as `kerasbn.moments.expanded` returns it."""
 
-    def infers(self, layout: Layout) -> bool:
+    def infers(self, layout: Layout, dtype: str) -> bool:
         """Whether `inference` takes such an input."""
 
     def inference(

@@ -21,7 +21,7 @@ Statistics = tuple[Tensor, Tensor, Tensor]
 
 
 def training(
-    x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
+    x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, many: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs, mean, population variance and count; the statistics carry no gradient.
 
@@ -31,13 +31,14 @@ def training(
         gamma: Of shape (channels,), in float32.
         beta: The same.
         epsilon: Added to the variance.
+        many: As `kerasbn.centering.training` takes it.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[tuple[Tensor, ...], Callable[..., Statistics]]:
         images = x[:, tf.newaxis, tf.newaxis, :]
         kept = mask[:, tf.newaxis, tf.newaxis, :]
-        mean, variance, count = _of_rows(x, mask, epsilon) if mask.shape[-1] == 1 else _of_each(x, mask)
+        mean, variance, count = _of_rows(x, mask, epsilon, many) if mask.shape[-1] == 1 else _of_each(x, mask)
         divisor = tf.maximum(count, 1.0)
 
         def gradient(dy: Tensor, *_: Tensor) -> Statistics:
@@ -56,14 +57,13 @@ def training(
     return normalized(x, gamma, beta)  # type: ignore[no-any-return]
 
 
-def _of_rows(x: Tensor, mask: Tensor, epsilon: float) -> Statistics:
-    """Of the rows that are kept, put together: the kernel passes over them once, whatever it is that was left out."""
-    kept = tf.gather(x, tf.where(mask[:, 0])[:, 0])[:, tf.newaxis, tf.newaxis, :]
-    ones = tf.ones(x.shape[-1:])
-    _, mean, variance = centering.training(kept, ones, ones, epsilon)
+def _of_rows(x: Tensor, mask: Tensor, epsilon: float, many: bool) -> Statistics:
+    """Of the rows that are kept, put together: then what was left out, whatever it is, is out of the way."""
+    kept = tf.gather(x, tf.where(mask[:, 0])[:, 0])
     count = tf.cast(tf.shape(kept)[0], "float32")
-    variance = variance * (tf.maximum(count - 1, 0) / tf.maximum(count, 1))
-    return tf.math.multiply_no_nan(mean, tf.sign(count)), tf.math.multiply_no_nan(variance, tf.sign(count)), count
+    found = centering.statistics(kept, epsilon, many)
+    mean, variance = (tf.math.multiply_no_nan(each, tf.sign(count)) for each in found)
+    return mean, variance, count
 
 
 def _of_each(x: Tensor, mask: Tensor) -> Statistics:

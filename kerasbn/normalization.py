@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kerasbn.averages import population
 from kerasbn.layout import Layout
 from kerasbn.library import Kernel, Operations, Tensor
 from kerasbn.moments import AllSum, Moments, count, moments
@@ -39,7 +38,7 @@ class Normalization:
 
     def inference(self, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """Outputs from given statistics."""
-        if self.kernel is None or not self.kernel.infers(self.layout):
+        if self.kernel is None or not self.kernel.infers(self.layout, x.dtype):
             return self._affine(x, gamma, beta, mean, variance)
         statistics = self._flat(mean), self._flat(variance)
         return self.kernel.inference(x, *self._weights(gamma, beta), *statistics, self.epsilon)
@@ -68,7 +67,7 @@ class Normalization:
         number = count(self.ops, x, self.layout)
 
         def of_vectors(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-            return correction(Moments(mean, population(self.ops, variance, number), number))
+            return correction(Moments(mean, variance, number))
 
         y, mean, variance = kernel.corrected(x, *self._weights(gamma, beta), self.epsilon, self.layout, of_vectors)
         return y, self._moments(mean, variance, number)
@@ -78,9 +77,9 @@ class Normalization:
         number = count(self.ops, x, self.layout)
         return y, self._moments(mean, variance, number)
 
-    def _moments(self, mean: Tensor, unbiased: Tensor, number: Tensor) -> Moments:
-        mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, unbiased))
-        return Moments(mean, population(self.ops, variance, number), number)
+    def _moments(self, mean: Tensor, variance: Tensor, number: Tensor) -> Moments:
+        mean, variance = (self.ops.reshape(each, self.layout.weight_shape) for each in (mean, variance))
+        return Moments(mean, variance, number)
 
     def _masked(self, kernel: Kernel, x: Tensor, gamma: Tensor, beta: Tensor, mask: Tensor) -> tuple[Tensor, Moments]:
         y, mean, variance, number = kernel.masked(x, mask, *self._weights(gamma, beta), self.epsilon, self.layout)

@@ -6,27 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow import (  # noqa: F401 - under the same name
+    broadcast_to,
+    cast,
+    cond,
+    convert_to_tensor,
+    expand_dims,
+    maximum,
+    minimum,
+    ones,
+    sqrt,
+    square,
+    stop_gradient,
+    tile,
+    transpose,
+    where,
+    zeros,
+    zeros_like,
+)
 
 from kerasbn.library import Tensor
 
-cast = tf.cast
-broadcast_to = tf.broadcast_to
-expand_dims = tf.expand_dims
-ones = tf.ones
-zeros = tf.zeros
-zeros_like = tf.zeros_like
-square = tf.square
-sqrt = tf.sqrt
 rsqrt = tf.math.rsqrt
-where = tf.where
-maximum = tf.maximum
-minimum = tf.minimum
-stop_gradient = tf.stop_gradient
-cond = tf.cond
-convert_to_tensor = tf.convert_to_tensor
 max = tf.reduce_max  # noqa: A001 - keras.ops calls it so
-tile = tf.tile
-transpose = tf.transpose
 
 
 def reshape(x: Tensor, shape: Sequence[Any]) -> Tensor:

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-RANKS = [((0, 3), -1), ((0, 5, 3), -1), ((0, 3, 5), 1), ((0, 4, 5, 3), -1), ((0, 2, 3, 4, 3), -1)]
+from kerasbn import sums
+
+RANKS = [
+    ((0, 3), -1), ((0, 5, 3), -1), ((0, 3, 5), 1), ((0, 4, 5, 3), -1), ((0, 2, 3, 4, 3), -1), ((0, 40, 40, 3), -1),
+]  # fmt: skip
 
 
 def built(flavour, shape, **options):
@@ -65,6 +69,31 @@ def test_variance_under_large_means(keras_flavour, shape, axis, ratio, jit_compi
     assert error <= max(relative_error(stock, x, wide.var(axes, ddof=ddof), jit_compile), 3e-6)
     exact = (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + 1e-3)
     assert_close(ours(x, training=True), exact, 1e-4)
+
+
+@pytest.mark.parametrize("ratio", [0, 2, 5.5, 7, 1e2, 1e4])
+@pytest.mark.parametrize(("rows", "channels"), [(1025, 700), (20_011, 5), (30_000, 1)])
+def test_statistics_of_many_rows(rows, channels, ratio, rng):
+    """On both sides of where the mean is taken off, and with rows that are left over: within 4e-6 of float64."""
+    x = (rng.normal(size=(rows, channels)) * rng.uniform(0.1, 9, channels)).astype("float32")
+    x += (x.std(0) * ratio * rng.choice([-1, 1], channels)).astype("float32")
+    wide = x.astype("float64")
+    dynamic = tf.function(lambda x: sums.centered(x, 0.0), input_signature=[tf.TensorSpec((None, channels))])
+    for call in (dynamic, lambda x: sums.centered(x, 0.0)):
+        found = call(tf.constant(x))
+        assert np.abs(found.variance / wide.var(0) - 1).max() <= 4e-6
+        assert (np.abs(found.mean - wide.mean(0)) <= 1e-6 * np.abs(wide.mean(0)) + 1e-6 * x.std(0)).all()
+        assert (np.abs(found.rest - found.x.numpy().mean(0, "float64")) <= 1e-6 * x.std(0)).all()
+        assert np.array_equal(found.x, x) == (ratio < sums.FAR)
+
+
+@pytest.mark.parametrize("value", [1e25, -1e35])
+def test_squares_that_are_no_numbers(keras_flavour, value):
+    """The sum of the squares of many rows is infinite; that of what differs from the mean is not."""
+    layer = built(keras_flavour, (2000, 3))
+    y = layer(tf.fill((2000, 3), value), training=True)
+    np.testing.assert_allclose(np.asarray(y), np.broadcast_to([0.5, 0, 1], (2000, 3)), atol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), [2, 0.005, 50], rtol=1e-6)
 
 
 def test_gradients_under_large_means(keras_flavour, rng, step, assert_close):

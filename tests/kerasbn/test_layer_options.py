@@ -55,7 +55,7 @@ def pair(flavour, shape, rng, stock_flavour=None, **options):
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("clipping", CLIPPINGS)
-@pytest.mark.parametrize(("shape", "axis"), [((8, 3), -1), ((4, 5, 6, 3), -1), ((4, 3, 6), 1)])
+@pytest.mark.parametrize(("shape", "axis"), [((8, 3), -1), ((4, 5, 6, 3), -1), ((4, 3, 6), 1), ((5, 20, 13, 3), -1)])
 def test_renorm_equals_stock(keras_flavour, shape, axis, clipping, dtype, rng, make_inputs, compile_step, assert_close):
     options = {"axis": axis, "momentum": 0.6, "renorm_momentum": 0.7, "epsilon": 1e-2, "dtype": dtype}
     stock_flavour = KERAS if dtype == "float64" else keras_flavour  # tf_keras' renorm fails in float64
