@@ -107,7 +107,8 @@ def test_ctrl_c_reaches_the_command_through_its_supervisor(tmp_path):
     network(Flavour("keras")).save(tmp_path / "good.keras")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 5)).astype("float32"))
     script = (
-        "import time; from kerasbn_export.calibration import Calibration;\n"
+        "import signal, time; from kerasbn_export.calibration import Calibration;\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background is given it ignored
         "real = Calibration.batches\n"
         "def slow(self, size):\n"
         "    for arrays in real(self, size):\n"
@@ -122,7 +123,10 @@ def test_ctrl_c_reaches_the_command_through_its_supervisor(tmp_path):
         time.sleep(0.05)
     time.sleep(1)  # it sleeps by now: an interrupt that falls into a finaliser is lost in Python
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, err.lstrip()) == (130, "error: interrupted; nothing half-written is left\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "good.keras", "x.npy"]
 
