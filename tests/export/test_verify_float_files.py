@@ -7,11 +7,13 @@ import pytest
 import tensorflow as tf
 
 from kerasbn.flavour import Flavour
+from kerasbn_export.affine import Affine
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
+from kerasbn_export.verification.forward import with_affine
 from kerasbn_export.verification.open import open_runnable
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 
@@ -97,3 +99,19 @@ def test_a_bias_that_was_moved_nowhere_is_blamed_on_its_layer(keras_flavour):
     report = compared(keras_flavour, forget)
     assert report.exit_code == 1
     assert report.first_divergence.layer == "dense"
+
+
+def test_a_norm_before_a_grouped_convolution(keras_flavour, rng):
+    """The channels of one group are not those of the next: this ended in an error of shapes."""
+    keras = keras_flavour.keras
+    inputs = keras.Input((6, 6, 4))
+    model = keras.Model(inputs, keras.layers.Conv2D(6, 3, groups=2, name="grouped")(inputs))
+    call = next(call for call in capture(model) if call.layer.name == "grouped")
+    before = Affine(rng.normal(size=4), rng.normal(size=4))
+    expected = call.layer.weights["kernel"].astype(np.float64)
+    for channel in range(6):
+        group = channel // 3
+        for number in range(2):
+            expected[:, :, number, channel] *= before.scale[2 * group + number]
+    found = with_affine(call, before, None)[0].layer.weights["kernel"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
