@@ -31,23 +31,34 @@ Gradient = Callable[[Tensor, Tensor], Outputs]
 """From dy and gamma."""
 
 
+class Form(NamedTuple):
+    """How inputs are laid out at rank 4, and who takes their statistics.
+
+    Attributes:
+        data_format: Where the channels are; in XLA, last.
+        many: Whether statistics are best taken by `kerasbn.sums`, which knows float32 with channels last.
+        width: How many columns each channel has, side by side on the last axis; of more than one only if ``many``.
+    """
+
+    data_format: str = "NHWC"
+    many: bool = False
+    width: int = 1
+
+
 def in_xla() -> bool:
     """Whether what is traced now is for XLA."""
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
-def training(
-    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str = "NHWC", many: bool = False
-) -> Outputs:
+def training(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float) -> Outputs:
     """Normalizes with the statistics of the batch, which carry no gradient; the outputs are at least float32 in XLA.
 
     Args:
         x: Of rank 4.
+        form: The layout of ``x``.
         gamma: Of shape (channels,), in float32.
         beta: The same.
         epsilon: Added to the variance.
-        data_format: Where the channels are; in XLA, last.
-        many: Whether statistics are best taken by `kerasbn.sums`, which knows float32 with channels last.
     """
     if in_xla():
         offset = _rough_mean(tf.stop_gradient(x))
@@ -56,26 +67,24 @@ def training(
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Outputs, Callable[..., Outputs]]:
-        if many:
-            batch = _of_many(x, epsilon)
+        if form.many:
+            batch = _of_many(x, epsilon, form.width)
             outputs = batch.outputs(gamma, beta), batch.mean, batch.variance
             return outputs, lambda dy, *_: batch.gradient(dy, gamma)
-        found, gradient = _run(x, gamma, beta, epsilon, data_format)
+        found, gradient = _run(x, gamma, beta, epsilon, form.data_format)
         return found[:3], lambda dy, *_: gradient(dy, gamma)
 
     return normalized(x, gamma, beta)  # type: ignore[no-any-return]
 
 
-def corrected(
-    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str, many: bool, correction: Correction
-) -> Outputs:
+def corrected(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float, correction: Correction) -> Outputs:
     """As `training`, outside of XLA, but ``y = gamma * (x_hat * r + d) + beta`` with (r, d) from mean and variance.
 
     No gradient passes through r and d, so the gradient is the kernel's, with ``gamma * r`` for gamma. They are taken
     outside of the custom gradient: TensorFlow drops the order of what is read inside and what is assigned behind it.
     """
     fixed = tf.stop_gradient(x)
-    batch = _of_many(fixed, epsilon) if many else _of_few(fixed, epsilon, data_format)
+    batch = _of_many(fixed, epsilon, form.width) if form.many else _of_few(fixed, epsilon, form.data_format)
     r, d = correction(batch.mean, batch.variance)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -101,16 +110,38 @@ class _Batch(NamedTuple):
     gradient: Gradient
 
 
-def _of_many(x: Tensor, epsilon: float) -> _Batch:
+def _of_many(x: Tensor, epsilon: float, width: int = 1) -> _Batch:
     """By `kerasbn.sums`, where what the kernel reserves for its gradient is mean and variance: on a CPU."""
-    near = sums.centered(x, epsilon)
-    of = near.rest, near.variance
-    return _Batch(
-        near.mean,
-        near.variance,
-        lambda gamma, beta: kernel.inference(near.x, gamma, beta, *of, epsilon),
-        lambda dy, gamma: kernel.gradient(dy, near.x, gamma, (*of, tf.zeros((0,))), epsilon),
-    )
+    near = sums.centered(x, epsilon, width)
+    mean, variance = sums.of_columns(near.rest, width), sums.of_columns(near.variance, width)
+
+    def outputs(gamma: Tensor, beta: Tensor) -> Tensor:
+        gamma, beta = sums.of_columns(gamma, width), sums.of_columns(beta, width)
+        return kernel.inference(near.x, gamma, beta, mean, variance, epsilon)
+
+    def gradient(dy: Tensor, gamma: Tensor) -> Outputs:
+        if width > 1:
+            return _gradient_of_columns(dy, near, gamma, epsilon, width)
+        return kernel.gradient(dy, near.x, gamma, (mean, variance, tf.zeros((0,))), epsilon)
+
+    return _Batch(near.mean, near.variance, outputs, gradient)
+
+
+def _gradient_of_columns(dy: Tensor, near: sums.Centered, gamma: Tensor, epsilon: float, width: int) -> Outputs:
+    """``dx = gamma / sigma * (dy - (sum(dy) + x_hat * sum(dy * x_hat)) / m)``, the sums over a channel's columns.
+
+    The kernel does not know of columns: it gives ``gamma / sigma * dy`` and the sums for each. What they take off is
+    linear in x, as its inference is.
+    """
+    mean, variance = sums.of_columns(near.rest, width), sums.of_columns(near.variance, width)
+    reserved = mean, variance, tf.zeros((0,))
+    by_column = sums.of_columns(gamma, width)
+    direct, *found = kernel.gradient(dy, near.x, by_column, reserved, epsilon, is_training=False)
+    dgamma, dbeta = (sums.of_channels(each, width) for each in found)
+    m = tf.cast(tf.maximum(tf.size(dy) // gamma.shape[0], 1), "float32")
+    scale = gamma * tf.math.rsqrt(near.variance + epsilon) / m
+    slope, offset = sums.of_columns(scale * dgamma, width), sums.of_columns(scale * dbeta, width)
+    return direct - kernel.inference(near.x, slope, offset, mean, variance, epsilon), dgamma, dbeta
 
 
 def _of_few(x: Tensor, epsilon: float, data_format: str) -> _Batch:

@@ -12,7 +12,7 @@ import math
 import tensorflow as tf
 
 from kerasbn import centering, compiled, kernel, masking
-from kerasbn.centering import Outputs, in_xla
+from kerasbn.centering import Form, Outputs, in_xla
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
 from kerasbn.tensorflow_ops import reshape, shape
@@ -21,6 +21,8 @@ VECTOR = 16
 """Channels that the kernel of a CPU has in one register in bfloat16; a rest takes it 20 to 40 times as long."""
 FEW = 1024
 """Rows that the kernel takes the statistics of itself."""
+COLUMN = 2
+"""Elements that make a column worth two vectors of its own statistics."""
 USUAL = 32
 """What stands for a size that is not known before the call: Keras' batch size."""
 
@@ -38,20 +40,18 @@ def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Lay
     if in_xla() and layout.rank == 2:
         outputs, mean, variance = compiled.of_rows(x, gamma, beta, epsilon)
         return tf.cast(outputs, x.dtype), mean, variance
-    rank4, data_format = _rank4(x, layout)
-    outputs, mean, variance = centering.training(rank4, gamma, beta, epsilon, data_format, _many(rank4, x, layout))
-    return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
+    rank4, form = _rank4(x, layout)
+    outputs, mean, variance = centering.training(rank4, form, gamma, beta, epsilon)
+    return tf.cast(_like(outputs, x, layout, form), x.dtype), mean, variance
 
 
 def corrected(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout, correction: Correction
 ) -> Outputs:
     """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
-    rank4, data_format = _rank4(x, layout)
-    outputs, mean, variance = centering.corrected(
-        rank4, gamma, beta, epsilon, data_format, _many(rank4, x, layout), correction
-    )
-    return tf.cast(_like(outputs, x, layout), x.dtype), mean, variance
+    rank4, form = _rank4(x, layout)
+    outputs, mean, variance = centering.corrected(rank4, form, gamma, beta, epsilon, correction)
+    return tf.cast(_like(outputs, x, layout, form), x.dtype), mean, variance
 
 
 def has_passes_of_its_own() -> bool:
@@ -70,7 +70,7 @@ def masked(
     by_row = layout.axes == (layout.rank - 1,)
     kept = mask if by_row else tf.transpose(tf.broadcast_to(mask, tf.shape(x)), order)
     rows = tf.reshape(apart, (-1, layout.channels)), tf.reshape(kept, (-1, 1 if by_row else layout.channels))
-    y, *found = masking.training(*rows, gamma, beta, epsilon, _many(apart, x, layout))
+    y, *found = masking.training(*rows, gamma, beta, epsilon, _many(apart, layout, x))
     y = tf.cast(tf.reshape(y, tf.shape(apart)), x.dtype)
     return tf.ensure_shape(y if layout.trailing else tf.transpose(y, back), x.shape), *found
 
@@ -88,10 +88,10 @@ def infers(layout: Layout, dtype: str) -> bool:
     return _native(layout) and layout.trailing and not (dtype == "bfloat16" and layout.channels % VECTOR)
 
 
-def _many(rank4: Tensor, x: Tensor, layout: Layout) -> bool:
+def _many(ready: Tensor, layout: Layout, x: Tensor) -> bool:
     """Whether `kerasbn.sums` takes the statistics in less time than the kernel: it has more operations."""
     rows = math.prod(x.shape[axis] or USUAL for axis in layout.reduction_axes)
-    return rank4.dtype == tf.float32 and rows > FEW and not (_on_gpu() or in_xla())
+    return ready.dtype == tf.float32 and rows > FEW and not (_on_gpu() or in_xla())
 
 
 def _widened(x: Tensor, layout: Layout) -> Tensor:
@@ -104,15 +104,29 @@ def _native(layout: Layout) -> bool:
     return layout.rank == 4 and layout.axes in ((1,), (3,))
 
 
-def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, str]:
-    x = _widened(x, layout)
+def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, Form]:
+    wide = _widened(x, layout)
+    many = _many(wide, layout, x)
     if layout.trailing:
         as_it_is = _native(layout) and not in_xla()  # XLA sums over one axis up to three times as fast as over three.
-        return x if as_it_is else tf.reshape(x, (-1, 1, 1, layout.channels)), "NHWC"
-    first = tf.expand_dims(_split(x, layout), -1)  # Indexing has a gradient that copies.
+        return wide if as_it_is else tf.reshape(wide, (-1, 1, 1, layout.channels)), Form("NHWC", many)
+    if many and (width := _width(x, layout)) > 1:
+        return tf.reshape(wide, (-1, 1, 1, layout.channels * width)), Form("NHWC", many, width)
+    first = tf.expand_dims(_split(wide, layout), -1)  # Indexing has a gradient that copies.
     if _on_gpu():
-        return first, "NCHW"
-    return tf.transpose(first, (0, 2, 3, 1)), "NHWC"
+        return first, Form("NCHW")
+    return tf.transpose(first, (0, 2, 3, 1)), Form("NHWC", many)
+
+
+def _width(x: Tensor, layout: Layout) -> int:
+    """How many columns make a channel, where these are not put last but taken as they lie; else 1.
+
+    Their transposes take longer than what columns cost where they come on top of the casts.
+    """
+    outer, inner = x.shape[: layout.axes[0]], x.shape[layout.axes[-1] + 1 :]
+    if x.dtype == tf.float32 or None in inner or math.prod(size or USUAL for size in outer) < COLUMN:
+        return 1
+    return math.prod(inner)
 
 
 def _split(x: Tensor, layout: Layout) -> Tensor:
@@ -127,8 +141,8 @@ def _on_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _like(y: Tensor, x: Tensor, layout: Layout) -> Tensor:
-    if not layout.trailing and not _on_gpu():
+def _like(y: Tensor, x: Tensor, layout: Layout, form: Form) -> Tensor:
+    if not layout.trailing and form.width == 1 and not _on_gpu():
         y = tf.transpose(y, (0, 3, 1, 2))
     y = reshape(y, shape(x))
     return y if y.shape.is_fully_defined() else tf.ensure_shape(y, x.shape)

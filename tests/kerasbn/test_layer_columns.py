@@ -1,0 +1,99 @@
+"""16 bits with channels first: as they lie, where a channel has many columns, against a layer in float64."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasbn import centering
+
+SHAPES = [((32, 5, 100), 1), ((2, 4, 600), 1), ((37, 3, 9, 11), 1), ((3, 5, 6, 80), 2), ((5, 4, 3, 9, 11), 1)]
+RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}
+ROUNDING = {"mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
+
+
+def judged(flavour, shape, axis, dtype, offset, options, rng, make_weights, make_inputs, step, assert_close):
+    """One step in 16 bits and in float64, on the same numbers."""
+    options = {"axis": axis, "momentum": 0.75, "unbiased_variance": False, **options}
+    narrow = flavour.batch_normalization(dtype=dtype, **options)
+    exact = flavour.batch_normalization(dtype="float64", **options)
+    x = make_inputs(shape, rng) + offset * rng.choice([-1, 1], [s if i == axis else 1 for i, s in enumerate(shape)])
+    x = tf.cast(x, narrow.compute_dtype)
+    for layer in (narrow, exact):
+        layer.build((None, *shape[1:]))
+    if not options.get("renorm"):
+        exact.set_weights(make_weights(exact, rng))
+    narrow.set_weights(exact.get_weights())
+    found, expected = step(narrow, x), step(exact, tf.cast(x, "float64"))
+    rounding = ROUNDING[dtype]
+    assert_close(found.y, expected.y, rounding)
+    assert_close(found.dx, expected.dx, 4 * rounding)
+    for gradient, wanted in zip(found.dweights, expected.dweights, strict=True):
+        assert_close(gradient, wanted, 4 * rounding)
+    for average, wanted in zip(found.averages, expected.averages, strict=True):
+        assert_close(average, wanted, 1e-5)
+
+
+@pytest.fixture
+def judge(keras_flavour, rng, make_weights, make_inputs, step, assert_close):
+    def check(shape, axis, dtype="mixed_float16", offset=0, **options):
+        fixtures = rng, make_weights, make_inputs, step, assert_close
+        judged(keras_flavour, shape, axis, dtype, offset, options, *fixtures)
+
+    return check
+
+
+@pytest.fixture
+def widths(monkeypatch):
+    """How many columns a channel had, each time that it was asked for."""
+    seen = []
+    original = centering._of_many
+
+    def listening(x, epsilon, width=1):
+        seen.append(width)
+        return original(x, epsilon, width)
+
+    monkeypatch.setattr(centering, "_of_many", listening)
+    return seen
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_outputs_gradients_and_averages(judge, shape, axis, dtype, widths):
+    judge(shape, axis, dtype)
+    assert widths[0] == np.prod(shape[axis + 1 :]), "not taken as they lie: nothing of this file was tested"
+
+
+@pytest.mark.parametrize("offset", [20, 200])
+def test_means_that_are_far(judge, offset):
+    judge(*SHAPES[0], offset=offset)
+
+
+def test_renorm(judge, widths):
+    judge(*SHAPES[0], **RENORM)
+    assert widths[0] == 100
+
+
+@pytest.mark.parametrize(("shape", "axis", "dtype"), [
+    ((32, 5, 100), 1, "float32"), ((1, 5, 2000), 1, "mixed_float16"), ((3, 5, 100), 1, "mixed_float16"),
+    ((2000, 5), 1, "mixed_float16"), ((32, 16, 100), 1, "mixed_bfloat16"),
+])  # fmt: skip
+def test_what_is_transposed_or_lies_right(keras_flavour, shape, axis, dtype, widths):
+    layer = keras_flavour.batch_normalization(axis=axis, dtype=dtype)
+    layer(tf.ones(shape, layer.compute_dtype), training=True)
+    assert set(widths) <= {1}
+
+
+def test_batches_of_open_size(keras_flavour, rng, make_inputs, assert_close):
+    """None of them is empty, or one is: then no average moves."""
+    layer = keras_flavour.batch_normalization(axis=1, dtype="mixed_float16", momentum=0.5, unbiased_variance=False)
+    layer.build((None, 4, 90))
+    step = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec((None, 4, 90), "float16")])
+    x = make_inputs((21, 4, 90), rng, "float16")
+    wide = np.asarray(x, "float64")
+    step(x)
+    assert_close(layer.moving_mean.numpy(), wide.mean((0, 2)) / 2, 1e-5)
+    assert_close(layer.moving_variance.numpy(), (wide.var((0, 2)) + 1) / 2, 1e-5)
+    before = layer.get_weights()
+    assert tuple(step(tf.zeros((0, 4, 90), "float16")).shape) == (0, 4, 90)
+    for weight, wanted in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, wanted)
