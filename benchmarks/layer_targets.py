@@ -51,18 +51,21 @@ class Section:
         return FASTER[flavour][len(shape)] if plain else NOT_SLOWER
 
 
-SECTIONS = {
-    "float32": Section(),
-    "bfloat16": Section("mixed_bfloat16"),
-    "float16": Section("mixed_float16"),
-    "xla": Section(jit=True),
-    "bfloat16-xla": Section("mixed_bfloat16", jit=True),
-    "float16-xla": Section("mixed_float16", jit=True),
-    "inference": Section(inference=True),
-    "inference-bfloat16": Section("mixed_bfloat16", inference=True),
-    "inference-float16": Section("mixed_float16", inference=True),
-    "inference-xla": Section(inference=True, jit=True),
-    "renorm": Section(option="renorm", arguments=RENORM),
-    "ghost": Section(option="ghost batches", arguments={"virtual_batch_size": 4}),
-    "mask": Section(option="mask"),
-}
+OPTIONS: dict[str, dict[str, object]] = {"renorm": RENORM, "ghost": {"virtual_batch_size": 4}, "mask": {}}
+DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def _sections() -> dict[str, Section]:
+    """The plain layer, inference and each option, in each dtype, without and with XLA; no name says float32 but one."""
+    found = {}
+    for jit in (False, True):
+        for name, dtype in DTYPES.items():
+            parts = [*([] if dtype == "float32" else [name]), *(["xla"] if jit else [])]
+            found["-".join(parts) or name] = Section(dtype, jit=jit)
+            found["-".join(["inference", *parts])] = Section(dtype, inference=True, jit=jit)
+            for option, arguments in OPTIONS.items():
+                found["-".join([option, *parts])] = Section(dtype, jit=jit, option=option, arguments=arguments)
+    return found
+
+
+SECTIONS = _sections()

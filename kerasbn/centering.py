@@ -3,8 +3,7 @@
 The kernel adds row after row in float32. Of many rows `kerasbn.sums` takes the statistics better, and the kernel only
 normalizes by them. Of few rows the kernel's are as good as any while no mean is far from 0; the sum of x rounds at |x|.
 Batch normalization does not see a shift; so where the kernel finds the mean of some channel far from 0, it runs again
-with that mean taken off. XLA's takes the variance as E[x²] - E[x]², and loses it altogether; there the mean of a sample
-is taken off first, always.
+with that mean taken off.
 """
 
 from __future__ import annotations
@@ -14,17 +13,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# There is no public name for this question.
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-
 from kerasbn import kernel, sums
 from kerasbn.library import Correction, Tensor
-from kerasbn.tensorflow_ops import shape
 
 FAR = 30.0
 """|mean|/sigma above which the rounding of the kernel's mean shows in float32."""
-SAMPLE = 16
-"""Rows that are enough for a rough mean."""
 Outputs = tuple[Tensor, Tensor, Tensor]
 """Outputs, mean and population variance; or the gradients of x, gamma and beta."""
 Gradient = Callable[[Tensor, Tensor], Outputs]
@@ -35,7 +28,7 @@ class Form(NamedTuple):
     """How inputs are laid out at rank 4, and who takes their statistics.
 
     Attributes:
-        data_format: Where the channels are; in XLA, last.
+        data_format: Where the channels are.
         many: Whether statistics are best taken by `kerasbn.sums`, which knows float32 with channels last.
         width: How many columns each channel has, side by side on the last axis; of more than one only if ``many``.
     """
@@ -45,13 +38,8 @@ class Form(NamedTuple):
     width: int = 1
 
 
-def in_xla() -> bool:
-    """Whether what is traced now is for XLA."""
-    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
-
-
 def training(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float) -> Outputs:
-    """Normalizes with the statistics of the batch, which carry no gradient; the outputs are at least float32 in XLA.
+    """Normalizes with the statistics of the batch, which carry no gradient; not for XLA.
 
     Args:
         x: Of rank 4.
@@ -60,10 +48,6 @@ def training(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float)
         beta: The same.
         epsilon: Added to the variance.
     """
-    if in_xla():
-        offset = _rough_mean(tf.stop_gradient(x))
-        near = kernel.training(tf.cast(x, "float32") - offset, gamma, beta, epsilon)
-        return near.y, near.mean + offset, near.variance
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Outputs, Callable[..., Outputs]]:
@@ -78,7 +62,7 @@ def training(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float)
 
 
 def corrected(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float, correction: Correction) -> Outputs:
-    """As `training`, outside of XLA, but ``y = gamma * (x_hat * r + d) + beta`` with (r, d) from mean and variance.
+    """As `training`, but ``y = gamma * (x_hat * r + d) + beta`` with (r, d) from mean and variance.
 
     No gradient passes through r and d, so the gradient is the kernel's, with ``gamma * r`` for gamma. They are taken
     outside of the custom gradient: TensorFlow drops the order of what is read inside and what is assigned behind it.
@@ -95,7 +79,7 @@ def corrected(x: Tensor, form: Form, gamma: Tensor, beta: Tensor, epsilon: float
 
 
 def statistics(rows: Tensor, epsilon: float, many: bool) -> tuple[Tensor, Tensor]:
-    """Mean and population variance, outside of XLA; of no rows they may be NaN."""
+    """Mean and population variance; of no rows they may be NaN."""
     images = rows[:, tf.newaxis, tf.newaxis, :]
     batch = _of_many(tf.cast(images, "float32"), epsilon) if many else _of_few(images, epsilon, "NHWC")
     return batch.mean, batch.variance
@@ -179,11 +163,3 @@ def _run(
 
 def _less(x: Tensor, offset: Tensor, data_format: str) -> Tensor:
     return x - tf.reshape(offset, (1, -1, 1, 1) if data_format == "NCHW" else (-1,))
-
-
-def _rough_mean(x: Tensor) -> Tensor:
-    """The mean for each channel, the last axis, of a sample of the rows."""
-    rows = tf.reshape(x, (-1, x.shape[-1]))
-    size = shape(rows)[0]
-    stride = max(size // SAMPLE, 1) if isinstance(size, int) else tf.maximum(size // SAMPLE, 1)
-    return tf.reduce_mean(tf.cast(rows[::stride], "float32"), 0)

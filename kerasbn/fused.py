@@ -8,11 +8,13 @@ rank 4 around its channel axis: ``(..., C)`` to ``(-1, 1, 1, C)``, which copies 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from kerasbn import centering, compiled, kernel, masking
-from kerasbn.centering import Form, Outputs, in_xla
+from kerasbn.centering import Form, Outputs
+from kerasbn.compiled import in_xla
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
 from kerasbn.tensorflow_ops import reshape, shape
@@ -21,7 +23,7 @@ VECTOR = 16
 """Channels that the kernel of a CPU has in one register in bfloat16; a rest takes it 20 to 40 times as long."""
 FEW = 1024
 """Rows that the kernel takes the statistics of itself."""
-COLUMN = 2
+COLUMN = 8
 """Elements that make a column worth two vectors of its own statistics."""
 USUAL = 32
 """What stands for a size that is not known before the call: Keras' batch size."""
@@ -34,12 +36,8 @@ def accepts(layout: Layout, dtype: str) -> bool:
 
 def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout) -> Outputs:
     """Outputs, mean and population variance."""
-    if in_xla() and not layout.trailing:
-        outputs, mean, variance = compiled.along(_split(x, layout), gamma, beta, epsilon)
-        return tf.cast(tf.reshape(outputs, shape(x)), x.dtype), mean, variance
-    if in_xla() and layout.rank == 2:
-        outputs, mean, variance = compiled.of_rows(x, gamma, beta, epsilon)
-        return tf.cast(outputs, x.dtype), mean, variance
+    if in_xla():
+        return compiled.training(x, gamma, beta, epsilon, layout)[:3]
     rank4, form = _rank4(x, layout)
     outputs, mean, variance = centering.training(rank4, form, gamma, beta, epsilon)
     return tf.cast(_like(outputs, x, layout, form), x.dtype), mean, variance
@@ -49,30 +47,39 @@ def corrected(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout, correction: Correction
 ) -> Outputs:
     """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
+    if in_xla():
+        return compiled.training(x, gamma, beta, epsilon, layout, correction=correction)[:3]
     rank4, form = _rank4(x, layout)
     outputs, mean, variance = centering.corrected(rank4, form, gamma, beta, epsilon, correction)
     return tf.cast(_like(outputs, x, layout, form), x.dtype), mean, variance
 
 
-def has_passes_of_its_own() -> bool:
-    """Whether there are `corrected` and `masked`: under XLA plain operations are as fast, and shapes must be known."""
-    return not in_xla()
+def takes_axes_apart() -> bool:
+    """Whether channel axes need not be neighbours: XLA gains nothing from putting them together."""
+    return in_xla()
 
 
 def masked(
     x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs, mean, population variance and count."""
+    if in_xla():
+        return compiled.training(x, gamma, beta, epsilon, layout, mask=mask)
+    wide = _widened(x, layout)
+    if not layout.trailing and (width := _width(x, layout)) > 1:
+        columns = (-1, layout.channels * width)
+        kept = tf.reshape(tf.broadcast_to(mask, tf.shape(x)), columns)
+        y, *found = masking.training(tf.reshape(wide, columns), kept, gamma, beta, epsilon, width=width)
+        return tf.ensure_shape(tf.cast(tf.reshape(y, tf.shape(x)), x.dtype), x.shape), *found
     order = [*layout.reduction_axes, *layout.axes]
     back = sorted(range(layout.rank), key=order.__getitem__)
-    wide = _widened(x, layout)
-    apart = wide if layout.trailing else tf.transpose(wide, order)
+    apart = wide if layout.trailing else _moved(wide, order)
     by_row = layout.axes == (layout.rank - 1,)
     kept = mask if by_row else tf.transpose(tf.broadcast_to(mask, tf.shape(x)), order)
     rows = tf.reshape(apart, (-1, layout.channels)), tf.reshape(kept, (-1, 1 if by_row else layout.channels))
-    y, *found = masking.training(*rows, gamma, beta, epsilon, _many(apart, layout, x))
+    y, *found = masking.training(*rows, gamma, beta, epsilon, many=_many(apart, layout, x))
     y = tf.cast(tf.reshape(y, tf.shape(apart)), x.dtype)
-    return tf.ensure_shape(y if layout.trailing else tf.transpose(y, back), x.shape), *found
+    return tf.ensure_shape(y if layout.trailing else _moved(y, back), x.shape), *found
 
 
 def inference(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
@@ -91,7 +98,7 @@ def infers(layout: Layout, dtype: str) -> bool:
 def _many(ready: Tensor, layout: Layout, x: Tensor) -> bool:
     """Whether `kerasbn.sums` takes the statistics in less time than the kernel: it has more operations."""
     rows = math.prod(x.shape[axis] or USUAL for axis in layout.reduction_axes)
-    return ready.dtype == tf.float32 and rows > FEW and not (_on_gpu() or in_xla())
+    return ready.dtype == tf.float32 and rows > FEW and not _on_gpu()
 
 
 def _widened(x: Tensor, layout: Layout) -> Tensor:
@@ -108,25 +115,39 @@ def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, Form]:
     wide = _widened(x, layout)
     many = _many(wide, layout, x)
     if layout.trailing:
-        as_it_is = _native(layout) and not in_xla()  # XLA sums over one axis up to three times as fast as over three.
-        return wide if as_it_is else tf.reshape(wide, (-1, 1, 1, layout.channels)), Form("NHWC", many)
-    if many and (width := _width(x, layout)) > 1:
+        return wide if _native(layout) else tf.reshape(wide, (-1, 1, 1, layout.channels)), Form("NHWC", many)
+    if many and wide is not x and (width := _width(x, layout)) > 1:
         return tf.reshape(wide, (-1, 1, 1, layout.channels * width)), Form("NHWC", many, width)
     first = tf.expand_dims(_split(wide, layout), -1)  # Indexing has a gradient that copies.
     if _on_gpu():
         return first, Form("NCHW")
-    return tf.transpose(first, (0, 2, 3, 1)), Form("NHWC", many)
+    return _moved(first, (0, 2, 3, 1)), Form("NHWC", many)
 
 
 def _width(x: Tensor, layout: Layout) -> int:
-    """How many columns make a channel, where these are not put last but taken as they lie; else 1.
+    """How many columns make a channel, where these can be taken as they lie; else 1.
 
-    Their transposes take longer than what columns cost where they come on top of the casts.
+    Where transposes come on top of casts or of a mask, they take longer than what columns cost.
     """
-    outer, inner = x.shape[: layout.axes[0]], x.shape[layout.axes[-1] + 1 :]
-    if x.dtype == tf.float32 or None in inner or math.prod(size or USUAL for size in outer) < COLUMN:
+    outer, sizes = x.shape[: layout.axes[0]], x.shape[layout.axes[0] :]
+    if None in sizes or math.prod(size or USUAL for size in outer) < COLUMN:
         return 1
-    return math.prod(inner)
+    return math.prod(sizes[len(layout.axes) :])
+
+
+def _moved(x: Tensor, order: Sequence[int]) -> Tensor:
+    """The axes in another order, in the type of ``x``.
+
+    Of real numbers this is a plain transpose, which TensorFlow would put before a cast, where it is slower in 16 bits;
+    and so is its gradient.
+    """
+    back = sorted(range(len(order)), key=order.__getitem__)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def moved(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        return tf.raw_ops.ConjugateTranspose(x=x, perm=order), lambda dy: _moved(dy, back)
+
+    return moved(x)
 
 
 def _split(x: Tensor, layout: Layout) -> Tensor:
@@ -143,6 +164,6 @@ def _on_gpu() -> bool:
 
 def _like(y: Tensor, x: Tensor, layout: Layout, form: Form) -> Tensor:
     if not layout.trailing and form.width == 1 and not _on_gpu():
-        y = tf.transpose(y, (0, 3, 1, 2))
+        y = _moved(y, (0, 3, 1, 2))
     y = reshape(y, shape(x))
     return y if y.shape.is_fully_defined() else tf.ensure_shape(y, x.shape)

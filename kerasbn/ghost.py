@@ -42,21 +42,34 @@ def training(normalization: Normalization, x: Tensor, gamma: Tensor, beta: Tenso
             f"Drop the remainder of the data set, or choose another size."
         )
     parts = sizes[0] // size
-    # (size, parts, ...) to (size, averaged axes..., parts, channel axes...)
-    order = [0, *(each + 1 for each in layout.reduction_axes[1:]), 1, *(each + 1 for each in layout.axes)]
     split = ops.reshape(x, (size, parts, *sizes[1:]))
-    apart = ops.transpose(split, order)
-    across = replace(layout, rank=2, axes=(1,), sizes=(parts * layout.channels,))
-    rows = ops.reshape(apart, (-1, across.channels))
     gamma, beta = (None if each is None else _repeated(ops, each, parts) for each in (gamma, beta))
     elements = math.prod((size, *(sizes[axis] for axis in layout.reduction_axes[1:])))
     few = isinstance(elements, int) and elements < FEW
-    kernel = None if few else normalization.kernel
-    y, found = replace(normalization, layout=across, kernel=kernel).training(rows, gamma, beta)
-    back = sorted(range(len(order)), key=order.__getitem__)
-    y = ops.reshape(ops.transpose(ops.reshape(y, ops.shape(apart)), back), sizes)
+    apart = replace(normalization, kernel=None if few else normalization.kernel)
+    in_place = layout.axes[0] == 1 or (apart.kernel is not None and apart.kernel.takes_axes_apart())
+    y, found = (_in_place if in_place else _put_together)(apart, split, gamma, beta)
     mean, variance = (_mean_over_parts(ops, each, parts, layout.weight_shape) for each in (found.mean, found.variance))
-    return y, Moments(mean, variance, found.count)
+    return ops.reshape(y, sizes), Moments(mean, variance, found.count)
+
+
+def _in_place(normalization: Normalization, split: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Moments]:
+    """Of (size, parts, ...) as it is: parts and channels are neighbours, or need not be."""
+    layout, parts = normalization.layout, normalization.ops.shape(split)[1]
+    axes = 1, *(each + 1 for each in layout.axes)
+    across = replace(layout, rank=layout.rank + 1, axes=axes, sizes=(parts, *layout.sizes))
+    return replace(normalization, layout=across).training(split, gamma, beta)
+
+
+def _put_together(normalization: Normalization, split: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Moments]:
+    """Of (size, parts, ...), by way of (size, averaged axes..., parts, channel axes...)."""
+    ops, layout = normalization.ops, normalization.layout
+    order = [0, *(each + 1 for each in layout.reduction_axes[1:]), 1, *(each + 1 for each in layout.axes)]
+    apart = ops.transpose(split, order)
+    across = replace(layout, rank=2, axes=(1,), sizes=(ops.shape(split)[1] * layout.channels,))
+    y, found = replace(normalization, layout=across).training(ops.reshape(apart, (-1, across.channels)), gamma, beta)
+    back = sorted(range(len(order)), key=order.__getitem__)
+    return ops.transpose(ops.reshape(y, ops.shape(apart)), back), found
 
 
 def _repeated(ops: Operations, vector: Tensor, times: Tensor) -> Tensor:

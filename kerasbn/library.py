@@ -32,8 +32,8 @@ class Kernel(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
 
-    def has_passes_of_its_own(self) -> bool:
-        """Whether there are `corrected` and `masked` where the layer is called."""
+    def takes_axes_apart(self) -> bool:
+        """Whether `training` takes channel axes that are no neighbours where the layer is called."""
 
     def masked(
         self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Layout

@@ -15,43 +15,46 @@ import tensorflow as tf
 
 from kerasbn import centering, kernel
 from kerasbn.library import Tensor
+from kerasbn.sums import of_channels, of_columns
 
 Statistics = tuple[Tensor, Tensor, Tensor]
 """Mean, population variance, and how many elements each was taken over."""
 
 
 def training(
-    x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, many: bool = False
+    x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, *, many: bool = False, width: int = 1
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs, mean, population variance and count; the statistics carry no gradient.
 
     Args:
-        x: Of shape (rows, channels).
-        mask: True for what counts, of shape (rows, 1) or (rows, channels).
+        x: Of shape (rows, channels * width).
+        mask: True for what counts, of the shape of ``x``; or (rows, 1).
         gamma: Of shape (channels,), in float32.
         beta: The same.
         epsilon: Added to the variance.
-        many: As `kerasbn.centering.training` takes it.
+        many: See `kerasbn.centering.Form`.
+        width: The same.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[tuple[Tensor, ...], Callable[..., Statistics]]:
         images = x[:, tf.newaxis, tf.newaxis, :]
         kept = mask[:, tf.newaxis, tf.newaxis, :]
-        mean, variance, count = _of_rows(x, mask, epsilon, many) if mask.shape[-1] == 1 else _of_each(x, mask)
+        of_rows = mask.shape[-1] == 1
+        mean, variance, count = _of_rows(x, mask, epsilon, many) if of_rows else _of_each(x, mask, width)
         divisor = tf.maximum(count, 1.0)
+        of = of_columns(mean, width), of_columns(variance, width)
 
         def gradient(dy: Tensor, *_: Tensor) -> Statistics:
-            reserved = mean, variance, tf.zeros((0,))
-            dy = dy[:, tf.newaxis, tf.newaxis, :]
-            dx, dgamma, dbeta = kernel.gradient(dy, images, gamma, reserved, epsilon, is_training=False)
-            through = kernel.inference(
-                images, gamma * dgamma / divisor, gamma * dbeta / divisor, mean, variance, epsilon
-            )
-            through = through * tf.cast(tf.math.rsqrt(variance + epsilon), through.dtype)
+            dy, by_column = dy[:, tf.newaxis, tf.newaxis, :], of_columns(gamma, width)
+            dx, *sums = kernel.gradient(dy, images, by_column, (*of, tf.zeros((0,))), epsilon, is_training=False)
+            dgamma, dbeta = (of_channels(each, width) for each in sums)
+            slope, offset = (of_columns(gamma * each / divisor, width) for each in (dgamma, dbeta))
+            through = kernel.inference(images, slope, offset, *of, epsilon)
+            through = through * tf.cast(tf.math.rsqrt(of[1] + epsilon), through.dtype)
             return tf.reshape(tf.where(kept, dx - through, dx), tf.shape(x)), dgamma, dbeta
 
-        y = kernel.inference(images, gamma, beta, mean, variance, epsilon)
+        y = kernel.inference(images, of_columns(gamma, width), of_columns(beta, width), *of, epsilon)
         return (tf.reshape(y, tf.shape(x)), mean, variance, count), gradient
 
     return normalized(x, gamma, beta)  # type: ignore[no-any-return]
@@ -66,10 +69,11 @@ def _of_rows(x: Tensor, mask: Tensor, epsilon: float, many: bool) -> Statistics:
     return mean, variance, count
 
 
-def _of_each(x: Tensor, mask: Tensor) -> Statistics:
+def _of_each(x: Tensor, mask: Tensor, width: int) -> Statistics:
     """Of the elements that are kept, which may be other ones in each channel."""
     x = tf.cast(x, "float32")
-    nothing, count = tf.zeros_like(x), tf.reduce_sum(tf.cast(mask, "float32"), 0)
+    nothing, count = tf.zeros_like(x), of_channels(tf.reduce_sum(tf.cast(mask, "float32"), 0), width)
     divisor = tf.maximum(count, 1.0)
-    mean = tf.reduce_sum(tf.where(mask, x, nothing), 0) / divisor
-    return mean, tf.reduce_sum(tf.square(tf.where(mask, x - mean, nothing)), 0) / divisor, count
+    mean = of_channels(tf.reduce_sum(tf.where(mask, x, nothing), 0), width) / divisor
+    squares = tf.reduce_sum(tf.square(tf.where(mask, x - of_columns(mean, width), nothing)), 0)
+    return mean, of_channels(squares, width) / divisor, count

@@ -49,7 +49,7 @@ class Normalization:
         """Outputs from the statistics of the batch, and those statistics."""
         if self.kernel is not None and mask is None and all_sum is None:
             return self._fused(self.kernel, x, gamma, beta)
-        if self.kernel is not None and mask is not None and all_sum is None and self.kernel.has_passes_of_its_own():
+        if self.kernel is not None and mask is not None and all_sum is None:
             return self._masked(self.kernel, x, gamma, beta, mask)
         found = moments(self.ops, self.ops.cast(x, self.dtype), self.layout, mask, all_sum)
         return self._from_center(x, gamma, beta, found.mean, found.variance), found
@@ -57,7 +57,7 @@ class Normalization:
     @property
     def corrects(self) -> bool:
         """Whether there is `corrected`."""
-        return self.kernel is not None and self.kernel.has_passes_of_its_own()
+        return self.kernel is not None
 
     def corrected(
         self, x: Tensor, gamma: Tensor, beta: Tensor, correction: Callable[[Moments], tuple[Tensor, Tensor]]
