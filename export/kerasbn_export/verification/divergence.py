@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kerasbn_export.graph import Call, Graph, Value
 from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.judge import CHANCE
 from kerasbn_export.verification.records import Divergence, LayerComparison
 
 Found = Sequence[tuple[Call, LayerComparison]]
 
 
-def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerComparison]]:
+def settled(
+    graph: Graph, found: Found, gate: Gate, own_errors: Callable[[], Mapping[str, float]] = dict
+) -> list[tuple[Call, LayerComparison]]:
     """The same records; those that fail because a fold moved a scale or a shift across them are marked as moved.
 
     Such a layer gives other numbers on purpose, which a later layer takes back: both fail on their own account, and
@@ -22,15 +25,33 @@ def settled(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerCom
         graph: The reference.
         found: The layers compared, in topological order.
         gate: What an output has to reach.
+        own_errors: Gives how far the reference itself is from float64, by layer. Asked for only where a layer fails
+            that is not made good within the gate: a network may make more of its own rounding than the gate allows.
     """
-    marked = [
-        (call, replace(record, moved=_may_be_moved(record) and _made_good(graph, call, record, found, gate)))
-        for call, record in found
-    ]
+    marked = _marked(graph, found, gate)
+    if gate.tolerance is not None and any(not record.passed and not record.moved for _, record in marked):
+        own = own_errors()
+        allowed = [(call, _within(record, CHANCE * own.get(record.position, 0.0))) for call, record in found]
+        marked = [
+            (call, replace(record, moved=moved.moved))
+            for (call, record), (_, moved) in zip(found, _marked(graph, allowed, gate), strict=True)
+        ]
     if gate.tolerance is not None or not any(record.moved for _, record in marked):
         return marked
     # Where scales were moved at all, noise cannot tell a layer across which they were from one that is a little off.
     return [(call, replace(record, moved=_may_be_moved(record))) for call, record in marked]
+
+
+def _marked(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerComparison]]:
+    return [
+        (call, replace(record, moved=_may_be_moved(record) and _made_good(graph, call, record, found, gate)))
+        for call, record in found
+    ]
+
+
+def _within(record: LayerComparison, rounding: float) -> LayerComparison:
+    """The record, with no error where what there is so far is no more than rounding."""
+    return replace(record, cumulative_error=0.0) if record.cumulative_error <= rounding else record
 
 
 def _may_be_moved(record: LayerComparison) -> bool:

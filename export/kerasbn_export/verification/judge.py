@@ -8,6 +8,9 @@ from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.measure import Content, Measurement
 from kerasbn_export.verification.records import RefereeFinding, Status
 
+CHANCE = 1.5
+"""How many times further from float64 than another one rounding of the same function may be by chance."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -58,7 +61,7 @@ def judge_distance(found: Measurement, gate: Gate) -> Judgement:
 
 
 def appeal(first: Judgement, gate: Gate, reference: Measurement, candidate: Measurement) -> Judgement:
-    """Judge again by float64: the candidate passes if it is right, or no further off than the reference.
+    """Judge again by float64: the candidate passes if it is right, or no further off than rounding makes the reference.
 
     Args:
         first: The judgement of the candidate against the reference.
@@ -80,4 +83,6 @@ def judge_referee(first: Judgement, tolerance: float, finding: RefereeFinding) -
         return Judgement(Status.EQUAL, f"the reference is the inaccurate side; {errors}", finding)
     if candidate <= reference:
         return Judgement(Status.EQUAL, f"the reference is the less accurate side; {errors}", finding)
+    if candidate <= CHANCE * reference:
+        return Judgement(Status.EQUAL, f"the reference is as inaccurate; {errors}", finding)
     return Judgement(Status.DIFFERS, f"{first.reason[:-1]}; the candidate is the wrong side; {errors}", finding)

@@ -17,7 +17,7 @@ from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.localise import Localiser
-from kerasbn_export.verification.measure import Content
+from kerasbn_export.verification.measure import Content, measure
 from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
@@ -76,7 +76,7 @@ def locate(
         found, note = failed_by_clipping(sides, localiser, batch, worst, found)
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
-    found = settled(network.graph, found, gate)
+    found = settled(network.graph, found, gate, partial(_own_errors, network, sample))
     found = bias_not_moved(localiser, found)
     weights: tuple[WeightComparison, ...] = ()
     if inside.graph:
@@ -88,6 +88,22 @@ def locate(
         divergence = _where_nothing_is_kept(sides.candidate, network, sides.for_candidate(sample), gate)
     note = note if found else "layers not compared: no tensor of the candidate carries the name of a layer."
     return Located(tuple(r for _, r in found), weights, divergence, (len(found), len(inside.tensors)), note)
+
+
+def _own_errors(network: Network, sample: Sequence[Array]) -> dict[str, float]:
+    """How far the reference is from itself in float64, of the largest value, by layer; none where it cannot be run."""
+    own = Network(network.graph, dtype=None)
+    exact, rounded = network.start(sample), own.start(sample)
+    errors: dict[str, float] = {}
+    try:
+        for call in network.computing():
+            exact.update(network.evaluate(call, exact))
+            rounded.update(own.evaluate(call, rounded))
+            errors[call.layer.path] = measure(exact[call.output], rounded[call.output]).relative
+            network.release(call, exact, rounded)
+    except KerasBNError:
+        return {}
+    return errors
 
 
 def _stuck(output: OutputComparison) -> bool:
