@@ -2,7 +2,8 @@
 
 ``FusedBatchNormV3`` knows ranks 4 and 5. Averaging needs no geometry, so every other input is reshaped to
 rank 4 around its channel axis: ``(..., C)`` to ``(-1, 1, 1, C)``, which copies nothing, and ``(outer, C, inner...)`` to
-``(outer, C, inner, 1)``, which is transposed on a CPU.
+``(outer, C, inner, 1)``, which is transposed on a CPU, or, under casts or a mask, to ``(outer, 1, 1, C * inner)``: a
+channel in many columns, whose sums are added. XLA has `kerasbn.compiled`.
 """
 
 from __future__ import annotations
