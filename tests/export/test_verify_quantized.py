@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.verification.compare import Question, compare
+from kerasbn_export.verification.compare import RANDOM, Question, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.naming import Provenance
@@ -47,6 +47,22 @@ def int8(model):
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([x[None]] for x in samples(64, 0))
     return converter.convert()
+
+
+def test_what_random_samples_are_worth(keras_flavour):
+    """A file that differs on them alone may be right on real ones; given ones, and a wrong layer, need no such note."""
+    reference, content = case(keras_flavour.name)
+    candidate = TFLiteRunner(content, "m.tflite", "builtin")
+    strict = replace(QUESTION, min_sqnr=90.0)
+    drawn = compare(reference, candidate, replace(strict, data=None))
+    assert drawn.exit_code == 1
+    assert RANDOM in drawn.notes
+    assert RANDOM not in compare(reference, candidate, replace(QUESTION, data=None)).notes
+    assert RANDOM not in compare(reference, candidate, strict).notes
+    damaged, _ = next(fault for fault in QUANTIZED if "zero point" in fault.name).apply(content)
+    wrong = compare(reference, TFLiteRunner(damaged, "m.tflite", "builtin"), replace(strict, data=None))
+    assert wrong.first_divergence is not None
+    assert RANDOM not in wrong.notes
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -11,13 +11,13 @@ from kerasbn.errors import NotComparableError
 from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, coarsest, gate_for
-from kerasbn_export.verification.locate import locate
+from kerasbn_export.verification.locate import Located, locate
 from kerasbn_export.verification.matching import match_ports
 from kerasbn_export.verification.moved import moved_on_purpose
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.outputs import judge_outputs
 from kerasbn_export.verification.ports import Port, Runnable
-from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.records import Comparison, OutputComparison
 from kerasbn_export.verification.sides import Batch, Sides
 
 
@@ -42,6 +42,12 @@ class Question:
     tolerance: float | None
     min_sqnr: float | None
     layers: bool
+
+
+RANDOM = (
+    "no layer errs beyond its own grid: the samples are random, and what is in the network may lie far from what the "
+    "ranges were measured on; judge the file by real samples (--data, data=)."
+)
 
 
 def compare(reference: Runnable, candidate: Runnable, question: Question) -> Comparison:
@@ -73,8 +79,25 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         weights=located.weights if located else (),
         first_divergence=located.divergence if located else None,
         coverage=located.coverage if located else (0, 0),
-        notes=tuple(text for text in (note, moved, located.note if located else "", _lacking(network)) if text),
+        notes=tuple(text for text in (note, moved, *_notes(question, precision, records, located, network)) if text),
     )
+
+
+def _notes(
+    question: Question,
+    precision: str,
+    records: Sequence[OutputComparison],
+    located: Located | None,
+    network: Network | None,
+) -> Iterator[str]:
+    if located is not None:
+        yield located.note
+        coarse = precision in CALIBRATED and question.data is None and not all(records)
+        if coarse and located.layers and located.divergence is None:
+            yield RANDOM
+    if network is not None and network.in_float32:
+        names = ", ".join(layer.path for layer in network.in_float32)
+        yield f"computed in float32, for want of a float64 kernel: {names}."
 
 
 def _batches(
@@ -90,8 +113,3 @@ def _batches(
     for number, scale in enumerate((1.0,) if calibrated else question.scales):
         drawn = partial(random_data, reference, candidate, seed=question.seed + number, scale=scale)
         yield Batch(scale, number * question.samples, question.samples, drawn)
-
-
-def _lacking(network: Network | None) -> str:
-    names = [layer.path for layer in network.in_float32] if network else []
-    return f"computed in float32, for want of a float64 kernel: {', '.join(names)}." if names else ""
