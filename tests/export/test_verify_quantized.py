@@ -10,9 +10,10 @@ import tensorflow as tf
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.verification.compare import RANDOM, Question, compare
+from kerasbn_export.verification.compare import RANDOM, Question, _notes, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
+from kerasbn_export.verification.locate import Located
 from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.open import open_runnable
 from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
@@ -50,19 +51,23 @@ def int8(model):
 
 
 def test_what_random_samples_are_worth(keras_flavour):
-    """A file that differs on them alone may be right on real ones; given ones, and a wrong layer, need no such note."""
+    """A file that differs on them alone may be right on real ones. Not so: given ones, a wrong layer, float32."""
     reference, content = case(keras_flavour.name)
-    candidate = TFLiteRunner(content, "m.tflite", "builtin")
-    strict = replace(QUESTION, min_sqnr=90.0)
-    drawn = compare(reference, candidate, replace(strict, data=None))
-    assert drawn.exit_code == 1
-    assert RANDOM in drawn.notes
-    assert RANDOM not in compare(reference, candidate, replace(QUESTION, data=None)).notes
-    assert RANDOM not in compare(reference, candidate, strict).notes
-    damaged, _ = next(fault for fault in QUANTIZED if "zero point" in fault.name).apply(content)
-    wrong = compare(reference, TFLiteRunner(damaged, "m.tflite", "builtin"), replace(strict, data=None))
-    assert wrong.first_divergence is not None
-    assert RANDOM not in wrong.notes
+    report = compare(
+        reference, TFLiteRunner(content, "m.tflite", "builtin"), replace(QUESTION, data=None, min_sqnr=90.0)
+    )
+    assert report.exit_code == 1
+    blameless = Located(report.per_layer, (), None, (1, 1))
+    drawn = replace(QUESTION, data=None)
+
+    def notes(question, located, precision="int8", outputs=report.outputs):
+        return list(_notes(question, precision, outputs, located, None))
+
+    assert RANDOM in notes(drawn, blameless)
+    assert RANDOM not in notes(QUESTION, blameless)
+    assert RANDOM not in notes(drawn, replace(blameless, divergence=report.first_divergence))
+    assert RANDOM not in notes(drawn, blameless, precision="float32")
+    assert RANDOM not in notes(drawn, blameless, outputs=())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
