@@ -71,7 +71,7 @@ def test_means_that_are_far(judge, offset):
 
 
 @pytest.mark.parametrize("dtype", ROUNDING)
-@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+@pytest.mark.parametrize(("shape", "axis"), [SHAPES[0], SHAPES[3]])
 def test_masks(judge, shape, axis, dtype, monkeypatch):
     widths, original = [], masking._of_each
     monkeypatch.setattr(masking, "_of_each", lambda x, mask, width: widths.append(width) or original(x, mask, width))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasbn import compiled
 
-LAYOUTS = [((24, 5), -1), ((8, 7, 5), -1), ((8, 5, 7), 1), ((4, 3, 7, 5), -1), ((4, 5, 3, 7), 1), ((4, 3, 5, 7), 2)]
+LAYOUTS = [((24, 5), -1), ((8, 5, 7), 1), ((4, 3, 7, 5), -1), ((4, 3, 5, 7), 2)]
 RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}
 OPTIONS = {"plain": {}, "mask": {}, "renorm": RENORM, "ghost batches": {"virtual_batch_size": 2}}
 
