@@ -79,10 +79,11 @@ def test_masks(judge, shape, axis, dtype, monkeypatch):
     assert widths == [np.prod(shape[axis + 1 :])]
 
 
-@pytest.mark.parametrize("size", [4, 16])
-def test_ghost_batches(judge, size):
+@pytest.mark.parametrize(("size", "width"), [(4, 1), (16, 300)])
+def test_ghost_batches(judge, size, width, widths):
     """Parts of 4 are transposed, those of 16 are not."""
     judge((32, 5, 300), 1, virtual_batch_size=size)
+    assert widths[0] == width
 
 
 def test_renorm(judge, widths):
