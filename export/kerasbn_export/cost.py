@@ -4,8 +4,8 @@
 target        choices
 ============  ====================================================================================================
 ``latency``   an affine that is left is one depthwise 1x1 (rank 4) or one ADD; layers are cloned where that lets a
-              BatchNorm go; ReLUs move to where they are fused, and in int8 one that is fused nowhere gets a
-              depthwise 1x1; no channel of ones
+              BatchNorm go; ReLUs move to where they are fused, and in int8 one that is fused nowhere gets an
+              operation that does; no channel of ones
 ``ops``       as ``latency``, and a shift before zero padding becomes a channel of ones: one operation less
 ``size``      as ``latency``, once with layers cloned and once without; the graph with fewer weight bytes is taken
 ============  ====================================================================================================
@@ -38,7 +38,7 @@ class Choices:
         merge: Merge linear layers, side by side or in a row, into one (rule 10).
         clone: Let calls of one layer become calls of several, so that a BatchNorm can go into one of them.
         constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
-        accompany: Give a ReLU that stays alone a depthwise 1x1 that fuses it (rule 14).
+        accompany: Give a ReLU that stays alone an operation that fuses it (rule 14).
         averages: Let a BatchNorm go back through average pooling (rule 4).
     """
 

@@ -108,8 +108,8 @@ def fold(
         through_averages: Let BatchNorms go back through average pooling, which is exact too, and may be coarser in
             int8.
         target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.cost`.
-        precision: What the folded model is to be converted to. For ``"int8"`` a ReLU that no operation fuses gets a
-            depthwise 1x1 that does.
+        precision: What the folded model is to be converted to. For ``"int8"`` a ReLU that no operation fuses gets one
+            that does.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.

@@ -22,6 +22,7 @@ from kerasbn_export.rules.clone import clone_producers
 from kerasbn_export.rules.lone_activation import accompany
 from kerasbn_export.rules.series import merge_series
 from kerasbn_export.rules.step import Refusal
+from kerasbn_export.rules.twins import unite_twins
 from kerasbn_export.verdict import Reason
 from kerasbn_export.way import Way, forward_step, travel, ways
 
@@ -52,6 +53,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     for call in graph.in_order():
         lower(graph, call, ledger)
     release_norms(graph)
+    unite_twins(graph)
     place_activations(graph)
     if chosen.accompany:
         accompany(graph)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite
 from kerasbn_export.folding import fold
 from kerasbn_export.rules import lone_activation
+from kerasbn_export.tflite_file import read_tflite
 
 RELUS = {
     "ReLU": lambda keras, x: keras.layers.ReLU()(x),
@@ -48,8 +50,14 @@ def of_another_kind(keras):
     return keras.Model(inputs, keras.layers.Activation("elu")(keras.layers.Conv2DTranspose(4, 3)(inputs)))
 
 
-def depthwise(model):
-    return [layer for layer in model.layers if type(layer).__name__ == "DepthwiseConv2D"]
+def before_an_average(keras):
+    inputs = keras.Input((6, 5, 3))
+    x = keras.layers.ReLU()(keras.layers.Conv2DTranspose(4, 3, use_bias=False)(inputs))
+    return keras.Model(inputs, keras.layers.Conv2D(3, 2)(keras.layers.AveragePooling2D(2)(x)))
+
+
+def companions(model, kind="MaxPooling2D"):
+    return [layer for layer in model.layers if type(layer).__name__ == kind]
 
 
 def random(model, rng):
@@ -61,14 +69,14 @@ def random(model, rng):
 def test_every_relu_that_tflite_fuses_is_accompanied(keras_flavour, rng, relu):
     model = random(behind_a_transposed_convolution(keras_flavour.keras, relu), rng)
     folded, data = fold(model, precision="int8").model, data_for(model, rng)
-    assert len(depthwise(folded)) == 1
+    assert len(companions(folded)) == 1
     assert relative_error(run(folded, data), run(model, data)) < 2e-6
 
 
 def test_a_value_with_another_user_keeps_it(keras_flavour, rng):
     model = random(with_another_user(keras_flavour.keras), rng)
     folded, data = fold(model, precision="int8").model, data_for(model, rng)
-    assert len(depthwise(folded)) == 1
+    assert len(companions(folded)) == 1
     assert relative_error(run(folded, data), run(model, data)) < 2e-6
 
 
@@ -78,13 +86,13 @@ OTHERS = (behind_a_convolution, behind_a_transposed_convolution_with_a_bias, of_
 @pytest.mark.parametrize("build", OTHERS)
 def test_others_stay_as_they_are(keras_flavour, rng, build):
     model = random(build(keras_flavour.keras), rng)
-    assert not depthwise(fold(model, precision="int8").model)
+    assert not companions(fold(model, precision="int8").model)
 
 
 @pytest.mark.parametrize("options", [{}, {"precision": "float32"}, {"precision": "int8", "target": "size"}], ids=str)
 def test_it_is_done_for_int8_and_latency_only(keras_flavour, rng, options):
     model = random(behind_a_transposed_convolution(keras_flavour.keras), rng)
-    assert not depthwise(fold(model, **options).model)
+    assert not companions(fold(model, **options).model)
     assert_folds(model, data_for(model, rng))
 
 
@@ -97,12 +105,48 @@ def test_no_relu_stands_alone_in_the_int8_file(keras_flavour, rng, tmp_path, bia
     ours = export_tflite(model, tmp_path / "ours.tflite", precision="int8", calibration=samples).ops
     assert plain.get("RELU", 0) == (0 if bias else 1)
     assert "RELU" not in ours
-    assert ours.get("DEPTHWISE_CONV_2D", 0) == (0 if bias else 1)
+    assert ours.get("MAX_POOL_2D", 0) == (0 if bias else 1)
+    assert sum(ours.values()) == sum(plain.values())
+
+
+def test_a_pooling_has_the_scale_of_its_input(keras_flavour, rng, tmp_path):
+    """So nothing is rounded a second time: the ReLU's numbers are those before it, cut off at zero."""
+    model = random(with_another_user(keras_flavour.keras), rng)
+    samples = rng.normal(size=(8, *model.input_shape[1:])).astype(np.float32)
+    file = read_tflite(export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=samples).path)
+    (pooling,) = (op for op in file.ops if op.name == "MAX_POOL_2D")
+    before, after = values(tmp_path / "m.tflite", samples[0], pooling.inputs[0].name, pooling.outputs[0].name)
+    assert np.any(before < 0)
+    np.testing.assert_array_equal(after, np.maximum(before, 0))
+
+
+def values(path, sample, *names):
+    """The numbers of some tensors for one sample, computed by the reference kernels with every tensor kept."""
+    kernels = OpResolverType.BUILTIN_REF
+    interpreter = Interpreter(
+        str(path), experimental_preserve_all_tensors=True, experimental_op_resolver_type=kernels, num_threads=1
+    )
+    interpreter.allocate_tensors()
+    (end,) = interpreter.get_input_details()
+    scale, zero = end["quantization"]
+    interpreter.set_tensor(end["index"], np.clip(np.round(sample[None] / scale) + zero, -128, 127).astype(np.int8))
+    interpreter.invoke()
+    details = {detail["name"]: detail for detail in interpreter.get_tensor_details()}
+    stored = [(interpreter.get_tensor(details[name]["index"]), *details[name]["quantization"]) for name in names]
+    assert stored[0][1:] == stored[1][1:], "the pooling has a scale of its own"
+    return [(array.astype(np.float64) - zero) * scale for array, scale, zero in stored]
+
+
+def test_before_an_average_it_is_a_depthwise(keras_flavour, rng):
+    model = random(before_an_average(keras_flavour.keras), rng)
+    folded, data = fold(model, precision="int8").model, data_for(model, rng)
+    assert (len(companions(folded, "DepthwiseConv2D")), len(companions(folded))) == (1, 0)
+    assert relative_error(run(folded, data), run(model, data)) < 2e-6
 
 
 def test_without_its_condition_it_costs_an_operation_and_is_no_less_exact(keras_flavour, rng, monkeypatch):
     model = random(behind_a_convolution(keras_flavour.keras), rng)
     monkeypatch.setattr(lone_activation, "fuses", lambda *_: False)
     folded, data = fold(model, precision="int8").model, data_for(model, rng)
-    assert len(depthwise(folded)) == 1
+    assert len(companions(folded)) == 1
     assert relative_error(run(folded, data), run(model, data)) < 2e-6

@@ -23,7 +23,7 @@ from kerasbn_export.rules.step import stock_activation
 from kerasbn_export.rules.time_distributed import MERGE, SPLIT
 
 FUSED = ("relu", "relu6")
-FUNCTIONS = ("ops.Relu", "ops.Relu6", "tf.nn.relu", "tf.nn.relu6")
+FUNCTIONS = {"ops.Relu": "relu", "ops.Relu6": "relu6", "tf.nn.relu": "relu", "tf.nn.relu6": "relu6"}
 FUSING = (
     *("Dense", *CONVOLUTIONS[:2], *DEPTHWISE, *SEPARABLE),
     *(*add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, *add.AVERAGES),
@@ -57,12 +57,20 @@ def _is_settled(graph: Graph, value: Value) -> bool:
 
 def is_fused(layer: Layer) -> bool:
     """Whether TFLite has the activation as an option of other operations."""
+    return fused_activation(layer) is not None
+
+
+def fused_activation(layer: Layer) -> str | None:
+    """Which of `FUSED` the layer computes, None if none of them."""
     if layer.kind == "Activation":
-        return stock_activation(layer) in FUSED
+        name = stock_activation(layer)
+        return name if name in FUSED else None
     if layer.kind == "ReLU":
-        plain = not layer.config.get("negative_slope") and not layer.config.get("threshold")
-        return plain and layer.config.get("max_value") in (None, 6.0)
-    return layer.kind in FUNCTIONS
+        if layer.config.get("negative_slope") or layer.config.get("threshold"):
+            return None
+        most = layer.config.get("max_value")
+        return "relu" if most is None else "relu6" if most == 6.0 else None
+    return FUNCTIONS.get(layer.kind or "")
 
 
 def fuses(graph: Graph, value: Value) -> bool:

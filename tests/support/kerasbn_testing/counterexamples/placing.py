@@ -24,6 +24,7 @@ from kerasbn_testing.counterexamples.building import (
 JOINED = [conv(4, 2)], [conv(3, 2)]
 UP, TRANSPOSED = layer("UpSampling2D", 2), layer("Conv2DTranspose", 3, 3, bias_initializer="ones")
 two_way("relu by name of two", IMAGE, CONCATENATE, *JOINED, layer("Activation", "relu"), conv(2, 1))
+two_way("tanh by name of two", IMAGE, CONCATENATE, *JOINED, TANH, conv(2, 1))
 two_way("leaky relu of two", IMAGE, CONCATENATE, *JOINED, layer("ReLU", negative_slope=0.5), conv(2, 1))
 two_way("relu of two with another bound", IMAGE, CONCATENATE, *JOINED, layer("ReLU", 4.0), conv(2, 1))
 two_way("relu behind a nearest resize of two", IMAGE, CONCATENATE, *JOINED, UP, RELU, conv(2, 1))
@@ -57,3 +58,33 @@ def relu_of_a_convolution_seen_elsewhere(keras: Any) -> Any:
     inputs = keras.Input(IMAGE)
     x = through(keras, inputs, conv(4, 2))
     return keras.Model(inputs, [through(keras, x, RELU, TANH), through(keras, x, TANH)])
+
+
+def _twins(keras: Any, one: Any, two: Any) -> tuple[Any, list[Any]]:
+    """The input, and two activations of a convolution."""
+    inputs = keras.Input(IMAGE)
+    x = through(keras, inputs, conv(4, 2))
+    return inputs, [through(keras, x, one), through(keras, x, two)]
+
+
+@counterexample()
+def relu_twice(keras: Any) -> Any:
+    inputs, pair = _twins(keras, RELU, RELU)
+    return keras.Model(inputs, keras.layers.Add()([through(keras, x, conv(3, 2)) for x in pair]))
+
+
+@counterexample()
+def two_functions(keras: Any) -> Any:
+    inputs, pair = _twins(keras, TANH, layer("Activation", "sigmoid"))
+    return keras.Model(inputs, keras.layers.Add()([through(keras, x, conv(3, 2)) for x in pair]))
+
+
+@counterexample()
+def relu_twice_for_the_user(keras: Any) -> Any:
+    inputs, pair = _twins(keras, RELU, RELU)
+    return keras.Model(inputs, [through(keras, pair[0], conv(3, 2)), pair[1]])
+
+
+for channels in (4, 1, None):
+    chain(f"lone relu of {channels} before an average", (6, 6, channels), TANH, RELU, layer("AveragePooling2D", 2),
+          TANH, target="int8")  # fmt: skip
