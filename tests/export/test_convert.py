@@ -1,5 +1,7 @@
 """Conversion keeps names, order and numbers, and turns the converter's failures into errors."""
 
+import gc
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -7,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn_export import isolate
 from kerasbn_export.calibration import read_calibration
-from kerasbn_export.convert import CALIBRATED, IO_DTYPES, ConversionOptions, convert
+from kerasbn_export.convert import CALIBRATED, IO_DTYPES, ConversionOptions, _old_objects_frozen, convert
 from kerasbn_export.servable import model_inputs
 from kerasbn_export.tflite_file import read_tflite
 
@@ -174,3 +176,21 @@ def test_however_the_child_ends_without_a_file_there_is_an_error(child, message,
     servable = isolate.Servable(tmp_path, (), 1, loops=True)
     with pytest.raises(ConversionError, match=message):
         isolate.convert_isolated(servable, ConversionOptions("int8"), None)
+
+
+def test_old_objects_sit_out_the_collection_that_the_converter_asks_for():
+    assert gc.get_freeze_count() == 0
+    with _old_objects_frozen():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_the_user_froze_stays_frozen():
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with _old_objects_frozen():
+            pass
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()
