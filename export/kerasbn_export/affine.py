@@ -70,6 +70,16 @@ class Affine:
         return Affine(np.ones_like(self.scale), self.shift)
 
     @property
+    def magnitude(self) -> Affine:
+        """The size of its scale alone: ``|s|*x``, which followed by `after_magnitude` is the whole."""
+        return Affine(np.abs(self.scale), np.zeros_like(self.shift))
+
+    @property
+    def after_magnitude(self) -> Affine:
+        """``sign(s)*x + t``, with a sign of 1 for ``s = 0``."""
+        return Affine(np.where(self.scale < 0, -1.0, 1.0), self.shift)
+
+    @property
     def shift_before_scale(self) -> Affine | None:
         """``x + t/s``, which followed by `scaling` is the whole: ``s*(x + t/s) = s*x + t``.
 

@@ -20,7 +20,7 @@ takes the map where it has fewer numbers. All with XNNPACK, one thread: ``python
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.graph import Graph
 
 TARGETS = ("latency", "ops", "size")
+QUANTIZED = ("dynamic", "int8", "int16x8")
+"""The precisions whose weights are int8."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Choices:
         constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
         accompany: Give a ReLU that stays alone an operation that fuses it (rule 14).
         averages: Let a BatchNorm go back through average pooling (rule 4).
+        magnitudes: Send the magnitude of a scale backward before anything goes forward (rule 8).
     """
 
     merge: bool = True
@@ -47,6 +50,7 @@ class Choices:
     constant_one: bool = False
     accompany: bool = False
     averages: bool = True
+    magnitudes: bool = False
 
 
 def choices(target: str, *, merge: bool = True, averages: bool = True, precision: str = "float32") -> list[Choices]:
@@ -63,10 +67,10 @@ def choices(target: str, *, merge: bool = True, averages: bool = True, precision
     """
     if target not in TARGETS:
         raise InvalidArgumentError(f"target={target!r} is not known; accepted: {', '.join(TARGETS)}.")
+    asked = Choices(merge=merge, averages=averages, magnitudes=precision in QUANTIZED)
     if target == "size":
-        return [Choices(merge=merge, averages=averages, clone=clone) for clone in (True, False)]
-    accompany = target == "latency" and precision == "int8"
-    return [Choices(merge=merge, averages=averages, constant_one=target == "ops", accompany=accompany)]
+        return [replace(asked, clone=clone) for clone in (True, False)]
+    return [replace(asked, constant_one=target == "ops", accompany=target == "latency" and precision == "int8")]
 
 
 def weight_bytes(graph: Graph) -> int:

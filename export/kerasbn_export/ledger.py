@@ -72,6 +72,13 @@ class Ledger:
         """The call found a way, by these steps."""
         self._travelled(self.origins.pop(call, ()), way)
 
+    def divided(self, call: Call, rule: str, way: Way) -> None:
+        """A part of the call found a way; what is left of it looks for another."""
+        origins = self.origins.get(call, ())
+        for name in origins:
+            self.accounts[name].rules[rule] = None
+        self._travelled(origins, way)
+
     def absorbed(self, call: Call, rule: str, into: Layer) -> None:
         """One layer took the call in, by a rule that is no way."""
         for name in self.origins.pop(call, ()):

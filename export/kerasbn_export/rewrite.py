@@ -20,6 +20,7 @@ from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.clone import clone_producers
 from kerasbn_export.rules.lone_activation import accompany
+from kerasbn_export.rules.magnitude import send_magnitudes
 from kerasbn_export.rules.series import merge_series
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.rules.twins import unite_twins
@@ -42,6 +43,9 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     ledger = Ledger(graph)
     if chosen.clone:
         clone_producers(graph)
+    if chosen.magnitudes:
+        fold_all(graph, ledger, backward_only=True)
+        send_magnitudes(graph, ledger)
     fold_all(graph, ledger)
     while chosen.merge and (merges := [*merge_branches(graph), *merge_series(graph)]):
         for done in merges:
@@ -81,13 +85,13 @@ def draw_maps(graph: Graph, ledger: Ledger) -> None:
             ledger.lowered(call, "border-map")
 
 
-def fold_all(graph: Graph, ledger: Ledger) -> None:
+def fold_all(graph: Graph, ledger: Ledger, *, backward_only: bool = False) -> None:
     """Let every affine look for a way, until none finds one."""
     pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(graph, call))
     while pending:
         call = next(iter(pending))
         del pending[call]
-        outcome = place(graph, call)
+        outcome = place(graph, call, backward_only=backward_only)
         if isinstance(outcome, Refusal):
             ledger.refused(call, outcome)
             continue
@@ -104,14 +108,14 @@ def release_norms(graph: Graph) -> None:
             call.layer = norms.without_tail(call.layer)
 
 
-def place(graph: Graph, call: Call) -> Way | Refusal:
+def place(graph: Graph, call: Call, *, backward_only: bool = False) -> Way | Refusal:
     """A way out for one call, already taken; or why there is none."""
     if is_batchnorm(call.layer) and is_training(call):
         return Refusal(Reason.TRAINING, "It is called with training=True and normalises with the batch's statistics.")
     push = read(call)
     if push is None:
         return Refusal(Reason.SHAPE, "The rank of its input is not known, or it changes the precision.")
-    return ways(graph, call, push)
+    return ways(graph, call, push, backward_only=backward_only)
 
 
 def _is_affine(graph: Graph, call: Call) -> bool:

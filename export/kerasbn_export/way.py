@@ -58,17 +58,20 @@ class Way:
         return None
 
 
-def ways(graph: Graph, call: Call, push: Push) -> Way | Refusal:
+def ways(graph: Graph, call: Call, push: Push, *, backward_only: bool = False) -> Way | Refusal:
     """The first way that costs nothing for the affine of one call, taken; or why each of them ends.
 
     Args:
         graph: The graph with the call in it.
         call: One input, one output, and nothing but the affine.
         push: The affine on the input of the call.
+        backward_only: Whether only the first of the ways is tried.
     """
     whole, behind = push.affine, replace(push, value=call.output)
     if whole.is_identity:
         return Way(steps=[Step("identity", call)])
+    if backward_only:
+        return travel(graph, [(backward_step, push)])
     candidates: list[Starts] = [[(backward_step, push)], [(forward_step, behind)], *_splits(push, behind)]
     refusals = []
     for starts in candidates:

@@ -113,6 +113,7 @@ FORMS = (
         "time",
         "branches",
         "constant-one",
+        "magnitude",
         "depthwise",
         "add",
         "multiply",

@@ -16,6 +16,7 @@ from kerasbn_testing.eager import evaluate
 from kerasbn_testing.judging import assert_same_interface, in_float64, run
 from kerasbn_testing.random_graphs import RandomModel
 from kerasbn_testing.statistics import data_for, randomise, restart
+from kerasbn_testing.targets import FORMS
 
 ALGEBRA = 1e-6
 """What float64 may lose between two ways to compute the same. Keras 3's Rescaling keeps its numbers in float32."""
@@ -79,7 +80,7 @@ def check(flavour, program):
     coverage = Coverage()
     coverage.refused.update(random_model.refused)
     with coverage.watching():
-        planned = plan(model, target=random_model.target, merge_branches=random_model.merge)
+        planned = plan(model, **FORMS[random_model.target], merge_branches=random_model.merge)
     captured = capture(model)
     coverage.saw(captured)
     precision, reference = _reference(captured, data)

@@ -16,6 +16,7 @@ from kerasbn_testing.random_nesting import NESTINGS
 from kerasbn_testing.random_norms import NORMS
 from kerasbn_testing.random_positions import POSITIONS
 from kerasbn_testing.random_sequences import SEQUENCES
+from kerasbn_testing.targets import DRAWN
 
 Program = Sequence[Sequence[int]]
 
@@ -73,7 +74,7 @@ class RandomModel:
     Attributes:
         model: The model.
         wild: Whether its statistics are to be extreme.
-        target: What folding is to prefer.
+        target: What it is folded for: see `kerasbn_testing.targets`.
         merge: Whether folding may merge branches.
         refused: The names of the operations that Keras refused.
     """
@@ -90,7 +91,7 @@ class RandomModel:
         self.batch = 2 if header.odds(30) else None
         self.single = header.odds(8)
         self.wild = header.odds(25) and not self.single
-        self.target = header.one_of(("latency", "latency", "ops", "size"))
+        self.target = header.one_of(DRAWN)
         self.merge = not header.odds(10)
         for _ in range(1 + header.odds(30)):
             self.tensors.append(self.keras.Input(header.one_of(INPUTS), batch_size=self.batch))

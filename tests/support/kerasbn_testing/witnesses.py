@@ -23,6 +23,7 @@ from kerasbn_testing.judging import in_float64
 from kerasbn_testing.property import worst
 from kerasbn_testing.random_graphs import Program, RandomModel
 from kerasbn_testing.statistics import data_for, randomise
+from kerasbn_testing.targets import FORMS
 
 SAME = 5e-7
 """Some layers compute in float32 also where they are asked for float64."""
@@ -44,8 +45,7 @@ class Subject:
     Args:
         keras: The name of its Keras.
         build: Makes the model from a Keras package.
-        target: What folding is to prefer; `"int8"` for the smallest latency there, `"averages"` for the smallest
-            latency with every BatchNorm on its side of an average.
+        target: What it is folded for: see `kerasbn_testing.targets`.
     """
 
     def __init__(self, keras: str, build: Callable[[Any], Any], target: str = "latency") -> None:
@@ -70,11 +70,7 @@ class Subject:
 
     def planned(self) -> Any:
         """What folding would give."""
-        if self.target == "int8":
-            return plan(self.model, precision="int8")
-        if self.target == "averages":
-            return plan(self.model, through_averages=False)
-        return plan(self.model, target=self.target)
+        return plan(self.model, **FORMS[self.target])
 
     def folded(self) -> tuple[str | None, Any]:
         """What is wrong with the fold, and its form."""

@@ -33,6 +33,8 @@ chain("dense behind a convolution", IMAGE, conv(8, 1), dense(2), BN)
 chain("training right before", VECTOR, TANH, TRAINED, not_training(BN), TANH)
 chain("joined along one of its axes", (4, 4, 4), conv(4, 1), function(lambda x: x), own_norm([1, 3]), TANH)
 chain("several axes, then a mean", (4, 4, 4), TANH, own_norm([1, 3]), layer("AveragePooling2D", 2), dense(3))
+SEVERAL = own_norm([1, 3])
+chain("several axes before and behind a relu", (4, 4, 4), TANH, SEVERAL, RELU, SEVERAL, TANH, target="int8")
 chain(
     "a constant that is broadcast", (4, 1), TANH, function(lambda x: x * np.arange(1.0, 6).astype("float32")), BN, TANH
 )
@@ -61,6 +63,7 @@ chain("product with true", VECTOR, dense(4), function(lambda x: x * True), TANH)
 chain("identity inside and a shift", VECTOR, layer("Rescaling", 2.0), layer("Rescaling", 0.5), TANH)
 for rank, shape in enumerate((VECTOR, SEQUENCE, IMAGE, (None, None, 4), (6, 6, 1)), 2):
     chain(f"lone relu {rank}", shape, TANH, RELU, TANH, target="int8")
+chain("magnitudes behind a relu", IMAGE, conv(4, 2), RELU, BN, conv(3, 2), target="int8")
 chain("lone tanh", IMAGE, TANH, TANH, target="int8")
 chain("lone relu behind a mask", SEQUENCE, MASK, TANH, RELU, layer("LSTM", 3), target="int8")
 chain("relu behind a convolution", IMAGE, conv(4, 2), RELU, TANH, target="int8")
