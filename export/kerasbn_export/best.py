@@ -10,11 +10,17 @@ form                  tried
 as folded             always: the one that the others have to beat
 branches kept         where folding merged linear layers into one (`kerasbn_export.rules.branches`)
 averages kept         where a BatchNorm went back through average pooling
+in place              where folding did either, or moved a scale forward: BatchNorms go backward or
+                      become one operation, and nothing else is done
 equalized             `kerasbn_export.equalize`, on the best so far
 bias corrected        `kerasbn_export.bias_correction`, on the best so far
 ====================  ==============================================================================
 
 A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not.
+
+Without being asked, an export measures only what its own folding may have cost: where it did one of these things, the
+file as folded is compared with the one in place, and if that is better by more than `SLACK`, the form with the fewest
+changes undone is taken that is not: see `kerasbn_export.forms.settle_form`.
 """
 
 from __future__ import annotations
@@ -32,6 +38,8 @@ from kerasbn_export.calibration import Calibration
 
 MARGIN = 0.1
 """dB that a form has to gain."""
+SLACK = 0.3
+"""dB that folding may cost unasked."""
 HELD_OUT = 4
 """One sample in so many is kept to judge by."""
 FEWEST = 8
@@ -46,7 +54,7 @@ class Trial:
 
     Attributes:
         form: Its name in the table above.
-        sqnr_db: Signal to quantization noise on the samples kept out, of the worst output; before its softmax or
+        sqnr_db: Signal to quantization noise on the samples that judge, of the worst output; before its softmax or
             sigmoid, where it has one.
         taken: Whether it is in the file.
     """

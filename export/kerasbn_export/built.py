@@ -14,7 +14,7 @@ from kerasbn_export.calibration import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.contract import Contract
 from kerasbn_export.device_check import measure_device
 from kerasbn_export.export_records import ExportOptions, ExportResult
-from kerasbn_export.forms import search_forms
+from kerasbn_export.forms import search_forms, settle_form
 from kerasbn_export.origins import Origins
 from kerasbn_export.prepared import Prepared, converted, prepare
 from kerasbn_export.program import Program
@@ -52,6 +52,8 @@ def build_tflite(
         samples, judged = held_out(samples)
         search = search_forms(model, prepared, options, samples, judged, on_step)
         prepared, data, trials = search.form, search.data, tuple(search.trials)
+    elif samples is not None:
+        prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
         on_step("convert")
         data = converted(prepared, options, samples, on_step)

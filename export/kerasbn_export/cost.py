@@ -42,6 +42,7 @@ class Choices:
         constant_one: Carry a shift through zero padding by a channel of ones (rule 9).
         accompany: Give a ReLU that stays alone an operation that fuses it (rule 14).
         averages: Let a BatchNorm go back through average pooling (rule 4).
+        forward: Let a BatchNorm go forward (rule 3), as a whole or in part.
         magnitudes: Send the magnitude of a scale backward before anything goes forward (rule 8).
     """
 
@@ -50,16 +51,20 @@ class Choices:
     constant_one: bool = False
     accompany: bool = False
     averages: bool = True
+    forward: bool = True
     magnitudes: bool = False
 
 
-def choices(target: str, *, merge: bool = True, averages: bool = True, precision: str = "float32") -> list[Choices]:
+def choices(
+    target: str, *, merge: bool = True, averages: bool = True, forward: bool = True, precision: str = "float32"
+) -> list[Choices]:
     """The choices that a target wants tried; of several, the graph with the fewest `weight_bytes` is taken.
 
     Args:
         target: ``"latency"``, ``"ops"`` or ``"size"``.
         merge: Whether linear layers may become one.
         averages: Whether a BatchNorm may go back through average pooling.
+        forward: Whether a BatchNorm may go forward.
         precision: What the folded model is converted to.
 
     Raises:
@@ -67,10 +72,11 @@ def choices(target: str, *, merge: bool = True, averages: bool = True, precision
     """
     if target not in TARGETS:
         raise InvalidArgumentError(f"target={target!r} is not known; accepted: {', '.join(TARGETS)}.")
-    asked = Choices(merge=merge, averages=averages, magnitudes=precision in QUANTIZED)
+    asked = Choices(merge=merge, averages=averages, forward=forward, magnitudes=precision in QUANTIZED)
     if target == "size":
         return [replace(asked, clone=clone) for clone in (True, False)]
-    return [replace(asked, constant_one=target == "ops", accompany=target == "latency" and precision == "int8")]
+    ones, lone = target == "ops" and forward, target == "latency" and precision == "int8"
+    return [replace(asked, constant_one=ones, accompany=lone)]
 
 
 def weight_bytes(graph: Graph) -> int:

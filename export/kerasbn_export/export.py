@@ -33,7 +33,7 @@ def export_tflite(
     select_ops: bool = False,
     signature: str | None = None,
     isolate: bool | None = None,
-    best: bool = False,
+    best: bool | None = None,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -62,7 +62,8 @@ def export_tflite(
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel without Keras layers, the signature to take.
         isolate: Whether the converter runs in a process of its own.
-        best: Whether to convert several forms of a quantized file and to take the one with the least noise.
+        best: Whether to convert several forms of a quantized file and to take the one with the least noise. None
+            looks only where folding may have cost accuracy, False nowhere.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
 

@@ -37,8 +37,8 @@ class ExportOptions:
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel without Keras layers, the signature to take; None for all.
         isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
-        best: Convert several forms that are equal in real numbers, and take the one with the least noise; see
-            `kerasbn_export.best`.
+        best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
+            measure only what folding may have cost, False for nothing of the kind. See `kerasbn_export.best`.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -60,7 +60,7 @@ class ExportOptions:
     select_ops: bool = False
     signature: str | None = None
     isolate: bool | None = None
-    best: bool = False
+    best: bool | None = None
 
     def __post_init__(self) -> None:
         _ = self.conversion
@@ -123,7 +123,7 @@ class ExportResult:
         float_layers: The same operations as in `float_ops_left`, each with the layer it comes from.
         unfolded: Why a model that should be folded was converted as it is; empty if it was folded, or should not be.
         device: What the device makes of the file; None where none was named.
-        trials: With ``best``, the forms that were tried, each with its SQNR; empty without.
+        trials: The forms that were converted and measured, each with its SQNR; empty where there was no choice.
     """
 
     path: Path

@@ -51,6 +51,7 @@ def plan(
     dtype: str | None = None,
     merge_branches: bool = True,
     through_averages: bool = True,
+    forward: bool = True,
     target: str = "latency",
     precision: str = "float32",
 ) -> Plan:
@@ -61,6 +62,7 @@ def plan(
         dtype: The precision of the folded model, None for the model's own.
         merge_branches: Merge linear layers, side by side or in a row, into one.
         through_averages: Let BatchNorms go back through average pooling.
+        forward: Let BatchNorms go forward into the layers behind them.
         target: What to prefer among exact forms: see `kerasbn_export.cost`.
         precision: What the folded model is to be converted to.
 
@@ -68,7 +70,7 @@ def plan(
         UnsupportedModelError: The model cannot be read as a graph of layers.
         InvalidModelError: A BatchNorm holds numbers that mean nothing, as a NaN in its moving variance.
     """
-    forms = choices(target, merge=merge_branches, averages=through_averages, precision=precision)
+    forms = choices(target, merge=merge_branches, averages=through_averages, forward=forward, precision=precision)
     plans = [_planned(model, dtype, chosen) for chosen in forms]
     return min(plans, key=lambda planned: weight_bytes(planned.graph)) if len(plans) > 1 else plans[0]
 
@@ -88,6 +90,7 @@ def fold(
     batch_size: int | None = None,
     merge_branches: bool = True,
     through_averages: bool = True,
+    forward: bool = True,
     target: str = "latency",
     precision: str = "float32",
 ) -> FoldResult:
@@ -107,9 +110,11 @@ def fold(
             smaller as one. It is exact and faster; in int8 one kernel may be coarser than several.
         through_averages: Let BatchNorms go back through average pooling, which is exact too, and may be coarser in
             int8.
+        forward: Let BatchNorms go forward into the layers behind them, as a whole or in part: the same again. Without,
+            one that cannot go backward is one operation, or stays.
         target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.cost`.
-        precision: What the folded model is to be converted to. For ``"int8"`` a ReLU that no operation fuses gets one
-            that does.
+        precision: What the folded model is to be converted to. Where weights become int8, the magnitude of a scale
+            goes backward before anything goes forward; for ``"int8"`` a ReLU that nothing fuses gets what fuses it.
 
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.
@@ -122,6 +127,7 @@ def fold(
         dtype=dtype,
         merge_branches=merge_branches,
         through_averages=through_averages,
+        forward=forward,
         target=target,
         precision=precision,
     )

@@ -1,13 +1,15 @@
-"""The forms of one model that ``best=True`` converts and measures; see the table in `kerasbn_export.best`."""
+"""The forms of one model that an export converts and measures; see the table in `kerasbn_export.best`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from kerasbn.errors import UnsupportedModelError
-from kerasbn_export.best import Search, scorer
+from kerasbn_export.best import SLACK, Search, Trial, scorer
 from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.convert import ConversionOptions, convert
@@ -15,15 +17,32 @@ from kerasbn_export.equalize import equalized
 from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.prepared import Prepared, converted, folded
 from kerasbn_export.program import functional_program
+from kerasbn_export.verdict import Reason, Verdict
+
+PLACED = "in place"
+UNDONE = {
+    "branches kept": {"merge_branches": False},
+    "averages kept": {"through_averages": False},
+    PLACED: {"merge_branches": False, "through_averages": False, "forward": False},
+}
+"""What each form does not do that folding does."""
+JUDGING = 64
+"""Samples that the form as folded and the one in place are compared on, at most."""
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A form, its file, and how near the model that is."""
+
+    form: Prepared
+    data: bytes
+    sqnr_db: float
 
 
 def search_forms(
-    model: Any,
-    prepared: Prepared,
-    options: ExportOptions,
-    samples: Calibration,
-    judged: Calibration,
-    on_step: Callable[[str], None],
+    model: Any, prepared: Prepared, options: ExportOptions, samples: Calibration, judged: Calibration, on_step: Step
 ) -> Search[Prepared]:
     """The best of the forms that `kerasbn_export.best` lists.
 
@@ -43,9 +62,9 @@ def search_forms(
     search = Search(lambda form: converted(form, options, samples, on_step), scorer(model, judged), prepared)
     on_step("convert: as folded")
     search.begin()
-    for name, keep in (("branches kept", {"merge_branches": False}), ("averages kept", {"through_averages": False})):
-        other = folded(model, options, **keep)
-        if _kernels(other) != _kernels(prepared):
+    for name in UNDONE:
+        other = _other(name, model, prepared, options)
+        if other is not None:
             on_step(f"convert: {name}")
             search.attempt(name, other)
     equal = equalized(search.form.programs[0].model)
@@ -55,9 +74,93 @@ def search_forms(
     on_step("correct biases")
     exact = convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
     search.attempt("bias corrected", search.form, corrected(search.data, exact, samples).data)
+    search.form = _explained(search.form, prepared, search.trials)
     return search
 
 
-def _kernels(prepared: Prepared) -> list[tuple[int, ...]]:
-    """The shapes of all weights: what tells one folded form from another."""
-    return [tuple(weight.shape) for weight in prepared.programs[0].model.weights]
+def settle_form(
+    model: Any, prepared: Prepared, options: ExportOptions, samples: Calibration, on_step: Step
+) -> tuple[Prepared, bytes, tuple[Trial, ...]]:
+    """The model as folded, unless that costs accuracy; its file; and what was measured to know.
+
+    Only what may have cost some is measured, on samples that the ranges were measured on too: there are no ranges to
+    choose between.
+
+    Args:
+        model: The model with its BatchNorms.
+        prepared: The same as folded.
+        options: How to export.
+        samples: What ranges are measured on.
+        on_step: Called with the name of each step as it begins.
+    """
+    on_step("convert")
+    data = converted(prepared, options, samples, on_step)
+    in_place = _other(PLACED, model, prepared, options) if _is_to_be_measured(prepared, options) else None
+    if in_place is None:
+        return prepared, data, ()
+    score = scorer(model, _some_of(samples))
+    measured = {"as folded": Measured(prepared, data, score(data))}
+
+    def measure(name: str, form: Prepared) -> Measured:
+        on_step(f"convert: {name}")
+        made = converted(form, options, samples, on_step)
+        measured[name] = Measured(form, made, score(made))
+        return measured[name]
+
+    wanted, taken = measure(PLACED, in_place).sqnr_db - SLACK, "as folded"
+    if measured[taken].sqnr_db < wanted:
+        milder = ((name, _other(name, model, prepared, options)) for name in UNDONE if name != PLACED)
+        reached = (name for name, form in milder if form is not None and measure(name, form).sqnr_db >= wanted)
+        taken = next(reached, PLACED)
+    trials = tuple(Trial(name, each.sqnr_db, taken=name == taken) for name, each in measured.items())
+    return _explained(measured[taken].form, prepared, trials), measured[taken].data, trials
+
+
+def _is_to_be_measured(prepared: Prepared, options: ExportOptions) -> bool:
+    """Whether folding did what may cost accuracy, and another form may be taken and can be run."""
+    free = options.best is None and not options.strict and not options.select_ops
+    return free and any(_may_cost(verdict) for verdict in prepared.verdicts or ())
+
+
+def _may_cost(verdict: Verdict) -> bool:
+    """Whether a BatchNorm is in a merged kernel, behind an average, or its scale in the kernel of a layer behind it."""
+    forward = verdict.direction in ("forward", "both") and "magnitude" not in verdict.rules
+    return bool(verdict.note) or forward
+
+
+def _other(name: str, model: Any, prepared: Prepared, options: ExportOptions) -> Prepared | None:
+    """Another form; None if it does not differ from the first."""
+    other = folded(model, options, **UNDONE[name])
+    return other if _traits(other) != _traits(prepared) else None
+
+
+def _traits(prepared: Prepared) -> tuple[list[tuple[int, ...]], list[tuple[str, ...]]]:
+    """What tells one folded form from another: the shapes of its weights, and the rules used."""
+    shapes = [tuple(weight.shape) for weight in prepared.programs[0].model.weights]
+    return shapes, [verdict.rules for verdict in prepared.verdicts or ()]
+
+
+def _some_of(samples: Calibration) -> Calibration:
+    rows = np.unique(np.linspace(0, len(samples) - 1, JUDGING).round().astype(int))
+    return replace(samples, arrays=tuple(array[rows] for array in samples.arrays))
+
+
+def _explained(form: Prepared, most: Prepared, trials: Sequence[Trial]) -> Prepared:
+    """The form, its verdicts saying why a BatchNorm stays that could be gone."""
+    undone = [trial for trial in trials if trial.taken and trial.form in UNDONE]
+    if not undone:
+        return form
+    known = {verdict.layer: verdict for verdict in most.verdicts or ()}
+    verdicts = tuple(_stays(verdict, known[verdict.layer], undone[-1], trials[0]) for verdict in form.verdicts or ())
+    return replace(form, verdicts=verdicts)
+
+
+def _stays(verdict: Verdict, other: Verdict, taken: Trial, first: Trial) -> Verdict:
+    if verdict.gone or not other.gone:
+        return verdict
+    into = f" into {', '.join(other.into)}" if other.into else ""
+    sentence = (
+        f"It could go{into}, but a file with all folded has {first.sqnr_db:.1f} dB on the calibration samples, and "
+        f"this form ({taken.form}) {taken.sqnr_db:.1f} dB."
+    )
+    return replace(verdict, reason=Reason.COARSER, sentence=sentence)

@@ -54,7 +54,12 @@ def prepare(model: Any, options: ExportOptions) -> Prepared:
 
 
 def folded(
-    model: Any, options: ExportOptions, *, merge_branches: bool = True, through_averages: bool = True
+    model: Any,
+    options: ExportOptions,
+    *,
+    merge_branches: bool = True,
+    through_averages: bool = True,
+    forward: bool = True,
 ) -> Prepared:
     """The folded model.
 
@@ -63,6 +68,7 @@ def folded(
         options: How to fold it.
         merge_branches: False keeps branches, whatever the options say.
         through_averages: Whether a BatchNorm may go back through average pooling.
+        forward: Whether a BatchNorm may go forward.
     """
     result = fold_model(
         model,
@@ -71,6 +77,7 @@ def folded(
         batch_size=options.batch_size,
         merge_branches=options.merge_branches and merge_branches,
         through_averages=through_averages,
+        forward=forward,
         target=options.target,
         precision=options.precision_taken,
     )

@@ -46,17 +46,19 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     if chosen.magnitudes:
         fold_all(graph, ledger, backward_only=True)
         send_magnitudes(graph, ledger)
-    fold_all(graph, ledger)
+    fold_all(graph, ledger, backward_only=not chosen.forward)
     while chosen.merge and (merges := [*merge_branches(graph), *merge_series(graph)]):
         for done in merges:
             ledger.merged(done)
-        fold_all(graph, ledger)
+        fold_all(graph, ledger, backward_only=not chosen.forward)
     if chosen.constant_one:
         carry_ones(graph, ledger)
-    draw_maps(graph, ledger)
+    if chosen.forward:
+        draw_maps(graph, ledger)
     for call in graph.in_order():
         lower(graph, call, ledger)
-    release_norms(graph)
+    if chosen.forward:
+        release_norms(graph)
     unite_twins(graph)
     place_activations(graph)
     if chosen.accompany:

@@ -49,6 +49,8 @@ class Reason(str, Enum):
     """A size that the way depends on is not known, or one axis is mixed with others."""
     OVERFLOW = "overflow"
     """The folded weights would not be finite in the layer's precision."""
+    COARSER = "coarser"
+    """Gone, it would cost the quantized file accuracy: both forms were measured, and this one is better."""
     OPAQUE = "opaque"
     """It sits inside a layer that cannot be opened, or its own class is not known."""
 

@@ -171,4 +171,4 @@ def test_without_the_reason_it_goes(keras_flavour, rng, reason):
 
 
 def test_every_reason_has_its_case():
-    assert set(CASES) == set(Reason)
+    assert set(CASES) == set(Reason) - {Reason.COARSER}  # an export measures that: test_settle.py

@@ -52,7 +52,11 @@ VERIFIED_SAMPLES = 32
     show_default=True,
     help="One scale for each output of a Dense layer, or one for all: less accurate, a smaller arena in TFLite Micro.",
 )
-@click.option("--best", is_flag=True, help="Convert several forms of an int8 file, take the most accurate.")
+@click.option(
+    "--best/--no-best",
+    default=None,
+    help="Convert several forms of an int8 file, take the most accurate. By default only where folding may cost some.",
+)
 @click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
 @click.option("--signature", metavar="NAME", help="Of a SavedModel without Keras layers; all if not given.")
 @click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")
