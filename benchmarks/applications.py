@@ -23,7 +23,6 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ import numpy as np
 from block_models import samples
 from blocks import signal_to_noise
 from files import our_file, stock_file
+from fitted import fit_norms
 from rich.console import Console
 from rich.table import Table
 
@@ -192,36 +192,21 @@ def give_statistics(model: Any, seed: int = 0) -> Any:
     those of a batch they do too much: a random network with BatchNorm makes 1.2 times of a difference in every layer.
     """
     rng = np.random.default_rng(seed)
-    norms = [layer for layer in model.layers if "BatchNorm" in type(layer).__name__]
-    calls = [layer.call for layer in norms]
-    for layer in norms:
-        layer.call = fitting(layer, rng)
     offsets = rng.normal(size=(BATCH, *(1 for _ in model.input_shape[1:-1]), model.input_shape[-1]))
-    model((rng.normal(size=(BATCH, *model.input_shape[1:])) + offsets).astype("float32"), training=False)
-    for layer, call in zip(norms, calls, strict=True):
-        layer.call = call
-    return model
+    images = (rng.normal(size=(BATCH, *model.input_shape[1:])) + offsets).astype("float32")
+    return fit_norms(model, images, lambda values: about(values, rng))
 
 
-def fitting(layer: Any, rng: np.random.Generator) -> Callable[..., Any]:
-    """A call that first gives the layer weights for its inputs."""
-    call = layer.call
-
-    def fitted(inputs: Any, *args: Any, **options: Any) -> Any:
-        square = np.maximum(np.square(np.asarray(inputs)).mean(tuple(range(len(inputs.shape) - 1))), 1e-6)
-        signs = np.where(rng.random(square.shape) < 0.1, -1, 1)
-        numbers = {
-            "gamma": rng.uniform(0.5, 1.5, square.shape) * signs,
-            "beta": rng.normal(0, 0.2, square.shape),
-            "moving_mean": rng.normal(0, 0.2, square.shape) * np.sqrt(square),
-            "moving_variance": square * 10 ** rng.uniform(-0.4, 0.4, square.shape),
-        }
-        for name, values in numbers.items():
-            if getattr(layer, name) is not None:
-                getattr(layer, name).assign(values.astype("float32"))
-        return call(inputs, *args, **options)
-
-    return fitted
+def about(values: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The weights of a BatchNorm for what enters it: see `give_statistics`."""
+    square = np.maximum(np.square(values).mean(tuple(range(values.ndim - 1))), 1e-6)
+    signs = np.where(rng.random(square.shape) < 0.1, -1, 1)
+    return {
+        "gamma": rng.uniform(0.5, 1.5, square.shape) * signs,
+        "beta": rng.normal(0, 0.2, square.shape),
+        "moving_mean": rng.normal(0, 0.2, square.shape) * np.sqrt(square),
+        "moving_variance": square * 10 ** rng.uniform(-0.4, 0.4, square.shape),
+    }
 
 
 def report(rows: list[Row], precision: str) -> int:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from block_models import BLOCKS, samples, without_norms
 from files import our_file, stock_file
+from fitted import fit_statistics
 from patterns import give_numbers
 from rich.console import Console
 from rich.table import Table
@@ -98,7 +99,7 @@ def measured(block: str, flavour: Flavour, precision: str, arguments: argparse.N
     """One row."""
     flavour.keras.backend.clear_session()
     flavour.keras.utils.set_random_seed(0)
-    model = give_numbers(BLOCKS[block](flavour.keras), arguments.signs)
+    model = fit_statistics(give_numbers(BLOCKS[block](flavour.keras), arguments.signs))
     calibration = samples(model, 32, seed=1) if precision == "int8" else None
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, f"{name}.tflite") for name in ("stock", "ours", "bare")]

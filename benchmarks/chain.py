@@ -24,6 +24,7 @@ from typing import Any
 from block_models import samples
 from blocks import signal_to_noise
 from files import our_file, stock_file
+from fitted import fit_statistics
 from micro_identity import differing_bits
 from patterns import give_numbers
 from rich.console import Console
@@ -61,7 +62,7 @@ def measured(flavour: Flavour, precision: str, rounds: int) -> tuple[list[str], 
     """The cells of one row, and what misses its target."""
     flavour.keras.backend.clear_session()
     flavour.keras.utils.set_random_seed(0)
-    model = give_numbers(chain(flavour), "+")
+    model = fit_statistics(give_numbers(chain(flavour), "+"))
     calibration = samples(model, 32, seed=1) if precision == "int8" else None
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, "stock.tflite"), Path(folder, "ours.tflite")]
