@@ -3,6 +3,7 @@
     python benchmarks/fault_table.py                             folded Keras models: all faults, models, Kerases
     python benchmarks/fault_table.py --tflite --backend builtin  the same as .tflite files
     python benchmarks/fault_table.py --int8 --backend builtin    the faults of quantised files, in int8 .tflite files
+    python benchmarks/fault_table.py --int8 --ours               the same in files of export_tflite
     python benchmarks/fault_table.py --checks                    only the last table: each check, what it misses
     python benchmarks/fault_table.py --models plain signal --faults "bias dropped" --keras tf_keras
 
@@ -23,10 +24,12 @@ import contextlib
 import io
 import math
 import sys
+import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +40,7 @@ from rich.table import Table
 
 from kerasbn.errors import ModelFileError
 from kerasbn.flavour import NAMES, Flavour
+from kerasbn_export import export_tflite
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.graph import Graph
@@ -89,6 +93,14 @@ def _converted(model: Any, calibration: Array | None = None) -> bytes:
     with contextlib.redirect_stdout(io.StringIO()):
         content: bytes = converter.convert()
     return content
+
+
+def _exported(reference: Runnable, calibration: Array) -> bytes:
+    """What ``export_tflite`` makes of the model, with inputs and outputs in float as the stock conversion has them."""
+    model: Any = reference.original  # type: ignore[attr-defined]
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        options = {"precision": "int8", "calibration": calibration, "io_dtype": "float32"}
+        return export_tflite(model, Path(folder, "ours.tflite"), **options).path.read_bytes()
 
 
 def _samples(reference: Runnable, count: int, seed: int) -> Array:
@@ -148,7 +160,8 @@ def _tally_int8(options: argparse.Namespace) -> dict[str, Counter[str]]:
     """The same for the faults of quantised files, each put into the bytes of a correct int8 file."""
     tallies = _tallies([fault.name for fault in QUANTIZED])
     for name, reference, graph in _cases(options):
-        content = _converted(emit(graph), _samples(reference, 64, seed=0))
+        samples = _samples(reference, 64, seed=0)
+        content = _exported(reference, samples) if options.ours else _converted(emit(graph), samples)
         question = replace(QUESTION, data=_samples(reference, SAMPLES, seed=1))
         correct = TFLiteRunner(content, "candidate.tflite", options.backend)
         _control(tallies["no fault"], reference, correct, name, question)
@@ -256,6 +269,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tflite", action="store_true", help="convert each model to .tflite and judge the file")
     parser.add_argument("--int8", action="store_true", help="damage int8 .tflite files")
+    parser.add_argument("--ours", action="store_true", help="with --int8, of the files that export_tflite makes")
     parser.add_argument("--checks", action="store_true", help="print the table of checks alone")
     parser.add_argument("--backend", choices=sorted(BACKENDS), default="xnnpack")
     parser.add_argument("--keras", nargs="+", choices=NAMES, default=list(NAMES))

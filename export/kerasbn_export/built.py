@@ -57,7 +57,8 @@ def build_tflite(
     else:
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
-    data = relabel(data, (), provenance(_source(model), prepared.verdicts, samples, options.device, trials))
+    record = provenance(_source(model), prepared.verdicts, samples, options.device, trials, prepared.chosen)
+    data = relabel(data, (), record)
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)

@@ -21,10 +21,12 @@ class Plan:
     Attributes:
         graph: The rewritten graph.
         verdicts: One for each BatchNorm layer, in the order of the model.
+        chosen: Which of several exact forms were used.
     """
 
     graph: Graph
     verdicts: tuple[Verdict, ...]
+    chosen: Choices
 
     @property
     def left(self) -> tuple[Verdict, ...]:
@@ -39,10 +41,12 @@ class FoldResult:
     Attributes:
         model: A new model of the same Keras; it shares no variable with the one given.
         verdicts: One for each BatchNorm layer, in the order of the model.
+        chosen: Which of several exact forms were used.
     """
 
     model: Any
     verdicts: tuple[Verdict, ...]
+    chosen: Choices
 
 
 def plan(
@@ -79,7 +83,7 @@ def _planned(model: Any, dtype: str | None, chosen: Choices) -> Plan:
     graph = capture(model)
     if dtype is not None:
         graph.retype(dtype)
-    return Plan(graph, tuple(fold_batchnorms(graph, chosen).verdicts()))
+    return Plan(graph, tuple(fold_batchnorms(graph, chosen).verdicts()), chosen)
 
 
 def fold(
@@ -136,4 +140,4 @@ def fold(
         raise NotFoldedError(
             f"{len(planned.left)} of {len(planned.verdicts)} BatchNorms of {model.name!r} cannot be folded: {lines}"
         )
-    return FoldResult(emit(planned.graph, dtype=dtype, batch_size=batch_size), planned.verdicts)
+    return FoldResult(emit(planned.graph, dtype=dtype, batch_size=batch_size), planned.verdicts, planned.chosen)

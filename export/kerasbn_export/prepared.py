@@ -10,6 +10,7 @@ from kerasbn.errors import InvalidArgumentError, NotFoldedError, UnsupportedMode
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.convert import convert
+from kerasbn_export.cost import Choices
 from kerasbn_export.emit import emit
 from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.folding import fold as fold_model
@@ -20,10 +21,11 @@ from kerasbn_export.verdict import Reason, Verdict
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is converted: a program for each signature, and what became of the BatchNorms (None if not folded)."""
+    """What is converted: a program for each signature; what became of the BatchNorms, and how (None if not folded)."""
 
     programs: tuple[Program, ...]
     verdicts: tuple[Verdict, ...] | None
+    chosen: Choices | None = None
 
     @property
     def unfolded(self) -> str:
@@ -82,7 +84,7 @@ def folded(
         precision=options.precision_taken,
     )
     _refuse_batch_statistics(result.verdicts)
-    return Prepared((functional_program(result.model),), result.verdicts)
+    return Prepared((functional_program(result.model),), result.verdicts, result.chosen)
 
 
 def _rebuilt(model: Any, options: ExportOptions) -> Prepared:

@@ -14,6 +14,7 @@ import kerasbn
 from kerasbn.flavour import flavour_of
 from kerasbn_export.best import Trial
 from kerasbn_export.calibration import Calibration
+from kerasbn_export.cost import Choices
 from kerasbn_export.program import Program
 from kerasbn_export.tflite_file import TFLiteFile
 from kerasbn_export.verdict import Verdict
@@ -29,6 +30,7 @@ def provenance(
     samples: Calibration | None,
     device: str | None = None,
     trials: Sequence[Trial] = (),
+    chosen: Choices | None = None,
 ) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
@@ -37,7 +39,8 @@ def provenance(
         verdicts: One per BatchNorm; None if it was not folded.
         samples: What the ranges were measured on; None where none are measured.
         device: What the file is for; None for anything that runs TFLite.
-        trials: The forms that were tried, where the best was asked for.
+        trials: The forms that were converted and measured.
+        chosen: Which of several exact forms folding used; None if it was not folded.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
@@ -50,6 +53,7 @@ def provenance(
         "calibration_samples": None if samples is None else len(samples),
         "trials": [asdict(trial) for trial in trials],
         "device": device,
+        "folding": None if chosen is None else asdict(chosen),
         "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
     }
     return {KEY: json.dumps(record, sort_keys=True).encode()}

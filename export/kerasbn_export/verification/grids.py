@@ -4,6 +4,7 @@ For an operation whose inputs lie on their own grids, with the step ``d`` of the
 bias on grids of their own, their steps ``d_W`` and ``d_b``::
 
     linear      |error| <= 2*d + d_b + 6*sqrt(x^2 conv d_W^2 / 12)
+    maximum     |error| <= d/100              for it copies integers
     any other   |error| <= 2*d                and over n elements  |mean error| <= (0.6 + 0.5/sqrt(n))*d
 
 Rounding a number to a grid is off by at most half a step, evenly spread, with variance ``d^2/12`` (Bennett 1948,
@@ -32,6 +33,11 @@ MEASURED = frozenset({
     "RELU", "RELU6", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
 })  # fmt: skip
 """Operations that are computed to the step."""
+
+COPYING = ("MAX_POOL_2D",)
+"""Operations that choose among integers: what they take and what they give lies on one grid."""
+COPIED = 0.01
+"""Steps: room for float64."""
 
 DEVIATIONS = 6.0
 
@@ -132,6 +138,8 @@ class Grids:
         constants = any(self.graph.step(i) > 0 and self.graph.tensors[i].constant for i in operation.inputs)
         if constants or not step or not dtypes <= {"int8", "uint8"} or operation.name not in MEASURED:
             return None
+        if operation.name in COPYING:
+            return _part(error, np.full(1, COPIED * step))
         mean = abs(float(error.mean())) / ((0.6 + 0.5 / math.sqrt(error.size)) * step)
         return max(mean, _part(error, np.full(1, STEPS * step)))
 

@@ -140,15 +140,15 @@ class Localiser:
         tensors = self._tensors_of(call)
         fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
         fits = self._of_own_operation(call, fits) or fits
+        furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
         passing = [fit for fit in fits if fit.passed]
         if passing:
-            return max(passing, key=self._trust)
+            return max(passing, key=lambda fit: self._trust(fit, furthest))
         agreeing = [(fit, found) for fit in fits if (found := self._agreement(fit, right)) is not None]
         if agreeing:
             return max(agreeing, key=lambda pair: (len(pair[0].chain) if self.exact else 0, pair[1]))[0]
         if not self.differs:
             return min(fits, key=lambda fit: fit.local.relative, default=None)
-        furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
         return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
 
     def _agreement(self, fit: Fit, right: dict[Value, Array]) -> float | None:
@@ -182,9 +182,13 @@ class Localiser:
         last = max((order.index(id(fit.tensor)) for fit in own), default=-1)
         return [fit for fit in own if id(fit.tensor) == order[last] and fit.rounding is not None]
 
-    def _trust(self, fit: Fit) -> tuple[bool, int, float]:
-        """Where rounding is known a fit says more than by its noise; then the furthest, then the closest."""
-        return self.grids is None or fit.rounding is not None, len(fit.chain), -fit.local.relative
+    def _trust(self, fit: Fit, furthest: frozenset[str]) -> tuple[bool, int, int, float]:
+        """Where rounding is known a fit says more than by its noise; then the furthest, then the closest.
+
+        On grids a small shift is within rounding: there the names go before how far a fit reaches.
+        """
+        against = self._contradictions(fit, furthest) if self.grids else 0
+        return self.grids is None or fit.rounding is not None, -against, len(fit.chain), -fit.local.relative
 
     def _fits(self, step: Step, tensors: Sequence[KeptTensor]) -> Iterator[Fit]:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:

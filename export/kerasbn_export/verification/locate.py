@@ -22,6 +22,7 @@ from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
+from kerasbn_export.verification.refolded import refolded
 from kerasbn_export.verification.sides import Batch, Sides
 from kerasbn_export.verification.stored_weights import bias_not_moved, by_weights, in_float
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
@@ -69,6 +70,7 @@ def locate(
     exact = gate.tolerance is not None and sides.candidate.precision == "float32"
     differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     try:
+        network = refolded(sides, network, sample) or network
         inside = _inside(sides, network, sides.for_candidate(sample))
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
         localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, inside.graph, grids, differs)
