@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.devices import PRECISIONS
 from kerasbn_export.graph import Graph
 
 TARGETS = ("latency", "ops", "size")
@@ -68,10 +69,11 @@ def choices(
         precision: What the folded model is converted to.
 
     Raises:
-        InvalidArgumentError: The target is not known.
+        InvalidArgumentError: The target or the precision is not known.
     """
-    if target not in TARGETS:
-        raise InvalidArgumentError(f"target={target!r} is not known; accepted: {', '.join(TARGETS)}.")
+    for name, value, accepted in (("target", target, TARGETS), ("precision", precision, PRECISIONS)):
+        if value not in accepted:
+            raise InvalidArgumentError(f"{name}={value!r} is not known; accepted: {', '.join(accepted)}.")
     asked = Choices(merge=merge, averages=averages, forward=forward, magnitudes=precision in QUANTIZED)
     if target == "size":
         return [replace(asked, clone=clone) for clone in (True, False)]

@@ -123,7 +123,7 @@ def fold(
     Raises:
         UnsupportedModelError: The model cannot be read as a graph of layers, or a layer not made again.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
-        InvalidArgumentError: The target is not known.
+        InvalidArgumentError: The target or the precision is not known.
         NotFoldedError: ``strict`` and a BatchNorm is left.
     """
     planned = plan(

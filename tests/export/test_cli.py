@@ -228,3 +228,19 @@ def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys, rn
     assert "DepthwiseConv2D" in layers[()]
     assert "DepthwiseConv2D" not in layers[("--target", "ops")]
     assert "coarser in int8" in capsys.readouterr().out
+
+
+def test_precision_reaches_the_fold(keras_flavour, tmp_path, rng):
+    keras = keras_flavour.keras
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, activation="relu", name="before")(inputs))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(x))
+    randomise(model, rng)
+    model.save(tmp_path / "model.keras")
+    moved = {}
+    for precision in ("float32", "int8"):
+        out = tmp_path / f"{precision}.keras"
+        assert run(["fold", str(tmp_path / "model.keras"), "-o", str(out), "--precision", precision]) == 0
+        kernels = [np.asarray(m.get_layer("before").get_weights()[0]) for m in (load_model(out), model)]
+        moved[precision] = not np.array_equal(*kernels)
+    assert moved == {"float32": False, "int8": True}

@@ -8,6 +8,7 @@ from kerasbn_testing.eager import evaluate
 from kerasbn_testing.judging import in_float64, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
+from kerasbn.errors import InvalidArgumentError
 from kerasbn_export import export_tflite, fold
 from kerasbn_export.best import scorer
 from kerasbn_export.calibration import Calibration
@@ -129,3 +130,8 @@ def test_it_is_worth_decibels_where_channels_are_uneven(keras_flavour, rng, tmp_
     best, unfolded, worse = (score(result.path.read_bytes()) for result in (ours, kept, forward))
     assert best > unfolded + 3
     assert best > worse + 6
+
+
+def test_a_precision_that_is_none_is_refused(keras_flavour):
+    with pytest.raises(InvalidArgumentError, match="precision='in8' is not known; accepted: float32, float16, dynamic"):
+        fold(activated(keras_flavour), precision="in8")

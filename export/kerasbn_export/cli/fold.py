@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kerasbn_export.cli.options import TARGET_HELP, TARGETS
 from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, verdict_line, verdict_table
+from kerasbn_export.devices import PRECISIONS
 
 
 @click.command("fold")
@@ -13,9 +16,16 @@ from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, verd
 @click.option("-o", "--out", required=True, help="The .keras, .h5 or .hdf5 file to write.")
 @click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
 @click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="What you will convert it to: where a scale goes matters for weights in int8.",
+)
 @click.option("--keep-branches", is_flag=True, help="Do not merge parallel branches: one kernel is coarser in int8.")
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
-def command(model: str, out: str, strict: bool, target: str, keep_branches: bool, allow_code: bool) -> None:
+def command(model: str, out: str, keep_branches: bool, allow_code: bool, **options: Any) -> None:
     """Write the model again without its BatchNorms."""
     refuse_overwriting(model, out)
     with progress() as step:
@@ -27,7 +37,7 @@ def command(model: str, out: str, strict: bool, target: str, keep_branches: bool
         check_model_destination(out)
         loaded = load_model(model, allow_code=allow_code)
         step("fold")
-        folded = fold(loaded, strict=strict, target=target, merge_branches=not keep_branches)
+        folded = fold(loaded, merge_branches=not keep_branches, **options)
         step(f"write {out}")
         save_model(folded.model, out)
     console = stdout()
