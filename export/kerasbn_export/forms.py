@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn.errors import UnsupportedModelError
+from kerasbn.errors import NotFoldedError, UnsupportedModelError
 from kerasbn_export.best import SLACK, Search, Trial, scorer
 from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration import Calibration
@@ -129,8 +129,11 @@ def _may_cost(verdict: Verdict) -> bool:
 
 
 def _other(name: str, model: Any, prepared: Prepared, options: ExportOptions) -> Prepared | None:
-    """Another form; None if it does not differ from the first."""
-    other = folded(model, options, **UNDONE[name])
+    """Another form; None if it does not differ from the first, or leaves a BatchNorm where ``strict`` allows none."""
+    try:
+        other = folded(model, options, **UNDONE[name])
+    except NotFoldedError:
+        return None
     return other if _traits(other) != _traits(prepared) else None
 
 

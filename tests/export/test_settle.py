@@ -90,6 +90,12 @@ def test_where_there_is_no_choice_nothing_is_measured(keras_flavour, rng, tmp_pa
     assert export(costly(keras_flavour, rng), tmp_path, rng, **options).trials == ()
 
 
+def test_strict_leaves_out_the_forms_in_which_a_batchnorm_stays(keras_flavour, rng, tmp_path):
+    result = export(costly(keras_flavour, rng), tmp_path, rng, best=True, strict=True)
+    assert not {trial.form for trial in result.trials} & forms.UNDONE.keys()
+    assert all(verdict.gone for verdict in result.verdicts)
+
+
 def test_what_cannot_cost_anything_is_not_measured(keras_flavour, rng, tmp_path, monkeypatch):
     scores(monkeypatch)
     assert export(harmless(keras_flavour, rng), tmp_path, rng).trials == ()
