@@ -23,11 +23,12 @@ def models(monkeypatch):
     """Stand-ins for interpreters: `fast` takes 1 ms, `slow` 3 ms, on a machine that slows down."""
     clock = Clock()
     seconds = {"fast": 1e-3, "slow": 3e-3}
-    order = []
+    order, opened = [], []
 
     class Runner:
         def __init__(self, path, *_):
             self.path = path
+            opened.append(path)
 
         def seconds(self, repeats):
             order.append(self.path)
@@ -36,7 +37,7 @@ def models(monkeypatch):
 
     monkeypatch.setattr(latency, "_Runner", Runner)
     monkeypatch.setattr(latency, "open_interpreter", lambda *_, **__: None)
-    return SimpleNamespace(order=order)
+    return SimpleNamespace(order=order, opened=opened)
 
 
 @pytest.mark.usefixtures("models")
@@ -51,6 +52,15 @@ def test_ratio_is_to_the_first():
 def test_models_take_turns_and_turns_at_being_first(models):
     compare_latency(["fast", "slow"], rounds=4)
     assert models.order[-8:] == ["fast", "slow", "slow", "fast"] * 2
+
+
+@pytest.mark.parametrize(("rounds", "openings"), [(1, 1), (3, 3), (4, 4), (40, 4)])
+def test_files_are_opened_anew_and_turn_at_being_first(models, rounds, openings):
+    """What a model takes depends on where it comes to lie."""
+    fast, _ = compare_latency(["fast", "slow"], rounds=rounds)
+    assert models.opened == (["fast", "slow", "slow", "fast"] * 2)[: 2 * openings]
+    assert len(models.order) == 2 * rounds + 2
+    assert fast.ratio == 1.0
 
 
 @pytest.mark.parametrize(("paths", "rounds"), [([], 5), (["fast", "slow"], 0)])
