@@ -1,4 +1,4 @@
-"""keras.applications with random BatchNorm statistics: what folds, how exactly, and how fast the file is.
+"""keras.applications and our models with random BatchNorm statistics: what folds, how exactly, how fast the file is.
 
     python benchmarks/applications.py --fold             folding and equality only: minutes for all ten, both Kerases
     python benchmarks/applications.py                    and both .tflite files: operations, latency ratio
@@ -40,6 +40,7 @@ from fitted import fit_norms
 from rich.console import Console
 from rich.table import Table
 
+import kerasbn_models
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import fold, verify
 from kerasbn_export.latency import compare_latency
@@ -57,6 +58,8 @@ SIZES = {
     "InceptionV3": 96,
     "Xception": 96,
 }
+REFERENCE = ("digits_cnn", "mlp")
+"""Those of `kerasbn_models`."""
 TOLERANCE, WORST, SLACK_DB = 2e-5, 1.02, 0.3
 SAMPLES = 64
 """For the accuracy of int8; fewer are too few to tell two files of a deep network apart."""
@@ -129,7 +132,9 @@ def main() -> int:
     """Prints the table; 0 if every target is reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keras", choices=NAMES)
-    parser.add_argument("--only", choices=SIZES, nargs="+", default=[*SIZES], metavar="NETWORK")
+    parser.add_argument(
+        "--only", choices=[*SIZES, *REFERENCE], nargs="+", default=[*SIZES, *REFERENCE], metavar="NETWORK"
+    )
     parser.add_argument("--fold", action="store_true", help="no conversion")
     parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
     parser.add_argument("--rounds", type=int, default=60)
@@ -203,6 +208,8 @@ def both_files(row: Row, model: Any, folder: Path, precision: str, seed: int) ->
 def build(network: str, flavour: Flavour, seed: int = 0) -> Any:
     """The network with the random weights of a seed, its outputs before the softmax, which hides differences."""
     flavour.keras.utils.set_random_seed(seed)
+    if network in REFERENCE:
+        return getattr(kerasbn_models, network)(flavour.name)
     shape = (SIZES[network], SIZES[network], 3)
     builder = getattr(flavour.keras.applications, network)
     return builder(weights=None, input_shape=shape, classes=10, classifier_activation=None, **extra(network))
