@@ -14,6 +14,7 @@ from kerasbn_export.relabel import relabel
 from kerasbn_export.tflite_file import read_tflite
 from kerasbn_export.verification import refolded as module
 from kerasbn_export.verification.faults import QUANTIZED
+from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.open import open_runnable
 from kerasbn_export.verification.refolded import refolded
@@ -120,3 +121,33 @@ def test_faults_in_a_folded_file_are_caught_on_the_right_layer(case):
             missed.append((name, tensor, report.verdict))
     assert len(applied) >= 15
     assert not missed
+
+
+def shifted_a_little(flavour, rng):
+    """A BatchNorm of which an addition is left that is smaller than the rounding before it."""
+    layers, norm = flavour.keras.layers, flavour.batch_normalization
+    image = flavour.keras.Input((8, 8, 3))
+    x = norm(name="bn")(layers.ReLU(name="relu")(layers.Conv2D(4, 3, name="conv")(image)))
+    x = layers.Conv2D(5, 3, padding="same", name="padded")(x)
+    model = flavour.keras.Model(image, layers.Dense(3, name="dense")(layers.GlobalAveragePooling2D()(x)))
+    randomise(model, rng)
+    ones = np.ones(4)
+    model.get_layer("bn").set_weights([ones, 0.01 * ones, 0 * ones, ones])
+    return model
+
+
+def places(model, path, data):
+    report = verify(model, path, data=data)
+    assert report, report.verdict
+    return {record.layer: record.position for record in report.per_layer}
+
+
+def test_what_has_a_tensor_of_its_own_is_not_taken_for_merged(keras_flavour, rng, tmp_path, monkeypatch):
+    """Where a shift is within rounding a tensor fits before it and behind it, and its name tells."""
+    model, data = shifted_a_little(keras_flavour, rng), rng.normal(size=(32, 8, 8, 3)).astype("float32")
+    result = export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data)
+    assert result.verdicts[0].action.value == "lowered"
+    found = places(model, result.path, data)
+    assert (found["conv"], found["bn"]) == ("relu", "bn")
+    monkeypatch.setattr(Localiser, "_contradictions", lambda *_: 0)
+    assert places(model, result.path, data)["conv"] == "bn"
