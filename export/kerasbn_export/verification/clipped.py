@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kerasbn_export.graph import Call, Value
+from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.fit import shaped
 from kerasbn_export.verification.localise import Localiser
@@ -31,8 +32,8 @@ def failed_by_clipping(sides: Sides, localiser: Localiser, batch: Batch, worst: 
         worst: Its number over all batches.
         found: The records.
     """
-    ends = {call.layer.path: call.output for call in localiser.network.graph}
-    suspects = {ends[its.position]: its for _, its in found if its.clipping}
+    graph = localiser.network.graph
+    suspects = {chain_of(graph, call, its)[-1].output: its for call, its in found if its.clipping}
     if not suspects or not isinstance(sides.candidate, TFLiteRunner):
         return found, ""
     if batch.scale is not None:

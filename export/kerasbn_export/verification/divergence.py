@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.records import Divergence, LayerComparison
 
@@ -70,8 +71,7 @@ def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: 
         gate: What an output has to reach.
         outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
     """
-    by_path = {call.layer.path: call for call in graph}
-    seen = {by_path[record.position] for _, record in found}
+    seen = {chain_of(graph, call, record)[-1] for call, record in found}
     wrong = [(call, record) for call, record in found if not record.passed and not record.moved]
     wrong = [(call, record) for call, record in wrong if outputs_differ or record.rounding is not None]
     if gate.tolerance is None:  # an error beyond rounding tells more than much noise
@@ -81,7 +81,7 @@ def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: 
     if not wrong:
         return None
     call, record = wrong[0]
-    suspects = (*_unseen_before(graph, call, seen), call, *(by_path[path] for path in record.merged))
+    suspects = (*_unseen_before(graph, call, seen), *chain_of(graph, call, record))
     return _divergence(record, suspects, len(wrong) - 1)
 
 

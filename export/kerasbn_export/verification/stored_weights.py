@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call
+from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.faults.folding import LINEAR, is_linear
 from kerasbn_export.verification.forward import source_of, with_affine
 from kerasbn_export.verification.localise import Localiser
@@ -49,13 +50,13 @@ def bias_not_moved(localiser: Localiser, found: Found) -> Found:
     """Where a layer fails that was to make good for the bias that one before it lacks, that one fails instead."""
     failing = {v: its for call, its in found if not (its.passed or its.moved or its.clipping) for v in call.inputs}
     blamed = {value: its for value, its in failing.items() if value in localiser.lost}
-    ends = {call.layer.path: call.output for call in localiser.network.graph}
     freed = {id(record) for record in blamed.values()}
+    ends = [chain_of(localiser.network.graph, call, its)[-1].output for call, its in found]
     return [
-        (call, replace(its, passed=False, rounding=blamed[ends[its.position]].rounding))
-        if ends[its.position] in blamed
+        (call, replace(its, passed=False, rounding=blamed[end].rounding))
+        if end in blamed
         else (call, replace(its, passed=True) if id(its) in freed else its)
-        for call, its in found
+        for (call, its), end in zip(found, ends, strict=True)
     ]
 
 
@@ -67,16 +68,16 @@ def in_float(localiser: Localiser, held: Callable[[Call], Held | None], found: F
         held: Gives the candidate's kernel and bias of a linear layer.
         found: The layers, settled.
     """
-    ends = {call.layer.path: call.output for call in localiser.network.graph}
+    graph = localiser.network.graph
     right = {record.layer for _, record in found if record.passed or record.moved}  # by whatever algebra
-    bare = {record.layer for _, record in found if ends[record.position] in localiser.lacking}
+    bare = {its.layer for call, its in found if chain_of(graph, call, its)[-1].output in localiser.lacking}
 
     def given(call: Call) -> tuple[Call, bool]:
         lacking = localiser.lacking.get(call.inputs[0])
         changed, known = with_affine(call, None, lacking)
         return changed, known and call.layer.path not in bare
 
-    compared = compare_weights(localiser.network.graph, held, given)
+    compared = compare_weights(graph, held, given)
     return tuple(record for record in compared if record.passed or record.layer not in right)
 
 
@@ -91,7 +92,7 @@ def _weights(
     """The weights compared, and whether it is known what the operation that has them takes."""
     if call.layer.kind not in LINEAR or record.moved or not _by_the_algebra(localiser, call, record):
         return (), False
-    end = next(other.output for other in localiser.network.graph if other.layer.path == record.position)
+    end = chain_of(localiser.network.graph, call, record)[-1].output
     operation = _linear_operation(file, localiser.taken[end].index)
     held = held_by(file, operation) if operation else None
     if operation is None or held is None:
@@ -108,8 +109,7 @@ def _weights(
 
 def _by_the_algebra(localiser: Localiser, call: Call, record: LayerComparison) -> bool:
     """Whether no BatchNorm is merged but one right behind the layer: a scale goes through a ReLU into a kernel too."""
-    merged = [other for other in localiser.network.graph if other.layer.path in record.merged]
-    behind = [other for other in merged if is_batchnorm(other.layer)]
+    behind = [other for other in chain_of(localiser.network.graph, call, record) if is_batchnorm(other.layer)]
     return not behind or (len(behind) == 1 and is_linear(call) and behind[0].inputs[0] is call.output)
 
 
