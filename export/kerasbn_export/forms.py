@@ -15,6 +15,7 @@ from kerasbn_export.calibration import Calibration
 from kerasbn_export.convert import ConversionOptions, convert
 from kerasbn_export.equalize import equalized
 from kerasbn_export.export_records import ExportOptions
+from kerasbn_export.ledger import OPS_PER_CALL
 from kerasbn_export.prepared import Prepared, converted, folded
 from kerasbn_export.program import functional_program
 from kerasbn_export.verdict import Reason, Verdict
@@ -124,8 +125,9 @@ def _is_to_be_measured(prepared: Prepared, options: ExportOptions) -> bool:
 
 def _may_cost(verdict: Verdict) -> bool:
     """Whether a BatchNorm is in a merged kernel, behind an average, or its scale in the kernel of a layer behind it."""
-    forward = verdict.direction in ("forward", "both") and "magnitude" not in verdict.rules
-    return bool(verdict.note) or forward
+    # Of a layer that is called at several places one call may have gone another way than the others.
+    magnitudes_back = "magnitude" in verdict.rules and verdict.ops_before == OPS_PER_CALL
+    return bool(verdict.note) or (verdict.direction in ("forward", "both") and not magnitudes_back)
 
 
 def _other(name: str, model: Any, prepared: Prepared, options: ExportOptions) -> Prepared | None:

@@ -10,7 +10,7 @@ from kerasbn_export.best import SLACK, scorer
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.provenance import read_provenance
 from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.verdict import Reason
+from kerasbn_export.verdict import Action, Reason, Verdict
 
 
 def costly(flavour, rng):
@@ -99,6 +99,22 @@ def test_strict_leaves_out_the_forms_in_which_a_batchnorm_stays(keras_flavour, r
 def test_what_cannot_cost_anything_is_not_measured(keras_flavour, rng, tmp_path, monkeypatch):
     scores(monkeypatch)
     assert export(harmless(keras_flavour, rng), tmp_path, rng).trials == ()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "costs"),
+    [
+        ({"direction": "backward"}, False),
+        ({"direction": "forward"}, True),
+        ({"direction": "both"}, True),
+        ({"direction": "both", "rules": ("magnitude", "forward")}, False),
+        ({"direction": "both", "rules": ("magnitude", "forward"), "ops_before": 4}, True),  # of two calls, perhaps one
+        ({"direction": "backward", "note": "coarser"}, True),
+    ],
+    ids=str,
+)
+def test_what_may_cost(verdict, costs):
+    assert forms._may_cost(Verdict("bn", Action.FOLDED, **verdict)) is costs
 
 
 def test_float_files_have_one_form(keras_flavour, rng, tmp_path, monkeypatch):

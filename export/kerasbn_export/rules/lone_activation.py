@@ -3,13 +3,13 @@
     relu(x) = relu(max of x alone),   relu(x) = relu(1*x + 0)
 
 In int8, XNNPACK has no operation for a ReLU that stands alone: it cuts the graph in two and runs it with the built-in
-kernel. With the same ReLU fused into it, a max pooling of 1x1 took 0.05 to 0.14 of the time and a depthwise 1x1 0.07 to
-0.16 (behind a convolution with other users, a transposed one, a bilinear resize, an input); in float32 both took 1.01,
+kernel. With the same ReLU fused into it, a max pooling of 1x1 took 0.05 to 0.39 of the time and a depthwise 1x1 0.07 to
+0.40 (behind a convolution with other users, a transposed one, a bilinear resize, an input); in float32 both took 1.01,
 so only int8 asks for them.
 
 A pooling has the scale of its input, so it rounds nothing, where the ReLU itself and the depthwise bring the numbers to
-a scale of their own: 0.1 to 0.6 dB more. What averages by pooling has the scale of its input as well, and that is twice
-as fine behind a depthwise, 0.6 to 3.6 dB: a ReLU that an average pooling takes gets the depthwise. Its kernel is one
+a scale of their own: 0 to 0.6 dB more. What averages by pooling has the scale of its input as well, and that is twice
+as fine behind a depthwise, 0.5 to 3.5 dB: a ReLU that an average pooling takes gets the depthwise. Its kernel is one
 for every channel, which int8 holds exactly.
 
 Condition: a ReLU or ReLU6 on a value of rank 4 without a mask that stays alone after
