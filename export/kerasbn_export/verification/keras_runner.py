@@ -12,6 +12,7 @@ import numpy as np
 from kerasbn.errors import KerasBNError, NotComparableError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.capture import capture
+from kerasbn_export.configuration import configuration_of
 from kerasbn_export.verification.naming import named_leaves
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array, Port
@@ -93,7 +94,7 @@ class KerasRunner:
         layer = next((layer for layer in self.model.layers if _single(layer, "output") is output), None)
         if layer is None:
             return None
-        if type(layer).__name__ == "Activation" and layer.get_config()["activation"] == "linear":
+        if type(layer).__name__ == "Activation" and configuration_of(layer)["activation"] == "linear":
             return self._linear_part(layer.input)
         return linear_part(layer)
 
@@ -129,7 +130,9 @@ def linear_part(layer: Any) -> Any:
         return None
     if name in ("Activation", "Softmax"):
         return layer.input
-    linear = type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_before", "activation": "linear"})
+    linear = type(layer).from_config(
+        {**configuration_of(layer), "name": f"{layer.name}_before", "activation": "linear"}
+    )
     values = linear(layer.input)
     linear.set_weights(layer.get_weights())
     return values
