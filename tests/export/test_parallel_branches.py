@@ -128,3 +128,43 @@ def test_branches_that_are_no_one_layer_stay(keras_flavour, rng, name):
     randomise(model, rng)
     assert any(kind == "Add" for kind in kinds(plan(model)))
     assert_folds(model, data_for(model, rng, size=8), kept=None)
+
+
+def drawn(rng):
+    """A random sum of convolutions of one family, sizes, strides, dilations and paddings at random."""
+    dims, multiplier, strides = rng.integers(1, 3), int(rng.integers(1, 3)), int(rng.choice([1, 1, 2]))
+    dilation = int(rng.integers(1, 4)) if strides == 1 else 1
+    paddings = ["same", "causal"] if dims == 1 else ["same"]
+    padding = str(rng.choice([*paddings, "valid"]))
+    whole = dims == 1 and rng.random() < 0.5 or padding == "causal"
+    makers = []
+    for _ in range(rng.integers(2, 4)):
+        size = int(rng.integers(1, 6)) if padding != "valid" or not makers else 1
+        options = {"strides": strides, "padding": padding if size > 1 else "valid"}
+        options["dilation_rate"] = int(rng.choice([1, dilation]))
+        if whole:
+            makers.append(convolution(dims, 4 * multiplier, size, norm=rng.random() < 0.7, groups=2, **options))
+        else:
+            options |= {"depth_multiplier": multiplier, "dims": dims}
+            makers.append(depthwise(size, norm=rng.random() < 0.7, **options))
+    if padding == "valid":
+        makers = makers[:1] * 2
+    if strides == 1 and multiplier == 1 and padding != "valid" and rng.random() < 0.6:
+        makers.append(norm if rng.random() < 0.5 else itself)
+    sizes = [int(n) for n in rng.integers(14, 18, dims)] if rng.random() < 0.8 or strides > 1 else [None] * dims
+    return (*sizes, 4), makers
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_branches(keras_flavour, seed):
+    rng = np.random.default_rng(seed)
+    merged = 0
+    for _ in range(12):
+        shape, makers = drawn(rng)
+        model = summed(keras_flavour.keras, shape, *makers)
+        randomise(model, rng)
+        planned, data = plan(model), in_float64(data_for(model, rng, size=15))
+        merged += "Add" not in kinds(planned)
+        reference = evaluate(capture(model), data, "float64")
+        assert relative_error(evaluate(planned.graph, data, "float64"), reference) <= 5e-7, (seed, shape, kinds(planned))
+    assert merged >= 4
