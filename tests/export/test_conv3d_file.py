@@ -42,9 +42,8 @@ def relu_and_output(layers, x):
     return [layers.ReLU()(x), x]
 
 
-def residual(layers, x):
-    active = layers.Activation("tanh")(x)
-    return layers.Add()([layers.Conv3D(3, 1, use_bias=False)(active), layers.Activation("sigmoid")(active)])
+def added_by_row(layers, x):
+    return layers.Rescaling(1.0, [[[1.0]], [[2.0]], [[3.0]]])(x)
 
 
 def written(model, path, **options):
@@ -101,7 +100,7 @@ def any_user(graph, tensor):
 STAYS = {
     "what others see": (seen_twice, "_sole_user", any_user),
     "what the model gives": (relu_and_output, "_sole_user", any_user),
-    "a sum with another tensor": (residual, "_fits", lambda *_: True),
+    "a number for each row": (added_by_row, "_fits", lambda *_: True),
 }
 
 
