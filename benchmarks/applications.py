@@ -1,6 +1,8 @@
-"""keras.applications and our models with random BatchNorm statistics: what folds, how exactly, how fast the file is.
+"""Known networks and our models with random BatchNorm statistics: what folds, how exactly, how fast the file is.
 
-    python benchmarks/applications.py --fold             folding and equality only: minutes for all ten, both Kerases
+They are those of keras.applications and `reparameterized`.
+
+    python benchmarks/applications.py --fold             folding and equality only: minutes for all, both Kerases
     python benchmarks/applications.py                    and both .tflite files: operations, latency ratio
     python benchmarks/applications.py --precision int8 --only ResNet50V2 --keras keras
     python benchmarks/applications.py --files FOLDER     keeps the files there; a second run measures those
@@ -37,6 +39,7 @@ from block_models import samples
 from blocks import signal_to_noise
 from files import our_file, stock_file
 from fitted import fit_norms
+from reparameterized import REPARAMETERIZED
 from rich.console import Console
 from rich.table import Table
 
@@ -57,6 +60,8 @@ SIZES = {
     "NASNetMobile": 64,
     "InceptionV3": 96,
     "Xception": 96,
+    "RepViT_M09": 64,
+    "MobileOne_S0": 64,
 }
 REFERENCE = ("digits_cnn", "mlp")
 """Those of `kerasbn_models`."""
@@ -210,6 +215,8 @@ def build(network: str, flavour: Flavour, seed: int = 0) -> Any:
     flavour.keras.utils.set_random_seed(seed)
     if network in REFERENCE:
         return getattr(kerasbn_models, network)(flavour.name)
+    if network in REPARAMETERIZED:
+        return REPARAMETERIZED[network](flavour.keras, SIZES[network], classes=10)
     shape = (SIZES[network], SIZES[network], 3)
     builder = getattr(flavour.keras.applications, network)
     return builder(weights=None, input_shape=shape, classes=10, classifier_activation=None, **extra(network))
@@ -247,7 +254,7 @@ def about(values: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]
 
 def report(rows: list[Row], precision: str) -> int:
     """Prints the table; 1 if a target is missed."""
-    table = Table(title=f"keras.applications, random statistics{precision and ', ' + precision}")
+    table = Table(title=f"Known networks, random statistics{precision and ', ' + precision}")
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in ("network", "Keras", "") else "right")
     for row in rows:

@@ -80,6 +80,13 @@ class Affine:
         return Affine(np.where(self.scale < 0, -1.0, 1.0), self.shift)
 
     @property
+    def inverse(self) -> Affine | None:
+        """``(y - t)/s``; None where some channel has ``s = 0``, or it is not finite."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            scale, shift = 1.0 / self.scale, -self.shift / self.scale
+        return Affine(scale, shift) if np.all(np.isfinite(scale)) and np.all(np.isfinite(shift)) else None
+
+    @property
     def shift_before_scale(self) -> Affine | None:
         """``x + t/s``, which followed by `scaling` is the whole: ``s*(x + t/s) = s*x + t``.
 

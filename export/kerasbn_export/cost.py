@@ -85,6 +85,28 @@ def choices(
     return [replace(asked, constant_one=ones, accompany=lone)]
 
 
+OPERATION_NUMBERS = 100
+"""An operation with its tensors and their names takes 560 bytes of a file: more than as many float32 numbers."""
+OPERATION_PRODUCTS = 10_000
+"""An operation more took 0.5 microseconds, with XNNPACK and one thread; a convolution made 20 products a nanosecond."""
+AFFINE_PRODUCTS = 5
+"""A depthwise 1x1 took as long for one element as a convolution for as many products."""
+
+
+def pays(numbers: int, channels: int, positions: int | None) -> bool:
+    """Whether more numbers in a kernel are worth an affine that goes: no larger file, and no slower.
+
+    Args:
+        numbers: How many numbers the kernel has more, each of them a product at every output position.
+        channels: Those of the affine.
+        positions: Output positions, None if not known.
+    """
+    fits = numbers <= 2 * channels + OPERATION_NUMBERS
+    if positions is None:
+        return fits and numbers <= AFFINE_PRODUCTS * channels
+    return fits and positions * (numbers - AFFINE_PRODUCTS * channels) <= OPERATION_PRODUCTS
+
+
 def weight_bytes(graph: Graph) -> int:
     """The bytes of all weights of a graph in its own precision; a shared layer counts once."""
     layers = {id(call.layer): call.layer for call in graph}

@@ -1,4 +1,4 @@
-"""Gives a ``.tflite`` file the model's names and order of inputs and outputs, and named blobs of metadata."""
+"""Finishes a ``.tflite`` file: the model's names and order of inputs and outputs, and named blobs of metadata."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn_export.conv3d import fuse_conv3d
 from kerasbn_export.servable import End, Signature
 
 
 def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str, bytes]) -> bytes:
     """The same file with the inputs and outputs of every signature named and ordered as in the model.
+
+    What the converter leaves beside a convolution of three dimensions goes into it: see `kerasbn_export.conv3d`.
 
     Args:
         data: A ``.tflite`` file.
@@ -29,6 +32,7 @@ def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str,
         graph.outputs = _arranged(signature.outputs, graph.outputs, wanted.outputs)
         for end, index in zip(wanted.inputs, graph.inputs, strict=True):
             graph.tensors[index].name = f"{wanted.name}_{end.name}:0".encode()
+    fuse_conv3d(model)
     for name, blob in metadata.items():
         _store(model, name, blob)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

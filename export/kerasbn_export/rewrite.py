@@ -22,6 +22,7 @@ from kerasbn_export.rules.clone import clone_producers
 from kerasbn_export.rules.collapse import collapse_sums
 from kerasbn_export.rules.lone_activation import accompany
 from kerasbn_export.rules.magnitude import send_magnitudes
+from kerasbn_export.rules.release import release_producers
 from kerasbn_export.rules.series import merge_series
 from kerasbn_export.rules.step import Refusal
 from kerasbn_export.rules.twins import unite_twins
@@ -53,6 +54,8 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     while chosen.merge and (merges := [*merge_branches(graph), *merge_series(graph)]):
         for done in merges:
             ledger.merged(done)
+        fold_all(graph, ledger, backward_only=not chosen.forward)
+    if chosen.merge and chosen.clone and release_producers(graph):
         fold_all(graph, ledger, backward_only=not chosen.forward)
     if chosen.constant_one:
         carry_ones(graph, ledger)

@@ -1,13 +1,16 @@
 """Looks for the way of an affine: through which calls it passes, and which take it in.
 
-An affine ``s*x + t`` has four ways that cost nothing. They are tried in this order, and the first that ends is taken:
+An affine ``s*x + t`` has five ways that cost nothing. They are tried in this order, and the first that ends is taken:
 
 =======================================  =====================================================================
 backward                                 all of it into the layers before
 forward                                  all of it into the layers behind
 scale backward, shift forward            ``s*x + t``: first ``s*x``, then ``+ t``
 shift backward, scale forward            ``s*(x + t/s)``: first ``+ t/s``, then ``s*``; every s is to be non-zero
+backward, its inverse forward            all of it into the linear layer before, whose other users take ``(x - t)/s``
 =======================================  =====================================================================
+
+The last is for a value that others see as well; see `kerasbn_export.rules.inverse` for its conditions.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.rules import BACKWARD, FORWARD
+from kerasbn_export.rules import BACKWARD, FORWARD, inverse, producer
 from kerasbn_export.rules.join import join, joins
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
@@ -74,6 +77,7 @@ def ways(graph: Graph, call: Call, push: Push, *, backward_only: bool = False) -
     if backward_only:
         return travel(graph, [(backward_step, push)])
     candidates: list[Starts] = [[(backward_step, push)], [(forward_step, behind)], *_splits(push, behind)]
+    candidates += _past_others(graph, call, push)
     refusals = []
     for starts in candidates:
         way = travel(graph, starts)
@@ -92,26 +96,39 @@ def _splits(push: Push, behind: Push) -> Iterable[Starts]:
             yield [(backward_step, replace(push, affine=first)), (forward_step, replace(behind, affine=second))]
 
 
+def _past_others(graph: Graph, call: Call, push: Push) -> Iterable[Starts]:
+    """All of it into the layer before, its inverse forward into whatever else sees the value."""
+    undone = inverse.find(graph, call, push)
+    if undone is not None:
+        others = [user for user in graph.users(push.value) if user is not call]
+        yield [(_into_producer, push), *((_into(user, undone), undone) for user in others)]
+
+
+def _into_producer(graph: Graph, push: Push) -> Iterable[Step | Refusal]:
+    """The step into the layer that gives the value, whoever else sees it."""
+    call = push.value.producer
+    step = None if call is None else producer.backward(graph, call, push)
+    return [Refusal(Reason.NOT_LINEAR, "No linear layer gives the value.") if step is None else step]
+
+
+def _into(user: Call, first: Push) -> Stepping:
+    """Forward, its first step into one of the users alone."""
+    return lambda graph, push: [_forward_one(graph, user, push)] if push is first else forward_step(graph, push)
+
+
 def travel(graph: Graph, starts: Starts) -> Way | Refusal:
     """The way of several affines at once, each backward or forward, taken; or why one of them ends."""
     way = Way()
     for stepping, start in starts:
-        way.directions.append("backward" if stepping is backward_step else "forward")
+        way.directions.append("backward" if stepping in (backward_step, _into_producer) else "forward")
         pending, meeting = [start], Meeting(graph)
         while pending or meeting:
-            steps: Iterable[Step | Refusal]
-            if not pending:
-                steps = meeting.release()
-            else:
-                push = pending.pop()
-                if push.affine.is_identity:
-                    continue
-                steps = stepping(graph, push) if stepping is backward_step else meeting.step(push, stepping)
+            steps = meeting.steps(pending.pop(), start, stepping) if pending else meeting.release()
             for step in steps if len(way.steps) < LONGEST else [_too_long()]:
                 if isinstance(step, Refusal):
                     return step
                 way.steps.append(step)
-                pending.extend(step.onward)
+                pending.extend(push for push in step.onward if not push.affine.is_identity)
     shared = None if graph.may_clone else _shared(graph, way)
     return shared or way.take() or way
 
@@ -132,11 +149,19 @@ class Meeting:
     def __bool__(self) -> bool:
         return bool(self.arrived)
 
-    def step(self, push: Push, stepping: Stepping) -> Iterable[Step | Refusal]:
-        """One step of an affine to every call that takes its value; those that join keep it until they are asked."""
+    def steps(self, push: Push, start: Push, stepping: Stepping) -> Iterable[Step | Refusal]:
+        """The next steps of an affine; forward, those that join keep it until they are asked.
+
+        Args:
+            push: The affine.
+            start: The first of its way.
+            stepping: The way: forward, backward, or one with a first step of its own.
+        """
+        if stepping in (backward_step, _into_producer) or (stepping is not forward_step and push is start):
+            return stepping(self.graph, push)
         joining = [user for user in self.graph.users(push.value) if joins(user)]
         if self.graph.is_output(push.value) or not joining:
-            return stepping(self.graph, push)
+            return forward_step(self.graph, push)
         for user in joining:
             self.arrived.setdefault(user, []).append(push)
         others = (user for user in self.graph.users(push.value) if user not in joining)

@@ -21,12 +21,12 @@ def clone_producers(graph: Graph) -> None:
     """Give each BatchNorm of such a layer a call of its own."""
     for call in graph.in_order():
         users = graph.users(call.output) if call.layer.kind in LINEAR else []
-        if not graph.is_output(call.output) and all(_folds(graph, call, user) for user in users):
+        if not graph.is_output(call.output) and all(folds(graph, call, user) for user in users):
             for user in users[1:]:
                 _clone(graph, call, user)
 
 
-def _folds(graph: Graph, call: Call, user: Call) -> bool:
+def folds(graph: Graph, call: Call, user: Call) -> bool:
     layer = call.layer
     if not is_batchnorm(user.layer) or kernel_name(layer.kind, layer.weights) is None:
         return False

@@ -35,16 +35,16 @@ def merge_series(graph: Graph) -> list[Merge]:
     uses = Counter(id(call.layer.source) for call in graph)
     for first in graph.in_order():
         second = graph.sole_user(first.output) if first.layer.kind in KINDS else None
-        if second is not None and _may_merge(graph, first, second, uses):
-            layer = _merged(first.layer, second.layer)
-            if layer is not None:
+        if second is not None and may_merge(graph, first, second, uses):
+            layer = product(first.layer, second.layer)
+            if layer is not None and _is_smaller(layer, first.layer, second.layer):
                 second.layer = layer
                 graph.bypass(first)
                 merges.append(Merge("series", (first,), layer))
     return merges
 
 
-def _may_merge(graph: Graph, first: Call, second: Call, uses: Mapping[int, int]) -> bool:
+def may_merge(graph: Graph, first: Call, second: Call, uses: Mapping[int, int]) -> bool:
     """Whether both are linear layers of one kind and precision, each called here only, with nothing between them."""
     one, other = first.layer, second.layer
     return (
@@ -63,11 +63,11 @@ def _is_plain(layer: Layer) -> bool:
     return not grouped and kernel_name(layer.kind, layer.weights) is not None
 
 
-def _merged(first: Layer, second: Layer) -> Layer | None:
-    """The one layer, a version of the second; None where there is none, or it is no smaller."""
+def product(first: Layer, second: Layer) -> Layer | None:
+    """The one layer, a version of the second; None where there is none."""
     one, other = _float64(first, "kernel"), _float64(second, "kernel")
     options = {} if first.kind == "Dense" else _geometry(first.config, second.config)
-    if options is None or not _smaller(one.shape, other.shape):
+    if options is None:
         return None
     if _pads(second) and np.any(_float64(first, "bias") != 0):
         return None
@@ -115,10 +115,14 @@ def _moves_taps(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return dilated or {first["padding"], second["padding"]} != {"valid"}
 
 
-def _smaller(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether the product of two kernels of these shapes has fewer numbers than the two."""
-    taps = np.add(one[:-2], other[:-2]) - 1
-    return bool(np.prod(taps) * one[-2] * other[-1] < np.prod(one) + np.prod(other))
+def _is_smaller(layer: Layer, first: Layer, second: Layer) -> bool:
+    """Whether the one kernel has fewer numbers than the two."""
+    return size(layer) < size(first) + size(second)
+
+
+def size(layer: Layer) -> int:
+    """How many numbers the kernel has."""
+    return int(layer.weights["kernel"].size)
 
 
 def _product(one: Float64, other: Float64) -> Float64:
