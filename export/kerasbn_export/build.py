@@ -16,6 +16,7 @@ from kerasbn_export.affine import round_to
 from kerasbn_export.copied import copied_layer
 from kerasbn_export.graph import Layer, weight_names
 from kerasbn_export.likeness import complete, has_vocabulary, make_alike
+from kerasbn_export.recurrent_layers import make
 from kerasbn_export.structure import map_leaves
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -59,7 +60,7 @@ def _from_config(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -
         fresh = map_leaves(lambda leaf: leaf, {**layer.config, "name": name})  # some from_config take entries out
         config = complete(source, retyped(fresh, dtype))
         with flavour.keras.utils.custom_object_scope(_custom_objects(source)):
-            return cls.from_config(config)
+            return make(flavour, cls, config)
     except UnsupportedModelError:
         raise
         # A layer of the user's may raise anything here.

@@ -124,6 +124,7 @@ class ExportResult:
         unfolded: Why a model that should be folded was converted as it is; empty if it was folded, or should not be.
         device: What the device makes of the file; None where none was named.
         trials: The forms that were converted and measured, each with its SQNR; empty where there was no choice.
+        notes: What was done with layers other than BatchNorms, in sentences: loops unrolled, states forgotten.
     """
 
     path: Path
@@ -138,6 +139,7 @@ class ExportResult:
     unfolded: str = ""
     device: DeviceReport | None = None
     trials: tuple[Trial, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""

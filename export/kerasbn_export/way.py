@@ -121,7 +121,7 @@ def travel(graph: Graph, starts: Starts) -> Way | Refusal:
     way = Way()
     for stepping, start in starts:
         way.directions.append("backward" if stepping in (backward_step, _into_producer) else "forward")
-        pending, meeting = [start], Meeting(graph)
+        pending, meeting = [] if start.affine.is_identity else [start], Meeting(graph)
         while pending or meeting:
             steps = meeting.steps(pending.pop(), start, stepping) if pending else meeting.release()
             for step in steps if len(way.steps) < LONGEST else [_too_long()]:

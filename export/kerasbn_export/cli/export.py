@@ -162,6 +162,7 @@ def _lines(result: ExportResult, folded: bool) -> list[str]:
         lines.append(verdict_line(result.verdicts) if folded else "Not folded, as asked for.")
     if result.affine_ops_left:
         lines.append(f"{result.affine_ops_left} operations multiply or add a per-channel constant.")
+    lines.extend(result.notes)
     if result.float_layers:
         lines.append(f"Left in float by the converter: {', '.join(result.float_layers)}.")
     if result.calibration:

@@ -13,6 +13,7 @@ from kerasbn.errors import KerasBNError, NotComparableError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.capture import capture
 from kerasbn_export.configuration import configuration_of
+from kerasbn_export.verification.fresh_state import fresh_state
 from kerasbn_export.verification.naming import named_leaves
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array, Port
@@ -112,7 +113,8 @@ class KerasRunner:
         count = len(arrays[0])
         if self.inputs[0].shape[0] is not None and count < batch:
             arrays = [np.concatenate([array, np.repeat(array[-1:], batch - count, axis=0)]) for array in arrays]
-        results = [np.asarray(value) for value in _flat(model(arrays, training=False))]
+        with fresh_state(model):
+            results = [np.asarray(value) for value in _flat(model(arrays, training=False))]
         for value, port in zip(results, self.outputs, strict=False):
             if not value.ndim or len(value) != len(arrays[0]):
                 raise NotComparableError(

@@ -15,6 +15,7 @@ import numpy as np
 from kerasbn.errors import NotComparableError
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
 from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.recurrent_layers import at_inference
 from kerasbn_export.structure import leaves, map_leaves
 from kerasbn_export.verification.bound import absolute
 from kerasbn_export.verification.ports import Array
@@ -135,6 +136,7 @@ class Network:
 
     def _built(self, layer: Layer, dtype: str | None, args: Any, kwargs: Any) -> Any:
         """The layer itself in its own precision, else a new one; its first call makes its variables."""
+        layer = at_inference(layer)  # each call from a fresh state
         if dtype is None and not layer.changed:
             return layer.source
         new = build_layer(self.graph.flavour, layer, layer.name, dtype)

@@ -106,6 +106,8 @@ class TFLiteRunner:
     ) -> dict[int, tuple[tuple[int, ...], Callable[[], Array]]]:
         """The shape of some tensors for one batch, and what gives their real values until the next run.
 
+        A tensor that the interpreter does not show is not among them: one that no operation takes is never computed.
+
         Args:
             indices: The tensors.
             arrays: The inputs.
@@ -114,7 +116,7 @@ class TFLiteRunner:
         self._prepare(interpreter, arrays)
         self._invoke(interpreter, list(arrays))
         shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in interpreter.get_tensor_details()}
-        return {i: (shapes[i], partial(self._load, interpreter, i)) for i in indices}
+        return {i: (shapes[i], partial(self._load, interpreter, i)) for i in indices if _is_shown(interpreter, i)}
 
     def _load(self, interpreter: Any, index: int) -> Array:
         return self.restore(index, interpreter.get_tensor(index))
@@ -185,6 +187,8 @@ class TFLiteRunner:
         }
 
     def _invoke(self, interpreter: Any, arrays: list[Array]) -> None:
+        """Run one batch from a fresh state: a recurrent operation keeps its own from one run to the next."""
+        interpreter.reset_all_variables()
         for index, array in self.stored(arrays, len(arrays[0])).items():
             interpreter.set_tensor(index, array)
         try:
@@ -204,6 +208,15 @@ class TFLiteRunner:
                 f"of {batch}: verify compares sample by sample, so the batch has to be the first dimension."
             )
         return np.concatenate(parts)[: count * (len(parts[0]) // batch)]
+
+
+def _is_shown(interpreter: Any, index: int) -> bool:
+    """Whether the interpreter has values of a tensor."""
+    try:
+        interpreter.tensor(index)()
+    except ValueError:  # "Tensor data is null"
+        return False
+    return True
 
 
 def _padded(array: Array, batch: int) -> Array:
