@@ -12,13 +12,13 @@ from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, coarsest, gate_for
 from kerasbn_export.verification.locate import Located, locate
-from kerasbn_export.verification.matching import match_ports
+from kerasbn_export.verification.matching import match_sides
 from kerasbn_export.verification.moved import moved_on_purpose
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.outputs import judge_outputs
 from kerasbn_export.verification.ports import Port, Runnable
 from kerasbn_export.verification.records import Comparison, OutputComparison
-from kerasbn_export.verification.sides import Batch, Sides
+from kerasbn_export.verification.sides import Batch
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,10 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     Raises:
         NotComparableError: Inputs or outputs have no counterpart, or there is nothing to compare.
     """
-    feeds, inputs = match_ports(reference.inputs, candidate.inputs, "input")
-    pairs, outputs = match_ports(reference.outputs, candidate.outputs, "output")
+    sides, inputs, outputs = match_sides(reference, candidate)
     precision = coarsest(reference.precision, candidate.precision)
     gate = gate_for(precision, question.tolerance, question.min_sqnr)
-    sides = Sides(reference, candidate, feeds, pairs)
-    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], precision, question))
+    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in sides.feeds], precision, question))
     network, note = reference.referee
     records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
     moved = moved_on_purpose(candidate) if question.layers else ""
