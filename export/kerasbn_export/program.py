@@ -6,8 +6,7 @@ A functional Keras model is one. So are a signature of a SavedModel without Kera
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 

@@ -107,22 +107,22 @@ def _taken(pairing: Pairing) -> set[int]:
     return {j for j, _ in pairing.values()}
 
 
-def _left(count: int, taken: Collection[int]) -> list[int]:
-    return [i for i in range(count) if i not in taken]
+def _left(ports: Sequence[Port], taken: Collection[int]) -> list[int]:
+    """What is not paired yet, in the order of the side; names such as output_10 count by their number."""
+    left = [i for i in range(len(ports)) if i not in taken]
+    numbers = [match and int(match.group(1)) for match in (_NUMBERED.match(ports[i].name) for i in left)]
+    return left if None in numbers else [i for _, i in sorted(zip(numbers, left, strict=True))]
 
 
 def _in_order(reference: Sequence[Port], candidate: Sequence[Port], named: Pairing) -> Pairing:
-    """What has no name in common, each side in its own order; names such as output_10 count by their number."""
-    left = _left(len(candidate), _taken(named))
-    numbers = [_NUMBERED.match(candidate[j].name) for j in left]
-    if all(numbers):
-        left.sort(key=lambda j: int(candidate[j].name.rpartition("_")[2]))
-    return {i: (j, "order") for i, j in zip(_left(len(reference), named), left, strict=True)}
+    """What has no name in common, each side in its own order."""
+    pairs = zip(_left(reference, named), _left(candidate, _taken(named)), strict=True)
+    return {i: (j, "order") for i, j in pairs}
 
 
 def _by_shape(reference: Sequence[Port], candidate: Sequence[Port], named: Pairing) -> Pairing:
     """Only where every shape fits exactly one: a guess between equals would be worth nothing."""
-    left = _left(len(candidate), _taken(named))
-    fitting = {i: [j for j in left if reference[i].fits(candidate[j])] for i in _left(len(reference), named)}
+    left = _left(candidate, _taken(named))
+    fitting = {i: [j for j in left if reference[i].fits(candidate[j])] for i in _left(reference, named)}
     found = {i: (choices[0], "shape") for i, choices in fitting.items() if len(choices) == 1}
     return found if len(_taken(found)) == len(fitting) else {}

@@ -36,9 +36,14 @@ class TFLiteRunner:
         label: What to call it in the report.
         backend: A key of `BACKENDS`.
 
+    Attributes:
+        signature: The name of the signature it runs, where that is known.
+
     Raises:
         ModelFileError: The bytes are no .tflite model, or this interpreter cannot run it.
     """
+
+    signature = ""
 
     def __init__(self, content: bytes, label: str, backend: str = "xnnpack") -> None:
         self.graph = TFLiteGraph(content, label)
