@@ -1,11 +1,11 @@
 """Calibration data: what a quantized model's ranges are measured on, checked before the slow part.
 
-Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, the path of a ``.npy`` or
-``.npz`` file with any of these, a folder of images (see `kerasbn_export.image_folder`), and a generator, a
-``tf.data.Dataset`` or a function that returns one, whose items are samples or batches in any of these forms. Every form
-ends as one array per input with the samples on the first axis. The text ``"random"`` asks for standard normal numbers,
-and ``"data-free"`` for samples that are made from the model's BatchNorms (see `kerasbn_export.data_free`); nothing else
-makes numbers up.
+Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, both nested as the model takes
+them, the path of a ``.npy`` or ``.npz`` file with arrays or named arrays, a folder of images (see
+`kerasbn_export.image_folder`), and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
+samples or batches in any of these forms. Every form ends as one array per input with the samples on the first axis. The
+text ``"random"`` asks for standard normal numbers, and ``"data-free"`` for samples that are made from the model's
+BatchNorms (see `kerasbn_export.data_free`); nothing else makes numbers up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from kerasbn.errors import CalibrationError
 from kerasbn_export.array_file import SUFFIXES, read_arrays
 from kerasbn_export.image_folder import read_images
 from kerasbn_export.named_arrays import in_order
+from kerasbn_export.structure import leaves
 
 RANDOM, DATA_FREE = "random", "data-free"
 """The two words for data that are not the user's: see the module's docstring."""
@@ -164,7 +165,10 @@ def _sizes(wanted: ModelInput) -> tuple[int, ...]:
 
 
 def _is_arrays(data: Any) -> bool:
-    return isinstance(data, list | tuple) and bool(data) and all(hasattr(item, "shape") for item in data)
+    """Whether a list holds the inputs, some of them perhaps nested, and not samples that hold them."""
+    if not isinstance(data, list | tuple):
+        return False
+    return any(hasattr(item, "shape") for item in data) and all(hasattr(leaf, "shape") for leaf in leaves(data))
 
 
 def _by_input(data: Any, inputs: Sequence[ModelInput]) -> list[NDArray[Any]]:

@@ -20,7 +20,7 @@ def in_order(data: Any, inputs: Sequence[tuple[str, ...]]) -> list[Any] | None:
         named = {str(key): value for key, value in data.items()}
         return _by_name(named, inputs) or _by_name(_flat(data), inputs)
     listed = list(data) if isinstance(data, (list, tuple)) else [data]
-    if len(listed) != len(inputs) and all(map(_holds_arrays, listed)):
+    if len(listed) != len(inputs) and all(hasattr(leaf, "shape") for leaf in leaves(listed)):
         listed = list(leaves(listed))
     return listed if len(listed) == len(inputs) else None
 
@@ -53,8 +53,3 @@ def _flat(data: Mapping[Any, Any]) -> dict[str, Any]:
     """The leaves of a nested dict by the keys that lead to them, as the inputs of a nested model are named."""
     found = list(named_leaves(data))
     return dict(zip(distinct([name for name, _ in found]), (leaf for _, leaf in found), strict=True))
-
-
-def _holds_arrays(item: Any) -> bool:
-    """Whether it is an array, or nests arrays; not rows of numbers in lists."""
-    return all(hasattr(leaf, "shape") for leaf in leaves(item))
