@@ -14,7 +14,7 @@ from kerasbn_export.batchnorm import inner_batchnorms, layer_kind, true_config
 from kerasbn_export.capture.arguments import first_call_arguments
 from kerasbn_export.capture.augmentation import is_identity_at_inference, resizing, says_a_false_shape
 from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, pairs, takes_mask, value_of
-from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
+from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, plain, read_graph
 from kerasbn_export.capture.trace import trace
 from kerasbn_export.capture.training import (
     argument,
@@ -69,7 +69,7 @@ class Flattening:
     def _output_names(self, symbolic: Symbolic) -> list[str]:
         """As the model itself gives them, also where a subclass of a functional model computes something else."""
         names = [origin(tensor).name for tensor in leaves(symbolic.outputs)]
-        declared = getattr(own_graph(self.model), "outputs", None) or []
+        declared = list(leaves(plain(getattr(own_graph(self.model), "output", []))))
         return [origin(tensor).name for tensor in declared] if len(declared) == len(names) else names
 
     def _input(self, tensor: Any) -> Any:
