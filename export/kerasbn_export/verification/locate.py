@@ -11,7 +11,8 @@ from kerasbn_export.capture import capture
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.bisection import bisect
 from kerasbn_export.verification.clipped import failed_by_clipping
-from kerasbn_export.verification.divergence import first_divergence, settled
+from kerasbn_export.verification.divergence import first_divergence, settled, wrong_layers
+from kerasbn_export.verification.explained import unexplained
 from kerasbn_export.verification.fit import KeptTensor
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
@@ -74,7 +75,7 @@ def locate(
         inside = _inside(sides, network, sides.for_candidate(sample))
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
         localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, inside.graph, grids, differs)
-        found = localiser.compare(sample, sides.as_seen(sample))
+        found = _compared(localiser, sample, sides.as_seen(sample))
         found, note = failed_by_clipping(sides, localiser, batch, worst, found)
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
@@ -90,6 +91,23 @@ def locate(
         divergence = _where_nothing_is_kept(sides.candidate, network, sides.for_candidate(sample), gate)
     note = note if found else "layers not compared: no tensor of the candidate carries the name of a layer."
     return Located(tuple(r for _, r in found), weights, divergence, (len(found), len(inside.tensors)), note)
+
+
+def _compared(
+    localiser: Localiser, sample: Sequence[Array], seen: Sequence[Array]
+) -> list[tuple[Call, LayerComparison]]:
+    """The layers compared, without the tensors that turn out to be no layer's."""
+    while True:
+        found = localiser.compare(sample, seen)
+        if all(record.passed or record.clipping for _, record in found):
+            return found
+        own = partial(_own_errors, localiser.network, sample)
+        marked = settled(localiser.network.graph, found, localiser.gate, own)
+        wrong = wrong_layers(marked, localiser.gate, outputs_differ=localiser.differs)
+        refused = unexplained(localiser, [pair for pair in wrong if not pair[1].clipping], seen)
+        if not refused:
+            return found
+        localiser.refused |= refused
 
 
 def _own_errors(network: Network, sample: Sequence[Array]) -> dict[str, float]:

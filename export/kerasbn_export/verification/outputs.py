@@ -51,24 +51,28 @@ def _of_batch(sides: Sides, batch: Batch, gate: Gate, network: Network | None) -
             measures.setdefault((i, stage), Measure(scores=scores, start=batch.start)).update(r, c)
     found = {key: measure.result() for key, measure in measures.items()}
     answers = {key: judge(measurement, gate) for key, measurement in found.items()}
-    wrong = [key for key in found if key[1] == "output" and answers[key].status is Status.DIFFERS]
+    wrong = [key for key in found if answers[key].status is Status.DIFFERS]
     if network and wrong and gate.tolerance is not None:
         exact = _against_float64(sides, batch, network)
-        answers.update({key: appeal(answers[key], gate, *exact[key[0]]) for key in wrong})
+        answers.update({key: appeal(answers[key], gate, *exact[key]) for key in wrong if key in exact})
     for (i, stage), measurement in found.items():
         yield _Finding(i, stage, batch.scale, measurement, answers[i, stage])
 
 
-def _against_float64(sides: Sides, batch: Batch, network: Network) -> list[tuple[Measurement, Measurement]]:
-    """The distance of both sides from the float64 network, per output."""
-    running = [(Measure(), Measure()) for _ in sides.pairs]
+def _against_float64(
+    sides: Sides, batch: Batch, network: Network
+) -> dict[tuple[int, str], tuple[Measurement, Measurement]]:
+    """The distance of both sides from the float64 network, by output and stage."""
+    running: dict[tuple[int, str], tuple[Measure, Measure]] = {}
     for part in batch.chunks():
-        exact = network.run(part)
-        r, c = sides.reference.run(part), sides.candidate.run(sides.for_candidate(part))
-        for i, j in enumerate(sides.pairs):
-            running[i][0].update(exact[i], r[i])
-            running[i][1].update(exact[i], c[j])
-    return [(a.result(), b.result()) for a, b in running]
+        outputs, scores = network.run_with_scores(part)
+        for i, stage, r, c in sides.run(part):
+            exact = outputs[i] if stage == "output" else scores[i]
+            if exact is not None:
+                to_reference, to_candidate = running.setdefault((i, stage), (Measure(), Measure()))
+                to_reference.update(exact, r)
+                to_candidate.update(exact, c)
+    return {key: (a.result(), b.result()) for key, (a, b) in running.items()}
 
 
 def _worst(found: Sequence[_Finding]) -> _Finding:
