@@ -152,7 +152,7 @@ class Localiser:
         Where none does, layers of any class may have been merged into it. Where none does then, one whose tensor holds what the reference has there: what is before it differs on purpose.
         """
         tensors = self._tensors_of(call)
-        fits: list[Fit] = []
+        known: list[Fit] = []
         for kinds in (MERGED, None):
             steps = self._steps(call, kinds, clones=len(tensors) > 1)
             fits = [fit for step in steps for fit in self._fits(step, tensors)]
@@ -161,6 +161,8 @@ class Localiser:
             passing = [fit for fit in fits if fit.passed]
             if passing:
                 return max(passing, key=lambda fit: self._trust(fit, furthest))
+            known = known or fits
+        fits = known + [fit for fit in fits if fit.chain not in {its.chain for its in known} and fit.named]
         agreeing = [(fit, found) for fit in fits if (found := self._agreement(fit, right)) is not None]
         if agreeing:
             return max(agreeing, key=lambda pair: (len(pair[0].chain) if self.exact else 0, pair[1]))[0]

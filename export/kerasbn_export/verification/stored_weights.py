@@ -20,6 +20,8 @@ from kerasbn_export.verification.records import LayerComparison, WeightCompariso
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, compare_layer, compare_weights, held_by
 
+SCALING = ("Rescaling", "Normalization")
+
 ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "TANH")
 
 Found = list[tuple[Call, LayerComparison]]
@@ -110,10 +112,10 @@ def _weights(
 def _by_the_algebra(localiser: Localiser, call: Call, record: LayerComparison) -> bool:
     """Whether no BatchNorm is merged but one right behind the layer: a scale goes through a ReLU into a kernel too.
 
-    Nor a layer of any class: it may be a scale.
+    Nor any other layer that may be a scale.
     """
     chain = chain_of(localiser.network.graph, call, record)
-    if any(other.layer.kind not in MERGED for other in chain[1:]):
+    if any(other.layer.kind not in MERGED or other.layer.kind in SCALING for other in chain[1:]):
         return False
     behind = [other for other in chain if is_batchnorm(other.layer)]
     return not behind or (len(behind) == 1 and is_linear(call) and behind[0].inputs[0] is call.output)
