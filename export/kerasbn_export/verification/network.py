@@ -81,6 +81,11 @@ class Network:
             for values in running:
                 values.pop(value, None)
 
+    @property
+    def below_float32(self) -> bool:
+        """Whether the model itself computes in less than float32 somewhere."""
+        return any(dtype in call.layer.dtype for call in self.calls for dtype in ("float16", "float8"))
+
     @cached_property
     def _done(self) -> dict[Call, list[Value]]:
         """The values that are not needed once a call has run."""
