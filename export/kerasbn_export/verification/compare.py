@@ -12,6 +12,7 @@ from kerasbn_export.verification.changed_places import changed_places
 from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, Gate, coarsest, gate_for
+from kerasbn_export.verification.growth import allowing_for_growth
 from kerasbn_export.verification.locate import Located, locate
 from kerasbn_export.verification.matching import match_sides
 from kerasbn_export.verification.moved import moved_on_purpose
@@ -65,6 +66,8 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
     moved = moved_on_purpose(candidate) if question.layers else ""
     located = locate(sides, network, batches, gate, records) if question.layers and network and not moved else None
+    if located and network and located.divergence is None:
+        records = allowing_for_growth(sides, network, batches, records, located.layers)
     notes = _notes(question, precision, records, located, network)
     return Comparison(
         reference=reference.label,
