@@ -16,6 +16,7 @@ from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, 
 from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
 from kerasbn_export.capture.trace import trace
 from kerasbn_export.capture.training import argument, has_layers_inside, in_context, without_context
+from kerasbn_export.capture.wrappers import calls_batchnorms, inner_call
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.structure import leaves, map_leaves
 
@@ -100,6 +101,9 @@ class Flattening:
 
     def _event(self, bound: Event, event: Event, prefix: str, training: bool | None) -> list[Value]:
         """Record one call, or the calls inside it. ``bound`` has values where ``event`` has symbolic tensors."""
+        inner = inner_call(self.flavour, bound, event)
+        if inner is not None:
+            return self._event(*inner, f"{prefix}{event.layer.name}/", training)
         inside = self._inside(bound, event)
         if inside is not None:
             flag = argument(bound, "training")
@@ -130,9 +134,10 @@ class Flattening:
         if is_masked(event):
             return None  # whether a mask comes out of it is for its own code to say
         try:
-            return trace(self.flavour, layer, *self._stand_ins(bound)), [*bound.args, bound.kwargs]
+            symbolic = trace(self.flavour, layer, *self._stand_ins(bound))
         except UnsupportedModelError:
             return None  # it stays closed, and the verdict of each BatchNorm inside says so
+        return (symbolic, [*bound.args, bound.kwargs]) if calls_batchnorms(self.flavour, layer, symbolic) else None
 
     def _stand_ins(self, bound: Event) -> Any:
         """The arguments with a new symbolic input for each value, in the dtype that the layer casts it to."""
