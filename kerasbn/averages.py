@@ -8,7 +8,7 @@ from kerasbn.moments import Moments, at_least_one
 
 def moved(ops: Operations, average: Tensor, value: Tensor, momentum: Tensor, count: Tensor) -> Tensor:
     """``momentum * average + (1 - momentum) * value``; the average as it was if ``value`` is of no elements."""
-    old = ops.cast(average, average.dtype)
+    old = ops.cast(ops.convert_to_tensor(average), average.dtype)  # A cast alone may be the variable: two reads.
     value = ops.reshape(ops.cast(value, average.dtype), average.shape)
     return unless_empty(ops, old - (old - value) * (1.0 - momentum), old, count)
 

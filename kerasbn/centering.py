@@ -8,16 +8,18 @@ with that mean taken off.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from kerasbn import kernel, sums
+from kerasbn import choice, kernel, sums
+from kerasbn.choice import FEW
 from kerasbn.library import Correction, Tensor
 
 FAR = 30.0
-"""|mean|/sigma above which the rounding of the kernel's mean shows in float32."""
+"""|mean|/sigma above which the rounding of the kernel's mean shows in float32, of up to `FEW` rows."""
 Outputs = tuple[Tensor, Tensor, Tensor]
 """Outputs, mean and population variance; or the gradients of x, gamma and beta."""
 Gradient = Callable[[Tensor, Tensor], Outputs]
@@ -150,7 +152,7 @@ def _run(
     near = kernel.training(x, gamma, beta, epsilon, data_format)
     if x.dtype != tf.float32:  # The inputs are coarser than the sum.
         return near, lambda dy, gamma: kernel.gradient(dy, x, gamma, near.reserved, epsilon, data_format)
-    far = tf.reduce_any(tf.square(near.mean) > FAR**2 * (near.variance + epsilon))
+    far = tf.reduce_any(tf.square(near.mean) > _far(x, data_format) ** 2 * (near.variance + epsilon))
 
     def again() -> tuple[kernel.Normalized, Tensor]:
         centered = _less(x, near.mean, data_format)
@@ -159,6 +161,12 @@ def _run(
 
     batch, centered = tf.cond(far, again, lambda: (near, x))
     return batch, lambda dy, gamma: kernel.gradient(dy, centered, gamma, batch.reserved, epsilon, data_format)
+
+
+def _far(x: Tensor, data_format: str) -> float:
+    """`FAR` for this number of rows, with whose root the rounding grows."""
+    rows = choice.count(x.shape, (0, 1, 2) if data_format == "NHWC" else (0, 2, 3))
+    return FAR / math.sqrt(max(rows / FEW, 1))
 
 
 def _less(x: Tensor, offset: Tensor, data_format: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""TensorFlow's fused kernel, for every rank.
+"""TensorFlow's fused kernel, for every rank; and what takes its place where `kerasbn.choice` finds it slow.
 
 ``FusedBatchNormV3`` knows ranks 4 and 5. Averaging needs no geometry, so every other input is reshaped to
 rank 4 around its channel axis: ``(..., C)`` to ``(-1, 1, 1, C)``, which copies nothing, and ``(outer, C, inner...)`` to
@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from kerasbn import centering, compiled, kernel, masking
+from kerasbn import centering, choice, compiled, formula, kernel, masking
 from kerasbn.centering import Form, Outputs
+from kerasbn.choice import FEW, Way
 from kerasbn.compiled import in_xla
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
@@ -22,12 +23,8 @@ from kerasbn.tensorflow_ops import reshape, shape
 
 VECTOR = 16
 """Channels that the kernel of a CPU has in one register in bfloat16; a rest takes it 20 to 40 times as long."""
-FEW = 1024
-"""Rows that the kernel takes the statistics of itself."""
 COLUMN = 8
 """Elements that make a column worth two vectors of its own statistics."""
-USUAL = 32
-"""What stands for a size that is not known before the call: Keras' batch size."""
 
 
 def accepts(layout: Layout, dtype: str) -> bool:
@@ -39,6 +36,8 @@ def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, layout: Lay
     """Outputs, mean and population variance."""
     if in_xla():
         return compiled.training(x, gamma, beta, epsilon, layout)[:3]
+    if _way(x, x, layout) is Way.FORMULA:
+        return formula.training(x, gamma, beta, epsilon, layout)
     rank4, form = _rank4(x, layout)
     outputs, mean, variance = centering.training(rank4, form, gamma, beta, epsilon)
     return tf.cast(_like(outputs, x, layout, form), x.dtype), mean, variance
@@ -50,6 +49,8 @@ def corrected(
     """As `training`, but ``y = gamma * (x_hat * r + d) + beta``; no gradient passes through r and d."""
     if in_xla():
         return compiled.training(x, gamma, beta, epsilon, layout, correction=correction)[:3]
+    if _way(x, x, layout) is Way.FORMULA:
+        return formula.training(x, gamma, beta, epsilon, layout, correction)
     rank4, form = _rank4(x, layout)
     outputs, mean, variance = centering.corrected(rank4, form, gamma, beta, epsilon, correction)
     return tf.cast(_like(outputs, x, layout, form), x.dtype), mean, variance
@@ -96,10 +97,18 @@ def infers(layout: Layout, dtype: str) -> bool:
     return _native(layout) and layout.trailing and not (dtype == "bfloat16" and layout.channels % VECTOR)
 
 
+def _way(x: Tensor, ready: Tensor, layout: Layout) -> Way:
+    """How inputs are normalized that were cast, or not, from ``x`` to ``ready``."""
+    if ready.dtype != tf.float32 or _on_gpu():
+        return Way.KERNEL
+    if x.dtype == tf.float32 and isinstance(layout.channels, int):  # Ghost batches may be of unknown number.
+        return choice.way(x.shape, layout, kernel.onednn())
+    return Way.SUMS if _many(ready, layout, x) else Way.KERNEL
+
+
 def _many(ready: Tensor, layout: Layout, x: Tensor) -> bool:
-    """Whether `kerasbn.sums` takes the statistics in less time than the kernel: it has more operations."""
-    rows = math.prod(x.shape[axis] or USUAL for axis in layout.reduction_axes)
-    return ready.dtype == tf.float32 and rows > FEW and not _on_gpu()
+    """Whether `kerasbn.sums` takes the statistics of casts, or of what a mask keeps, in less time than the kernel."""
+    return ready.dtype == tf.float32 and choice.count(x.shape, layout.reduction_axes) > FEW and not _on_gpu()
 
 
 def _widened(x: Tensor, layout: Layout) -> Tensor:
@@ -114,7 +123,7 @@ def _native(layout: Layout) -> bool:
 
 def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, Form]:
     wide = _widened(x, layout)
-    many = _many(wide, layout, x)
+    many = _way(x, wide, layout) is Way.SUMS
     if layout.trailing:
         return wide if _native(layout) else tf.reshape(wide, (-1, 1, 1, layout.channels)), Form("NHWC", many)
     if many and wide is not x and (width := _width(x, layout)) > 1:
@@ -131,7 +140,7 @@ def _width(x: Tensor, layout: Layout) -> int:
     Where transposes come on top of casts or of a mask, they take longer than what columns cost.
     """
     outer, sizes = x.shape[: layout.axes[0]], x.shape[layout.axes[0] :]
-    if None in sizes or math.prod(size or USUAL for size in outer) < COLUMN:
+    if None in sizes or choice.count(outer, range(len(outer))) < COLUMN:
         return 1
     return math.prod(sizes[len(layout.axes) :])
 

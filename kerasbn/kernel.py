@@ -7,9 +7,17 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+# There is no public name for this question.
+from tensorflow.python.util._pywrap_util_port import IsMklEnabled
+
 from kerasbn import tensorflow_ops
 from kerasbn.averages import population
 from kerasbn.library import Tensor
+
+
+def onednn() -> bool:
+    """Whether oneDNN computes the operation; else it is Eigen, as on processors without AVX-512 VNNI."""
+    return bool(IsMklEnabled())
 
 
 class Normalized(NamedTuple):

@@ -51,6 +51,15 @@ class Layout:
         return tuple(each for each in range(self.rank) if each not in self.axes)
 
     @cached_property
+    def stages(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """`reduction_axes` in two parts: those in front of the channels, and those behind.
+
+        Where none is behind, the last of those in front is the second part.
+        """
+        front = self.axes[0] - self.trailing
+        return self.reduction_axes[:front], self.reduction_axes[front:]
+
+    @cached_property
     def broadcast_shape(self) -> tuple[int, ...]:
         """The shape in which a weight is broadcast against the input."""
         sizes = dict(zip(self.axes, self.sizes, strict=True))

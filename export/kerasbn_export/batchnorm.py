@@ -12,6 +12,7 @@ from kerasbn.errors import InvalidModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.affine import Affine, batchnorm_affine
 from kerasbn_export.graph import Array, Call, Layer, Value
+from kerasbn_export.operations import operation_kind
 from kerasbn_export.registry import registered_kind
 
 KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
@@ -20,15 +21,14 @@ KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
 def layer_kind(flavour: Flavour, layer: Any) -> str | None:
     """The public name of the layer's class where it is exactly a stock layer or kerasbn's own, else None.
 
-    An operation of Keras 3 is ``"ops.Add"``, a TensorFlow function that tf_keras made a layer of ``"tf.math.add"``.
+    For an operation see `kerasbn_export.operations.operation_kind`.
     """
     module = type(layer).__module__
     if module == f"kerasbn.{flavour.name}" and type(layer) is flavour.batch_normalization:
         return "BatchNormalization"
-    if module.startswith("keras.src.ops."):
-        return f"ops.{type(layer).__name__}"
-    if module.startswith("tf_keras.src.") and type(layer).__name__ == "TFOpLambda":
-        return f"tf.{layer.symbol}" if layer.symbol else None
+    operation = operation_kind(layer)
+    if operation is not None:
+        return operation
     return registered_kind(layer) or (None if _has_a_false_name(flavour, layer) else flavour.stock_name(layer))
 
 

@@ -136,16 +136,19 @@ def scorer(model: Any, samples: Calibration) -> Callable[[bytes], float]:
         model: What the file is to compute, a model of either Keras.
         samples: What they are compared on.
     """
+    from kerasbn_export.verification.matching import match_sides
     from kerasbn_export.verification.open import open_runnable
 
-    exact = _scores(open_runnable(model, backend="xnnpack", allow_code=False), samples)
+    reference, arrays = open_runnable(model, backend="xnnpack", allow_code=False), list(samples.arrays)
+    exact = _scores(reference, arrays)
 
     def score(data: bytes) -> float:
         with TemporaryDirectory(prefix="kerasbn_") as folder:
             path = Path(folder, "candidate.tflite")
             path.write_bytes(data)
-            found = _scores(open_runnable(path, backend="xnnpack", allow_code=False), samples)
-        return min(_sqnr(*pair) for pair in zip(exact, found, strict=True))
+            sides, _, _ = match_sides(reference, open_runnable(path, backend="xnnpack", allow_code=False))
+            found = _scores(sides.candidate, sides.for_candidate(arrays))
+        return min(_sqnr(exact[i], found[j]) for i, j in enumerate(sides.pairs))
 
     return score
 
@@ -158,6 +161,5 @@ def _sqnr(exact: tuple[Any, Any], found: tuple[Any, Any]) -> float:
     return measure(exact[place], found[place]).sqnr_db
 
 
-def _scores(runnable: Any, samples: Calibration) -> list[tuple[Any, Any]]:
-    outputs, before = runnable.run_with_scores(list(samples.arrays))
-    return list(zip(outputs, before, strict=True))
+def _scores(runnable: Any, arrays: list[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(*runnable.run_with_scores(arrays), strict=True))

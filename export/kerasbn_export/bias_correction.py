@@ -15,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,12 +77,15 @@ def corrected(quantized: bytes, reference: bytes, samples: Calibration) -> Corre
     names = [tensor.name.decode() for tensor in model.subgraphs[0].tensors]
     ops = [op for op in _biased(model, flatbuffer_utils) if names[op.output] in wanted]
     batches = list(_batches(exact, [wanted[names[op.output]] for op in ops], samples))
-    values = [exact.first_batch([wanted[names[op.output]] for op in ops], batch) for batch in batches]
+    values = [
+        exact.first_batch([wanted[names[op.output]] for op in ops], _arranged(batch, samples.names, exact))
+        for batch in batches
+    ]
     done, data = 0, quantized
     for number, op in enumerate(ops):
         rounded = TFLiteRunner(data, "the quantized file", "builtin")
         pairs = [
-            (exact_values[number], rounded.first_batch([op.output], batch)[0])
+            (exact_values[number], rounded.first_batch([op.output], _arranged(batch, samples.names, rounded))[0])
             for exact_values, batch in zip(values, batches, strict=True)
         ]
         if _correct(model, op, _mean_error(op, pairs, _range(model, op))):
@@ -106,6 +109,12 @@ def _biased(model: Any, utils: Any) -> Iterator[_Op]:
         if bias.type in (schema.TensorType.INT32, schema.TensorType.INT64) and bias.quantization is not None:
             fused = activations[op.builtinOptions.fusedActivationFunction]
             yield _Op(int(op.outputs[0]), int(op.inputs[place]), LOWER.get(fused, -np.inf), UPPER.get(fused, np.inf))
+
+
+def _arranged(batch: list[Array], names: Sequence[str], runner: TFLiteRunner) -> list[Array]:
+    """The arrays of the named inputs in the order that a file has them in; as they are where no names are known."""
+    by_name = dict(zip(names, batch, strict=True)) if names else {}
+    return [by_name[port.name] for port in runner.inputs] if names else batch
 
 
 def _batches(exact: TFLiteRunner, indices: list[int], samples: Calibration) -> list[list[Array]]:

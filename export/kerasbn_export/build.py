@@ -13,9 +13,14 @@ import numpy as np
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.affine import round_to
+from kerasbn_export.copied import copied_layer
 from kerasbn_export.graph import Layer, weight_names
 from kerasbn_export.likeness import complete, has_vocabulary, make_alike
+from kerasbn_export.recurrent_layers import make
 from kerasbn_export.structure import map_leaves
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""The names by which a function may be told a floating dtype."""
 
 
 def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -> Any:
@@ -37,12 +42,25 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
         return _copy_operation(source, name, dtype)
     if _is_function_layer(source):
         return _copy_function_layer(source, name, dtype)
+    try:
+        target = _from_config(flavour, layer, name, dtype)
+    except UnsupportedModelError:
+        if source is None or layer.changed or has_vocabulary(source) or dtype not in (None, source.compute_dtype):
+            raise
+        return copied_layer(flavour, source, name)
+    if source is not None and not layer.changed:
+        make_alike(flavour, source, target, retyped=dtype is not None)
+    return target
+
+
+def _from_config(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -> Any:
+    source = layer.source
     cls = getattr(flavour.keras.layers, str(layer.kind)) if source is None else type(source)
     try:
         fresh = map_leaves(lambda leaf: leaf, {**layer.config, "name": name})  # some from_config take entries out
         config = complete(source, retyped(fresh, dtype))
         with flavour.keras.utils.custom_object_scope(_custom_objects(source)):
-            target = cls.from_config(config)
+            return make(flavour, cls, config)
     except UnsupportedModelError:
         raise
         # A layer of the user's may raise anything here.
@@ -51,9 +69,6 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
             f"Layer {layer.path!r} ({cls.__module__}.{cls.__qualname__}) cannot be made again from its get_config(): "
             f"{type(error).__name__}: {error}. Its get_config() must return all that its constructor needs."
         ) from error
-    if source is not None and not layer.changed:
-        make_alike(flavour, source, target, retyped=dtype is not None)
-    return target
 
 
 def _reshape(flavour: Flavour, shape: list[int], name: str) -> Any:
@@ -125,6 +140,8 @@ def retyped_arguments(arguments: Any, dtype: str | None) -> Any:
     def one(leaf: Any) -> Any:
         if hasattr(leaf, "is_floating"):  # a TensorFlow dtype
             return dtype if leaf.is_floating else leaf
+        if isinstance(leaf, str):
+            return dtype if leaf in FLOATS else leaf
         if isinstance(leaf, (np.ndarray, np.generic)) and "float" in leaf.dtype.name:
             return leaf.astype(dtype)
         return leaf
@@ -146,7 +163,7 @@ def set_weights(layer: Layer, target: Any) -> None:
         for name, variable in zip(names, variables, strict=True):
             variable.assign(round_to(layer.new_weights[name], _numpy_dtype(variable)))
         return
-    if has_vocabulary(layer.source):
+    if has_vocabulary(layer.source) or getattr(target, "has_its_weights", False):
         return
     sources = getattr(layer.source, "weights", [])
     if [tuple(v.shape) for v in sources] != [tuple(v.shape) for v in getattr(target, "weights", [])]:

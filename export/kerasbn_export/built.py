@@ -114,6 +114,7 @@ def _result(
         calibration=None if samples is None else str(samples),
         float_layers=_counted([origins.describe(op) for op in file.float_ops]) if options.calibrated else (),
         unfolded=prepared.unfolded if options.fold else "",
+        notes=prepared.notes,
         device=None if device is None else measure_device(device, data, file, origins.describe),
     )
 

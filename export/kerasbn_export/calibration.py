@@ -1,11 +1,11 @@
 """Calibration data: what a quantized model's ranges are measured on, checked before the slow part.
 
-Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, the path of a ``.npy`` or
-``.npz`` file with any of these, a folder of images (see `kerasbn_export.image_folder`), and a generator, a
-``tf.data.Dataset`` or a function that returns one, whose items are samples or batches in any of these forms. Every form
-ends as one array per input with the samples on the first axis. The text ``"random"`` asks for standard normal numbers,
-and ``"data-free"`` for samples that are made from the model's BatchNorms (see `kerasbn_export.data_free`); nothing else
-makes numbers up.
+Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, both nested as the model takes
+them, the path of a ``.npy`` or ``.npz`` file with arrays or named arrays, a folder of images (see
+`kerasbn_export.image_folder`), and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
+samples or batches in any of these forms. Every form ends as one array per input with the samples on the first axis. The
+text ``"random"`` asks for standard normal numbers, and ``"data-free"`` for samples that are made from the model's
+BatchNorms (see `kerasbn_export.data_free`); nothing else makes numbers up.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from kerasbn.errors import CalibrationError
 from kerasbn_export.array_file import SUFFIXES, read_arrays
 from kerasbn_export.image_folder import read_images
+from kerasbn_export.named_arrays import in_order
+from kerasbn_export.structure import leaves
 
 RANDOM, DATA_FREE = "random", "data-free"
 """The two words for data that are not the user's: see the module's docstring."""
@@ -36,11 +38,24 @@ WANTED = (
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One input of a model: its name, its shape with the batch axis first (None where it is free), its dtype."""
+    """One input or output of a model.
+
+    Attributes:
+        name: Its name: the key where the model takes or gives a dict, else the name that Keras has for it.
+        shape: With the batch axis first; None where it is free.
+        dtype: Its name.
+        aliases: Other names that it is known by.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that it is known by, its own first."""
+        return (self.name, *self.aliases)
 
     def __str__(self) -> str:
         return f"input {self.name!r} of shape {_shown(self.shape)}, {self.dtype}"
@@ -55,11 +70,13 @@ class Calibration:
         source: Where they come from, for the report: ``"array"``, ``"generator"``, ``"random"``, ``"data-free"`` with
             what they were made from, or a file's name.
         seed: What they were drawn from, where they were.
+        names: Of the inputs, in the order of the arrays; empty where they are not known.
     """
 
     arrays: tuple[NDArray[Any], ...]
     source: str
     seed: int | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -148,25 +165,25 @@ def _sizes(wanted: ModelInput) -> tuple[int, ...]:
 
 
 def _is_arrays(data: Any) -> bool:
-    return isinstance(data, list | tuple) and bool(data) and all(hasattr(item, "shape") for item in data)
+    """Whether a list holds the inputs, some of them perhaps nested, and not samples that hold them."""
+    if not isinstance(data, list | tuple):
+        return False
+    return any(hasattr(item, "shape") for item in data) and all(hasattr(leaf, "shape") for leaf in leaves(data))
 
 
 def _by_input(data: Any, inputs: Sequence[ModelInput]) -> list[NDArray[Any]]:
     """One array per input, whichever way they were given."""
-    names = [wanted.name for wanted in inputs]
+    found = in_order(data, [wanted.names for wanted in inputs])
+    if found is not None:
+        return [np.asarray(array) for array in found]
     if isinstance(data, Mapping):
-        if set(data) != set(names):
-            raise CalibrationError(
-                f"Calibration data are named {sorted(map(str, data))}; the model's inputs are {sorted(names)}."
-            )
-        return [np.asarray(data[name]) for name in names]
-    arrays = list(data) if isinstance(data, list | tuple) else [data]
-    if len(arrays) != len(inputs):
-        raise CalibrationError(
-            f"Calibration data hold {len(arrays)} array{'s' * (len(arrays) != 1)}; the model has {len(inputs)} "
-            f"input{'s' * (len(inputs) != 1)}: {', '.join(map(str, inputs))}."
-        )
-    return [np.asarray(array) for array in arrays]
+        names = sorted(wanted.name for wanted in inputs)
+        raise CalibrationError(f"Calibration data are named {sorted(map(str, data))}; the model's inputs are {names}.")
+    count = len(data) if isinstance(data, list | tuple) else 1
+    raise CalibrationError(
+        f"Calibration data hold {count} array{'s' * (count != 1)}; the model has {len(inputs)} "
+        f"input{'s' * (len(inputs) != 1)}: {', '.join(map(str, inputs))}."
+    )
 
 
 def _from_samples(samples: Iterable[Any], inputs: Sequence[ModelInput], limit: int) -> Calibration:
@@ -214,7 +231,7 @@ def checked(arrays: Sequence[NDArray[Any]], inputs: Sequence[ModelInput], source
     if all(array.size > 1 and array.min() == array.max() for array in arrays):
         raise CalibrationError("The calibration data are constant: no range can be measured on them.")
     typed = [array.astype(wanted.dtype) for array, wanted in zip(arrays, inputs, strict=True)]
-    return Calibration(tuple(typed), source)
+    return Calibration(tuple(typed), source, names=tuple(wanted.name for wanted in inputs))
 
 
 def _check_array(array: NDArray[Any], wanted: ModelInput, where: str) -> None:

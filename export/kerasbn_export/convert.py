@@ -156,7 +156,8 @@ def convert_servable(
         try:
             return bytes(converter.convert())
         except Exception as error:  # the converter raises many types, none of them public
-            raise ConversionError(f"The TFLite converter failed: {_reason(error)}") from error
+            whole = _whole_numbers(str(error), servable, calibration)
+            raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
 
 
 @contextmanager
@@ -201,6 +202,20 @@ def _samples(calibration: Calibration, servable: Servable, on_sample: Callable[[
         on_sample(index * servable.batch_size, len(calibration))
         by_key = {end.key: array for end, array in zip(servable.signatures[0].inputs, arrays, strict=True)}
         yield by_key if len(by_key) > 1 else arrays
+
+
+def _whole_numbers(text: str, servable: Servable, calibration: Calibration | None) -> str:
+    """The sentence about an input of whole numbers that the converter wants ranges of; empty if that is not why."""
+    failed = re.search(r"should be recorded during calibration: Failed for tensor (\S+)", text)
+    if failed is None or calibration is None:
+        return ""
+    ends = zip(servable.signatures[0].inputs, calibration.arrays, strict=True)
+    names = [end.name for end, array in ends if array.dtype.kind in "iu" and failed[1].endswith(f"_{end.key}:0")]
+    return "".join(
+        f"int16x8 has no arithmetic of whole numbers, and something is added to input {name!r} (an Embedding of Keras "
+        "3 adds to negative ids); use precision 'int8', which has it."
+        for name in names
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -45,6 +45,7 @@ class Choices:
         averages: Let a BatchNorm go back through average pooling (rule 4).
         forward: Let a BatchNorm go forward (rule 3), as a whole or in part.
         magnitudes: Send the magnitude of a scale backward before anything goes forward (rule 8).
+        positions: Let a small Dense become one kernel for each place of an axis that it does not sum over (rule 3).
     """
 
     merge: bool = True
@@ -54,6 +55,7 @@ class Choices:
     averages: bool = True
     forward: bool = True
     magnitudes: bool = False
+    positions: bool = False
 
 
 def choices(
@@ -74,7 +76,9 @@ def choices(
     for name, value, accepted in (("target", target, TARGETS), ("precision", precision, PRECISIONS)):
         if value not in accepted:
             raise InvalidArgumentError(f"{name}={value!r} is not known; accepted: {', '.join(accepted)}.")
-    asked = Choices(merge=merge, averages=averages, forward=forward, magnitudes=precision in QUANTIZED)
+    quantized = precision in QUANTIZED
+    positions = forward and target != "size" and not quantized
+    asked = Choices(merge=merge, averages=averages, forward=forward, magnitudes=quantized, positions=positions)
     if target == "size":
         return [replace(asked, clone=clone) for clone in (True, False)]
     ones, lone = target == "ops" and forward, target == "latency" and precision == "int8"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.atomic import check_destination, write_bytes
 from kerasbn_export.built import Built, build_tflite
 from kerasbn_export.export_records import ExportOptions, ExportResult
@@ -60,7 +61,7 @@ def export_tflite(
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
         device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices`.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
-        signature: Of a SavedModel without Keras layers, the signature to take.
+        signature: See `ExportOptions`.
         isolate: Whether the converter runs in a process of its own.
         best: Whether to convert several forms of a quantized file and to take the one with the least noise. None
             looks only where folding may have cost accuracy, False nowhere.
@@ -99,6 +100,8 @@ def export_tflite(
     if isinstance(model, (str, Path)):
         on_step("load")
         model = load_source(model, allow_code=allow_code, signature=signature)
+    elif signature is not None:
+        raise InvalidArgumentError(f"signature={signature!r} goes with the path of a SavedModel; a model has none.")
     built = build_tflite(model, Path(path), options, on_step)
     write_bytes(path, built.data)
     return built.result

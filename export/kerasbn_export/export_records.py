@@ -35,7 +35,8 @@ class ExportOptions:
         merge_branches: Whether folding merges parallel linear branches into one layer.
         device: What the file is for: see `kerasbn_export.devices`; None for anything that runs TFLite.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
-        signature: Of a SavedModel without Keras layers, the signature to take; None for all.
+        signature: Of a SavedModel the signature to take, as it is; ``"*"`` for all. None is the Keras model where the
+            path holds one, else ``serving_default``, or all signatures where there is none of that name.
         isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
         best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
             measure only what folding may have cost, False for nothing of the kind. See `kerasbn_export.best`.
@@ -124,6 +125,7 @@ class ExportResult:
         unfolded: Why a model that should be folded was converted as it is; empty if it was folded, or should not be.
         device: What the device makes of the file; None where none was named.
         trials: The forms that were converted and measured, each with its SQNR; empty where there was no choice.
+        notes: What was done with layers other than BatchNorms, in sentences: loops unrolled, states forgotten.
     """
 
     path: Path
@@ -138,6 +140,7 @@ class ExportResult:
     unfolded: str = ""
     device: DeviceReport | None = None
     trials: tuple[Trial, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""

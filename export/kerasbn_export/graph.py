@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasbn.flavour import Flavour
+from kerasbn_export.configuration import configuration_of
 from kerasbn_export.structure import leaves, map_leaves
 
 Array = npt.NDArray[Any]
@@ -68,6 +69,7 @@ class Layer:
         dtype: The precision it computes in.
         new_config: Its configuration where a rule changed it.
         new_weights: Its weights where a rule changed them, in float64.
+        meaning: For an operation, the options of the stock layer that it stands for.
     """
 
     name: str
@@ -77,16 +79,19 @@ class Layer:
     dtype: str = "float32"
     new_config: dict[str, Any] | None = field(default=None, repr=False)
     new_weights: dict[str, Array] | None = field(default=None, repr=False)
+    meaning: dict[str, Any] | None = field(default=None, repr=False)
 
     @cached_property
     def source_config(self) -> dict[str, Any]:
         """The configuration it was read with."""
-        return dict(self.source.get_config())
+        return configuration_of(self.source)
 
     @property
     def config(self) -> dict[str, Any]:
         """The configuration it has now."""
-        return self.source_config if self.new_config is None else self.new_config
+        if self.new_config is not None:
+            return self.new_config
+        return self.source_config if self.meaning is None else self.meaning
 
     @cached_property
     def source_weights(self) -> dict[str, Array]:
@@ -103,6 +108,14 @@ class Layer:
     def changed(self) -> bool:
         """Whether a rule changed it."""
         return self.new_weights is not None or self.new_config is not None
+
+    @property
+    def as_stock(self) -> Layer:
+        """The same function as a stock layer, which can be called on any value; an operation is of one call."""
+        if self.meaning is None:
+            return self
+        config = {**self.meaning, "name": self.name, "dtype": self.dtype}
+        return replace(self, source=None, meaning=None, new_config=config, new_weights={})
 
     def with_weights(self, weights: dict[str, Array], **config: Any) -> Layer:
         """The same layer with other weights and options; it stays a version of the same source."""
@@ -165,6 +178,7 @@ class Graph:
         output_names: The name of each output in flattened order, as Keras gives it.
         may_clone: Whether the calls of one layer may become calls of several.
         passes_averages: Whether an affine may go back through average pooling.
+        kernel_per_position: Whether a small Dense may become one kernel for each place of an axis.
     """
 
     def __init__(
@@ -183,6 +197,7 @@ class Graph:
         self.output_names = output_names
         self.may_clone = True
         self.passes_averages = True
+        self.kernel_per_position = True
         self._calls = dict.fromkeys(calls)
         self._users: dict[Value, dict[Call, None]] = {}
         for call in self._calls:

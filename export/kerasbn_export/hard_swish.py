@@ -9,9 +9,10 @@ in the weights behind, an ADD and a MUL would stay. It is written ``x * (relu6(x
 
 from __future__ import annotations
 
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.operations import Operation
 from kerasbn_export.recognise import PRODUCTS, QUOTIENTS, SUMS
-from kerasbn_export.structure import leaves
+from kerasbn_export.rules.activation import fused_activation
 
 FACTORS = ("Multiply", *PRODUCTS)
 
@@ -30,16 +31,7 @@ def scales_hard_swish(graph: Graph, call: Call) -> bool:
 def _argument(value: Value) -> Value | None:
     """The x of a value that is ``relu6(x + 3)``."""
     call = value.producer
-    shift = call.inputs[0].producer if call is not None and _is_relu6(call.layer) else None
+    shift = call.inputs[0].producer if call is not None and fused_activation(call.layer) == "relu6" else None
     if shift is None or shift.layer.kind not in SUMS:
         return None
-    constants = [leaf for leaf in leaves([list(shift.args)]) if not isinstance(leaf, Value)]
-    return shift.inputs[0] if constants == [3.0] else None
-
-
-def _is_relu6(layer: Layer) -> bool:
-    if layer.kind == "ReLU":
-        return bool(layer.config.get("max_value") == 6.0)
-    if layer.kind == "Activation":
-        return bool(layer.config["activation"] == "relu6")
-    return layer.kind in ("ops.Relu6", "tf.nn.relu6")
+    return shift.inputs[0] if Operation(None, shift.args, shift.kwargs).constant == 3.0 else None

@@ -8,7 +8,7 @@ from typing import Any
 from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn_export.model_file import ModelFile, read_model_file
 from kerasbn_export.safety import find_code
-from kerasbn_export.signatures import is_foreign, signature_programs
+from kerasbn_export.signatures import is_foreign, is_saved_model, signature_programs
 
 
 def load_model(path: str | Path, *, allow_code: bool = False) -> Any:
@@ -39,17 +39,19 @@ def load_source(path: str | Path, *, allow_code: bool = False, signature: str | 
     Args:
         path: As for `load_model`, or the folder of any SavedModel.
         allow_code: As for `load_model`.
-        signature: Of a SavedModel without Keras layers, the signature to take; None for all.
+        signature: Of a SavedModel the signature to take, as it is; ``"*"`` for all. None is the Keras model where the
+            path holds one, else ``serving_default``, or all signatures where there is none of that name.
 
     Returns:
         A model of either Keras, or a tuple of `Program`.
 
     Raises:
-        InvalidArgumentError: A signature was asked for, and the file holds layers, or does not have it.
+        InvalidArgumentError: A signature was asked for that the file does not have.
         ModelFileError: See `load_model`. UnsafeModelError: See `load_model`.
     """
-    if is_foreign(Path(path)):
-        return signature_programs(Path(path), signature, allow_code=allow_code)
+    path = Path(path)
+    if is_foreign(path) or (signature is not None and is_saved_model(path)):
+        return signature_programs(path, signature, allow_code=allow_code)
     if signature is not None:
         raise InvalidArgumentError(
             f"{path}: signature={signature!r} was asked for, but this is a Keras model, which has no signatures."

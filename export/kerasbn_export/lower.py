@@ -24,6 +24,7 @@ from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.recognise import read
+from kerasbn_export.rules.collapse import rescaling
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, runs_along_last
 from kerasbn_export.way import Way, backward_step, forward_step, travel
@@ -63,7 +64,7 @@ def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
         rest, way = _half(graph, call, push)
     if (rest.keeps_scale or rest.keeps_zero) and (way is not None or call.layer.kind != "Rescaling"):
         ledger.lowered(call, "add" if rest.keeps_scale else "multiply", way)
-        graph.replace(call, _rescaling(call.layer, rest), push.value)
+        graph.replace(call, rescaling(call.layer, rest, call.layer.config["dtype"]), push.value)
 
 
 def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:
@@ -88,10 +89,3 @@ def depthwise(graph: Graph, layer: Layer, new: Affine) -> Layer:
     kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
     weights = {kernel: new.scale.reshape(1, 1, -1, 1), "bias": new.shift}
     return Layer(layer.name, layer.path, "DepthwiseConv2D", None, layer.dtype, config, weights)
-
-
-def _rescaling(layer: Layer, new: Affine) -> Layer:
-    numbers = {"scale": new.scale, "offset": new.shift}
-    plain = {name: float(array[0]) if new.is_uniform else array.tolist() for name, array in numbers.items()}
-    config = {"name": layer.name, **plain, "dtype": layer.config["dtype"]}
-    return Layer(layer.name, layer.path, "Rescaling", None, layer.dtype, config, {})

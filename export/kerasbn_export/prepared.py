@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, NotFoldedError, UnsupportedModelError
@@ -16,16 +16,27 @@ from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.folding import fold as fold_model
 from kerasbn_export.folding import plan
 from kerasbn_export.program import Program, functional_program, subclassed_program
+from kerasbn_export.recurrent_form import for_file
 from kerasbn_export.verdict import Reason, Verdict
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is converted: a program for each signature; what became of the BatchNorms, and how (None if not folded)."""
+    """What is converted.
+
+    Attributes:
+        programs: One for each signature.
+        verdicts: What became of the BatchNorms; None if not folded.
+        chosen: How they were folded; None likewise.
+        notes: What else was done with the model, in sentences.
+        loops: The recurrent layers that are loops.
+    """
 
     programs: tuple[Program, ...]
     verdicts: tuple[Verdict, ...] | None
     chosen: Choices | None = None
+    notes: tuple[str, ...] = ()
+    loops: tuple[str, ...] = ()
 
     @property
     def unfolded(self) -> str:
@@ -84,13 +95,19 @@ def folded(
         precision=options.precision_taken,
     )
     _refuse_batch_statistics(result.verdicts)
-    return Prepared((functional_program(result.model),), result.verdicts, result.chosen)
+    return _in_form(Prepared((), result.verdicts, result.chosen), result.model, options)
 
 
 def _rebuilt(model: Any, options: ExportOptions) -> Prepared:
     _refuse_batch_statistics(plan(model).verdicts)
     rebuilt = emit(capture(model), dtype="float32", batch_size=options.batch_size)
-    return Prepared((functional_program(rebuilt),), None)
+    return _in_form(Prepared((), None), rebuilt, options)
+
+
+def _in_form(prepared: Prepared, model: Any, options: ExportOptions) -> Prepared:
+    """The same with a program: the model, its recurrent layers as the file can have them."""
+    form = for_file(model, options.precision_taken)
+    return replace(prepared, programs=(functional_program(form.model),), notes=form.notes, loops=form.loops)
 
 
 def _is_graph(model: Any) -> bool:

@@ -6,15 +6,14 @@ A functional Keras model is one. So are a signature of a SavedModel without Kera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import KERAS, flavour_of
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.structure import leaves, map_leaves
-from kerasbn_export.verification.naming import named_leaves
+from kerasbn_export.structure import distinct, leaves, map_leaves, named_leaves
 
 SERVING = "serving_default"
 
@@ -54,17 +53,13 @@ class Program:
 
     def fixed(self, batch_size: int | None) -> tuple[ModelInput, ...]:
         """The inputs with the batch fixed where it is open; None leaves it open."""
-        return tuple(
-            ModelInput(wanted.name, with_batch(wanted.shape, batch_size), wanted.dtype) for wanted in self.inputs
-        )
+        return tuple(replace(wanted, shape=with_batch(wanted.shape, batch_size)) for wanted in self.inputs)
 
 
 def functional_program(model: Any) -> Program:
     """A functional or Sequential model of either Keras."""
     flavour = flavour_of(model)
-    sequential = isinstance(model, flavour.keras.Sequential)
-    takes = model.inputs[0] if sequential else model.input
-    gives = model.outputs[0] if sequential else model.output
+    takes, gives = (_unwrapped(model, ends) for ends in ("input", "output"))
     originals = list(leaves(takes))
 
     def call(tensors: Sequence[Any]) -> list[Any]:
@@ -74,14 +69,30 @@ def functional_program(model: Any) -> Program:
     return Program(
         name=str(model.name),
         source=f"{flavour.name} model {model.name!r}",
-        inputs=_ends(_keys(takes) or [tensor.name for tensor in originals], originals),
-        outputs=_ends(
-            [model.layers[-1].name] if sequential else _keys(gives) or model.output_names, list(leaves(gives))
-        ),
+        inputs=_model_ends(takes, [str(tensor.name) for tensor in originals]),
+        outputs=_model_ends(gives, _output_names(model, gives)),
         call=call,
         tracked=tensorflow_variables(model),
         model=model,
     )
+
+
+def _unwrapped(model: Any, ends: str) -> Any:
+    """The inputs or outputs in the structure that the model takes or gives; those of a Sequential are a list."""
+    if isinstance(model, flavour_of(model).keras.Sequential):
+        found = getattr(model, f"{ends}s")
+        return found[0] if len(found) == 1 else found
+    return getattr(model, ends)
+
+
+def _output_names(model: Any, gives: Any) -> list[str]:
+    """What Keras calls each output, which it lists in an order of its own where a dict is an ordered one."""
+    if isinstance(model, flavour_of(model).keras.Sequential):
+        return [str(model.layers[-1].name)] * len(model.outputs)
+    named: dict[int, list[str]] = {}
+    for tensor, name in zip(model.outputs, model.output_names, strict=True):
+        named.setdefault(id(tensor), []).append(str(name))
+    return [named[id(tensor)].pop(0) for tensor in leaves(gives)]
 
 
 def subclassed_program(model: Any, reason: str) -> Program:
@@ -136,32 +147,35 @@ def tensorflow_variables(model: Any) -> tuple[Any, ...]:
     )
 
 
-def distinct(names: Sequence[str]) -> Iterator[str]:
-    """The names, with a number behind those that came before."""
-    taken: set[str] = set()
-    for name in names:
-        free, number = name, 0
-        while free in taken:
-            number += 1
-            free = f"{name}_{number}"
-        taken.add(free)
-        yield free
-
-
 def with_batch(shape: tuple[int | None, ...], batch_size: int | None) -> tuple[int | None, ...]:
     """The shape with its first dimension fixed where it is open."""
     return (batch_size, *shape[1:]) if shape and shape[0] is None else shape
 
 
-def _keys(structure: Any) -> list[str]:
-    """The keys of a dict of tensors, in the order in which Keras flattens it; none for any other structure."""
-    if isinstance(structure, dict) and not any(isinstance(value, dict | list | tuple) for value in structure.values()):
-        return [str(key) for key in sorted(structure)]
-    return []
+def _model_ends(structure: Any, names: Sequence[str]) -> tuple[ModelInput, ...]:
+    """The ends of a model: the keys of a dict are their names, of any other structure what Keras calls them."""
+    keys = [path for path, _ in named_leaves(structure)]
+    paths = [number if key else "" for key, number in zip(keys, distinct(keys), strict=True)]
+    own, others = (paths, names) if _is_flat_dict(structure) else (names, paths)
+    pairs = zip(own, others, strict=True)
+    aliases = [tuple(filter(None, (other, *_without_number(name, other)))) for name, other in pairs]
+    return _ends(own, list(leaves(structure)), aliases)
 
 
-def _ends(names: Sequence[Any], tensors: Sequence[Any]) -> tuple[ModelInput, ...]:
+def _is_flat_dict(structure: Any) -> bool:
+    return isinstance(structure, dict) and not any(isinstance(v, dict | list | tuple) for v in structure.values())
+
+
+def _without_number(*names: str) -> list[str]:
+    """What is left of names such as ``image:0``, as TensorFlow numbers its tensors."""
+    return [name.partition(":")[0] for name in names if ":" in name]
+
+
+def _ends(
+    names: Sequence[Any], tensors: Sequence[Any], aliases: Sequence[tuple[str, ...]] = ()
+) -> tuple[ModelInput, ...]:
+    others = aliases or [()] * len(tensors)
     return tuple(
-        ModelInput(name, tuple(tensor.shape), str(getattr(tensor.dtype, "name", tensor.dtype)))
-        for name, tensor in zip(distinct([str(name) for name in names]), tensors, strict=True)
+        ModelInput(name, tuple(tensor.shape), str(getattr(tensor.dtype, "name", tensor.dtype)), alias)
+        for name, tensor, alias in zip(distinct([str(name) for name in names]), tensors, others, strict=True)
     )

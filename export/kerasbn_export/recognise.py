@@ -24,16 +24,17 @@ from kerasbn_export import batchnorm
 from kerasbn_export.affine import Affine, Float64
 from kerasbn_export.batchnorm import is_batchnorm, is_training
 from kerasbn_export.graph import Call, Value
+from kerasbn_export.operations import Operation
 from kerasbn_export.rules.step import Push
 
 SMALLEST_SIGMA = 1e-7
 """Both Kerases divide a Normalization by no less than their epsilon."""
 
-PRODUCTS = ("ops.Multiply", "tf.math.multiply")
-QUOTIENTS = ("ops.Divide", "ops.TrueDivide", "tf.math.divide", "tf.math.truediv")
-SUMS = ("ops.Add", "tf.math.add", "tf.__operators__.add")
-DIFFERENCES = ("ops.Subtract", "tf.math.subtract")
-NEGATIONS = ("ops.Negative", "tf.math.negative")
+PRODUCTS = ("op.multiply",)
+QUOTIENTS = ("op.divide",)
+SUMS = ("op.add",)
+DIFFERENCES = ("op.subtract",)
+NEGATIONS = ("op.negative",)
 OPERATIONS = (*PRODUCTS, *QUOTIENTS, *SUMS, *DIFFERENCES, *NEGATIONS)
 
 
@@ -89,9 +90,10 @@ def _operation(call: Call) -> tuple[Any, Any] | None:
     kind = call.layer.kind
     if kind in NEGATIONS:
         return -1.0, 0.0
-    if len(call.args) != 2:
+    operands = Operation(call.layer.source, call.args, call.kwargs).operands
+    if len(operands) != 2:
         return None
-    first, second = call.args
+    first, second = operands
     constant = second if isinstance(first, Value) else first
     if isinstance(constant, bool):
         return None

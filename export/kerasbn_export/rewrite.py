@@ -19,6 +19,7 @@ from kerasbn_export.rules import border_map, constant_one, norms, time_distribut
 from kerasbn_export.rules.activation import place_activations
 from kerasbn_export.rules.branches import merge_branches
 from kerasbn_export.rules.clone import clone_producers
+from kerasbn_export.rules.collapse import collapse_sums
 from kerasbn_export.rules.lone_activation import accompany
 from kerasbn_export.rules.magnitude import send_magnitudes
 from kerasbn_export.rules.release import release_producers
@@ -40,7 +41,9 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     """
     chosen = chosen or Choices()
     graph.may_clone, graph.passes_averages = chosen.clone, chosen.averages
+    graph.kernel_per_position = chosen.positions
     time_distributed.rewrite(graph)
+    collapse_sums(graph)
     ledger = Ledger(graph)
     if chosen.clone:
         clone_producers(graph)
@@ -91,18 +94,30 @@ def draw_maps(graph: Graph, ledger: Ledger) -> None:
 
 
 def fold_all(graph: Graph, ledger: Ledger, *, backward_only: bool = False) -> None:
-    """Let every affine look for a way, until none finds one."""
+    """Let every affine look for a way, until none finds one: one that is gone may have cleared another's."""
+    while _fold_each(graph, ledger, backward_only=backward_only):
+        pass
+
+
+def _fold_each(graph: Graph, ledger: Ledger, *, backward_only: bool) -> bool:
+    """Let every affine look for a way; whether there are both, some that found one and some that found none."""
     pending: dict[Call, None] = dict.fromkeys(call for call in graph.in_order() if _is_affine(graph, call))
+    refused: set[Call] = set()
+    placed = False
     while pending:
         call = next(iter(pending))
         del pending[call]
         outcome = place(graph, call, backward_only=backward_only)
         if isinstance(outcome, Refusal):
             ledger.refused(call, outcome)
+            refused.add(call)
             continue
+        placed = True
+        refused.discard(call)
         ledger.placed(call, outcome)
         pending.update(dict.fromkeys(_neighbours(graph, call)))
         graph.bypass(call)
+    return placed and bool(refused)
 
 
 def release_norms(graph: Graph) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.program import Program, distinct, functional_program
+from kerasbn_export.program import Program, functional_program
+from kerasbn_export.structure import distinct
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.program import Program
+from kerasbn_export.chosen_signature import chosen
+from kerasbn_export.program import SERVING, Program
 from kerasbn_export.saved_model import graph_operations, keras_metadata
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
 UNFOLDED = "the SavedModel carries no Keras layers, so its BatchNorms cannot be told from other arithmetic"
+CHOSEN = "a signature was asked for, and it holds no layers; leave it out to fold the layers of the model"
+ALL = "*"
+"""In place of a name: every signature."""
 DANGEROUS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "LoadLibrary"})
 """Operations of a graph that read or write files or call into Python."""
 OF_KERAS = "serve"
 """Keras 3 writes its one signature a second time under this name."""
 
 
+def is_saved_model(path: Path) -> bool:
+    """Whether the path is the folder of a SavedModel."""
+    return (path / "saved_model.pb").is_file()
+
+
 def is_foreign(path: Path) -> bool:
     """Whether the path is a SavedModel without a description of Keras layers."""
-    return (path / "saved_model.pb").is_file() and not keras_metadata(path)
+    return is_saved_model(path) and not keras_metadata(path)
+
+
+def one_program(path: Path, signature: str | None, *, allow_code: bool = False) -> Program:
+    """The program of the signature asked for, else of the only one or ``serving_default``.
+
+    Raises:
+        InvalidArgumentError: There is no signature of that name, or several and none was asked for.
+        ModelFileError: See `signature_programs`. UnsafeModelError: See `signature_programs`.
+    """
+    programs = signature_programs(path, signature, allow_code=allow_code)
+    names = tuple(program.signature for program in programs)
+    return programs[names.index(chosen(names, None, str(path)))]
 
 
 def signature_programs(path: Path, signature: str | None, *, allow_code: bool = False) -> tuple[Program, ...]:
-    """A program for each signature, the one that TensorFlow serves by default first.
+    """A program for the signature asked for; without one, for the one that TensorFlow serves by default.
 
     Args:
         path: The folder.
-        signature: The one to take; None for all.
+        signature: The one to take, or ``"*"`` for all; None is ``serving_default``, or all where it is missing.
         allow_code: Whether the graph may read and write files.
 
     Raises:
@@ -51,11 +72,17 @@ def signature_programs(path: Path, signature: str | None, *, allow_code: bool = 
         del found[OF_KERAS]
     if not found:
         raise ModelFileError(f"{path}: the SavedModel has no signature, so nothing in it says what to convert.")
-    if signature is not None and signature not in found:
-        raise InvalidArgumentError(f"{path}: has no signature {signature!r}; it has {', '.join(sorted(found))}.")
-    names = [signature] if signature is not None else sorted(found, key=lambda name: (name != "serving_default", name))
     digest = _digest(path)
-    return tuple(_program(path, loaded, name, found[name], digest) for name in names)
+    return tuple(_program(path, loaded, name, found[name], digest) for name in _chosen(path, signature, found))
+
+
+def _chosen(path: Path, signature: str | None, found: Collection[str]) -> list[str]:
+    if signature in (None, ALL):
+        served = signature is None and SERVING in found
+        return [SERVING] if served else sorted(found, key=lambda name: (name != SERVING, name))
+    if signature not in found:
+        raise InvalidArgumentError(f"{path}: has no signature {signature!r}; it has {', '.join(sorted(found))}.")
+    return [str(signature)]
 
 
 def _program(path: Path, loaded: Any, name: str, function: Any, digest: str) -> Program:
@@ -69,7 +96,7 @@ def _program(path: Path, loaded: Any, name: str, function: Any, digest: str) -> 
         call=_call(function, list(specs), list(outputs)),
         tracked=(loaded,),
         signature=name,
-        unfolded=UNFOLDED,
+        unfolded=UNFOLDED if is_foreign(path) else CHOSEN,
         digest=digest,
     )
 

@@ -5,7 +5,8 @@ Both Kerases flatten a dict in the order of its sorted keys; so do these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
@@ -32,3 +33,29 @@ def leaves(structure: Any) -> Iterator[Any]:
             yield from leaves(value)
     else:
         yield structure
+
+
+def named_leaves(structure: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves in Keras' order, each with the keys that lead to it joined by ``_``; "" if there is none."""
+    if isinstance(structure, dict):
+        for key in sorted(structure):
+            yield from named_leaves(structure[key], _joined(name, key))
+    elif isinstance(structure, (list, tuple)):
+        for key, value in zip(getattr(structure, "_fields", [""] * len(structure)), structure, strict=True):
+            yield from named_leaves(value, _joined(name, key))
+    else:
+        yield name, structure
+
+
+def _joined(name: str, key: Any) -> str:
+    return "_".join(part for part in (name, str(key)) if part)
+
+
+def distinct(names: Sequence[str]) -> Iterator[str]:
+    """The names; one that came before gets a number that none of them ends in."""
+    taken: set[str] = set()
+    for name in names:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        free = name if name not in taken else next(new for new in numbered if new not in taken.union(names))
+        taken.add(free)
+        yield free

@@ -260,8 +260,11 @@ def _op(model: Any, op: Any, tensors: list[Tensor]) -> Op:
 
 
 def _names(entries: list[Any], indices: list[int], tensors: list[Tensor]) -> tuple[str, ...]:
-    known = {entry.tensorIndex: _text(entry.name) for entry in entries or []}
-    return tuple(known.get(index, tensors[index].name) for index in indices)
+    """The names of the ends; one tensor may be several of them, which its entries name in order."""
+    known: dict[int, list[str]] = {}
+    for entry in entries or []:
+        known.setdefault(int(entry.tensorIndex), []).append(_text(entry.name))
+    return tuple(known[index].pop(0) if known.get(index) else tensors[index].name for index in indices)
 
 
 def _text(value: bytes | str | None) -> str:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.rules import BACKWARD, FORWARD, inverse, producer
+from kerasbn_export.rules.join import join, joins
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
@@ -120,18 +121,60 @@ def travel(graph: Graph, starts: Starts) -> Way | Refusal:
     way = Way()
     for stepping, start in starts:
         way.directions.append("backward" if stepping in (backward_step, _into_producer) else "forward")
-        pending = [start]
-        while pending:
-            push = pending.pop()
-            if push.affine.is_identity:
-                continue
-            for step in stepping(graph, push) if len(way.steps) < LONGEST else [_too_long()]:
+        pending, meeting = [] if start.affine.is_identity else [start], Meeting(graph)
+        while pending or meeting:
+            steps = meeting.steps(pending.pop(), start, stepping) if pending else meeting.release()
+            for step in steps if len(way.steps) < LONGEST else [_too_long()]:
                 if isinstance(step, Refusal):
                     return step
                 way.steps.append(step)
-                pending.extend(step.onward)
+                pending.extend(push for push in step.onward if not push.affine.is_identity)
     shared = None if graph.may_clone else _shared(graph, way)
     return shared or way.take() or way
+
+
+class Meeting:
+    """Where affines on their way forward may meet: at the calls that join several values.
+
+    Such a call is asked once nothing else is on its way, with all that have arrived: ``s*x1 + s*x2 = s*(x1 + x2)``.
+
+    Args:
+        graph: The graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.arrived: dict[Call, list[Push]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.arrived)
+
+    def steps(self, push: Push, start: Push, stepping: Stepping) -> Iterable[Step | Refusal]:
+        """The next steps of an affine; forward, those that join keep it until they are asked.
+
+        Args:
+            push: The affine.
+            start: The first of its way.
+            stepping: The way: forward, backward, or one with a first step of its own.
+        """
+        if stepping in (backward_step, _into_producer) or (stepping is not forward_step and push is start):
+            return stepping(self.graph, push)
+        joining = [user for user in self.graph.users(push.value) if joins(user)]
+        if self.graph.is_output(push.value) or not joining:
+            return forward_step(self.graph, push)
+        for user in joining:
+            self.arrived.setdefault(user, []).append(push)
+        others = (user for user in self.graph.users(push.value) if user not in joining)
+        return (_forward_one(self.graph, user, push) for user in others)
+
+    def release(self) -> list[Step | Refusal]:
+        """What the first call says of all that has arrived there: together, else one by one."""
+        call = next(iter(self.arrived))
+        if len(self.arrived) > 1:
+            call = next(each for each in self.graph.in_order() if each in self.arrived)
+        pushes = self.arrived.pop(call)
+        together = join(call, pushes)
+        return [together] if together is not None else [_forward_one(self.graph, call, push) for push in pushes]
 
 
 def _shared(graph: Graph, way: Way) -> Refusal | None:

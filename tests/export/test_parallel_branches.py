@@ -166,5 +166,9 @@ def test_random_branches(keras_flavour, seed):
         planned, data = plan(model), in_float64(data_for(model, rng, size=15))
         merged += "Add" not in kinds(planned)
         reference = evaluate(capture(model), data, "float64")
-        assert relative_error(evaluate(planned.graph, data, "float64"), reference) <= 5e-7, (seed, shape, kinds(planned))
+        assert relative_error(evaluate(planned.graph, data, "float64"), reference) <= 5e-7, (
+            seed,
+            shape,
+            kinds(planned),
+        )
     assert merged >= 4

@@ -12,12 +12,21 @@ from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.batchnorm import inner_batchnorms, layer_kind, true_config
 from kerasbn_export.capture.arguments import first_call_arguments
+from kerasbn_export.capture.augmentation import is_identity_at_inference, resizing, says_a_false_shape
 from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, pairs, takes_mask, value_of
-from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, read_graph
+from kerasbn_export.capture.symbolic import Event, Symbolic, is_symbolic, origin, own_graph, plain, read_graph
 from kerasbn_export.capture.trace import trace
-from kerasbn_export.capture.training import argument, has_layers_inside, in_context, without_context
+from kerasbn_export.capture.training import (
+    argument,
+    has_layers_inside,
+    in_context,
+    in_inference,
+    in_words,
+    without_context,
+)
 from kerasbn_export.capture.wrappers import calls_batchnorms, inner_call
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
+from kerasbn_export.operations import meaning
 from kerasbn_export.structure import leaves, map_leaves
 
 Scope = dict[int, Value]
@@ -35,9 +44,9 @@ class Flattening:
         self.flavour = flavour_of(model)
         self.model = model
         self.calls: list[Call] = []
-        self.layers: dict[int, Layer] = {}
+        self.layers: dict[tuple[int, str], Layer] = {}
         self.paths: set[str] = set()
-        self.passed_on: bool | None = None
+        self.vague: set[Value] = set()  # whose shape Keras tells wrongly
         self.keep_alive: list[Any] = []  # a scope knows tensors by identity: none may be freed and its id reused
 
     def graph(self) -> Graph:
@@ -54,14 +63,14 @@ class Flattening:
         given = inputs if known is not None else [*args, kwargs]
         outputs = self._nested(symbolic, given, prefix="", training=None)
         names = self._output_names(symbolic)
-        if self.passed_on is not None:
+        if self.flavour.name == "keras":
             without_context(self.calls)
         return Graph(self.flavour, self.model.name, _needed(self.calls, outputs), inputs, outputs, names)
 
     def _output_names(self, symbolic: Symbolic) -> list[str]:
         """As the model itself gives them, also where a subclass of a functional model computes something else."""
         names = [origin(tensor).name for tensor in leaves(symbolic.outputs)]
-        declared = getattr(own_graph(self.model), "outputs", None) or []
+        declared = list(leaves(plain(getattr(own_graph(self.model), "output", []))))
         return [origin(tensor).name for tensor in declared] if len(declared) == len(names) else names
 
     def _input(self, tensor: Any) -> Any:
@@ -82,25 +91,18 @@ class Flattening:
         masked = any(value.masked for value in scope.values())  # what Keras does not know of the tensors inside
         for event in inner.events:
             args, kwargs = map_leaves(lambda leaf: _bound(leaf, scope), (event.args, event.kwargs))
-            bound = in_context(self.flavour, replace(event, args=args, kwargs=kwargs), training, inner.replays)
-            bound = self._in_stream(bound)
+            bound = in_words(self.flavour, replace(event, args=args, kwargs=kwargs))
+            bound = in_inference(self.flavour, in_context(self.flavour, bound, training, inner.replays))
             outputs = self._event(bound, event, prefix, training)
             for tensor, value in zip(event.outputs, outputs, strict=True):
                 value.masked |= masked
                 scope[id(tensor)] = value
         return map_leaves(lambda tensor: scope[id(tensor)], inner.outputs)
 
-    def _in_stream(self, bound: Event) -> Event:
-        """The event as it runs where Keras 3 hands the flag of one layer on to all that are called after it."""
-        if self.flavour.name != "keras" or not isinstance(bound.layer, self.flavour.keras.layers.Layer):
-            return bound
-        flag = argument(bound, "training")
-        if isinstance(flag, bool):
-            self.passed_on = flag
-        return in_context(self.flavour, bound, self.passed_on, replays=False)
-
     def _event(self, bound: Event, event: Event, prefix: str, training: bool | None) -> list[Value]:
         """Record one call, or the calls inside it. ``bound`` has values where ``event`` has symbolic tensors."""
+        if is_identity_at_inference(bound):
+            return [bound.args[0]]
         inner = inner_call(self.flavour, bound, event)
         if inner is not None:
             return self._event(*inner, f"{prefix}{event.layer.name}/", training)
@@ -115,9 +117,24 @@ class Flattening:
                 "training mode by the model around it, which kerasbn cannot write down. Give its `call` a `training` "
                 "argument."
             )
-        outputs = [value_of(tensor) for tensor in event.outputs]
-        self.calls.append(Call(self._layer(event.layer, prefix), bound.args, bound.kwargs, outputs))
+        outputs = [self._value(tensor, bound) for tensor in event.outputs]
+        options = resizing(event.layer)
+        if options is not None and argument(bound, "training") is False:
+            path = self._free_path(prefix + event.layer.name)
+            layer = replace(new_layer("Resizing", event.layer.name, options), path=path)
+            self.calls.append(Call(layer, bound.args, {}, outputs))
+            return outputs
+        self.calls.append(Call(self._layer(event.layer, prefix, bound), bound.args, bound.kwargs, outputs))
         return outputs
+
+    def _value(self, tensor: Any, bound: Event) -> Value:
+        """The value of an output; its height and width are not known where an augmentation before told others."""
+        value = value_of(tensor)
+        given = [leaf for leaf in leaves([list(bound.args), bound.kwargs]) if isinstance(leaf, Value)]
+        if self.vague.intersection(given) or any(says_a_false_shape(bound, each) for each in given):
+            value.shape = value.shape and (value.shape[0], *(None for _ in value.shape[1:-1]), *value.shape[-1:])
+            self.vague.add(value)
+        return value
 
     def _inside(self, bound: Event, event: Event) -> tuple[Symbolic, Any] | None:
         """The graph inside what was called and the arguments to bind its inputs to; None for a closed layer."""
@@ -129,7 +146,7 @@ class Flattening:
             if known is not None:
                 given = bound.args[0] if bound.args else bound.kwargs["inputs"]
                 return None if takes_mask(event) or not casts_only_floats(known.inputs, given) else (known, given)
-        elif layer_kind(self.flavour, layer) or not inner_batchnorms(self.flavour, layer):
+        elif not self._is_opened(layer):
             return None
         if is_masked(event):
             return None  # whether a mask comes out of it is for its own code to say
@@ -138,6 +155,11 @@ class Flattening:
         except UnsupportedModelError:
             return None  # it stays closed, and the verdict of each BatchNorm inside says so
         return (symbolic, [*bound.args, bound.kwargs]) if calls_batchnorms(self.flavour, layer, symbolic) else None
+
+    def _is_opened(self, layer: Any) -> bool:
+        """Whether a layer is looked into: a Lambda for its operations, one of the user's for its BatchNorms."""
+        kind = layer_kind(self.flavour, layer)
+        return kind == "Lambda" or (kind is None and bool(inner_batchnorms(self.flavour, layer)))
 
     def _stand_ins(self, bound: Event) -> Any:
         """The arguments with a new symbolic input for each value, in the dtype that the layer casts it to."""
@@ -172,14 +194,15 @@ class Flattening:
         self.calls.append(Call(layer, (value,), {}, [cast]))
         return cast
 
-    def _layer(self, source: Any, prefix: str) -> Layer:
-        known = self.layers.get(id(source))
-        if known is None:
-            kind, dtype = layer_kind(self.flavour, source), getattr(source, "compute_dtype", None) or "float32"
+    def _layer(self, source: Any, prefix: str, bound: Event | None = None) -> Layer:
+        stands_for = None if bound is None else meaning(source, bound.args, bound.kwargs)
+        key = (id(source), repr(stands_for))
+        if key not in self.layers:
             path = self._free_path(prefix + source.name)
-            known = Layer(source.name, path, kind, source, dtype, true_config(source))
-            self.layers[id(source)] = known
-        return known
+            kind, options = stands_for or (layer_kind(self.flavour, source), None)
+            dtype = getattr(source, "compute_dtype", None) or "float32"
+            self.layers[key] = Layer(source.name, path, kind, source, dtype, true_config(source), meaning=options)
+        return self.layers[key]
 
     def _free_path(self, path: str) -> str:
         """The path, with a number if another layer has it: subclassed models may give two layers one name."""

@@ -1,13 +1,14 @@
-"""In which mode a call runs: its own ``training`` argument, or that of the model around it.
+"""In which mode a call runs: what the user's own words say, of the call or of the model around it.
 
-Keras 3 also hands the argument of one layer on to every layer that is called after it, until one has another: behind a
-Dropout called with ``training=True`` every BatchNorm normalises with the statistics of the batch.
+A graph is what ``model.predict`` computes. There, a layer whose ``call`` has ``training=True`` as its default, as every
+augmentation has, is in inference, and so is what comes after it. Keras 3 writes that default into its graph as if the
+user had given it, and ``model(x)`` hands it on to every layer behind: neither is what the user said.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,8 +40,29 @@ def in_context(flavour: Flavour, event: Event, training: bool | None, replays: b
     return replace(event, kwargs={**event.kwargs, "training": training})
 
 
+def in_words(flavour: Flavour, event: Event) -> Event:
+    """The event without the flag that Keras 3 wrote down for it: the default of the layer's ``call``."""
+    if flavour.name == "keras" and argument(event, "training") is True and trains_by_default(event.layer):
+        return replace(event, kwargs={name: value for name, value in event.kwargs.items() if name != "training"})
+    return event
+
+
+def in_inference(flavour: Flavour, event: Event) -> Event:
+    """The event with the flag False where it has none and its layer would train without one."""
+    return in_context(flavour, event, False, replays=False) if trains_by_default(event.layer) else event
+
+
+def trains_by_default(layer: Any) -> bool:
+    """Whether the ``call`` of a layer has ``training=True`` as its default."""
+    parameters = _parameters(layer)
+    return "training" in parameters and parameters["training"].default is True
+
+
 def without_context(calls: Iterable[Call]) -> None:
-    """Give every call that has no flag the flag False: in another order Keras 3 would hand it that of another layer."""
+    """Give every call that has no flag the flag False where one has True: Keras 3 would hand it that of another."""
+    calls = list(calls)
+    if not any(argument(Event(call.layer.source, call.args, call.kwargs, []), "training") is True for call in calls):
+        return
     for call in calls:
         event = Event(call.layer.source, call.args, call.kwargs, [])
         bound = in_context(KERAS, event, training=False, replays=False)
@@ -54,6 +76,10 @@ def has_layers_inside(layer: Any) -> bool:
 
 
 def _position(layer: Any, name: str) -> int | None:
-    call = getattr(layer, "call", None)
-    parameters = list(inspect.signature(call).parameters) if call is not None else []
+    parameters = list(_parameters(layer))
     return parameters.index(name) if name in parameters else None
+
+
+def _parameters(layer: Any) -> Mapping[str, inspect.Parameter]:
+    call = getattr(layer, "call", None)
+    return {} if call is None else inspect.signature(call).parameters

@@ -58,7 +58,7 @@ VERIFIED_SAMPLES = 32
     help="Convert several forms of an int8 file, take the most accurate. By default only where folding may cost some.",
 )
 @click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
-@click.option("--signature", metavar="NAME", help="Of a SavedModel without Keras layers; all if not given.")
+@click.option("--signature", metavar="NAME", help="Of a SavedModel; serving_default if not given, '*' for all.")
 @click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the file with the model.")
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
@@ -116,12 +116,10 @@ def _verified(model: Any, path: Path, built: Built) -> list[Comparison]:
     data = None if built.samples is None else [array[:VERIFIED_SAMPLES] for array in built.samples.arrays]
     if not built.programs[0].unfolded:
         return [verify(model, path, data=data)]
-    from kerasbn_export.program_runner import ProgramRunner, SignatureRunner
+    from kerasbn_export.program_runner import ProgramRunner
 
-    first, *others = built.programs
-    found = [verify(ProgramRunner(first), path, data=data)]
-    pairs = [(ProgramRunner(each), SignatureRunner(path, each.signature, each)) for each in others]
-    return found + [verify(*pair) for pair in pairs]
+    pairs = [(ProgramRunner(program), program.signature) for program in built.programs]
+    return [verify(runner, path, data=data, signature=signature) for runner, signature in pairs]
 
 
 def _kept(comparisons: Sequence[Comparison], temporary: Path, out: Path) -> Path:
@@ -162,6 +160,7 @@ def _lines(result: ExportResult, folded: bool) -> list[str]:
         lines.append(verdict_line(result.verdicts) if folded else "Not folded, as asked for.")
     if result.affine_ops_left:
         lines.append(f"{result.affine_ops_left} operations multiply or add a per-channel constant.")
+    lines.extend(result.notes)
     if result.float_layers:
         lines.append(f"Left in float by the converter: {', '.join(result.float_layers)}.")
     if result.calibration:

@@ -41,6 +41,7 @@ class Scales(click.ParamType[tuple[float, ...]]):
 @click.option("--scales", type=Scales(), metavar="A,B,..", default="1,0.1,10", show_default=True,
               help="Standard deviations of the random inputs, each judged on its own.")  # fmt: skip
 @click.option("--backend", type=click.Choice(BACKENDS), default="xnnpack", show_default=True, help="Runs a .tflite.")
+@click.option("--signature", metavar="NAME", help="Of a .tflite or SavedModel; serving_default if not given.")
 @click.option("--no-layers", is_flag=True, help="Compare the outputs only.")
 @click.option("--allow-code", is_flag=True, help="Run code that a model file carries: only for files you trust.")
 @report_options

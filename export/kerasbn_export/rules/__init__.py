@@ -17,9 +17,12 @@ from kerasbn_export.rules import (
     homogeneous,
     identity,
     layout,
+    moves,
     norms,
+    positions,
     producer,
     recurrent,
+    reduction,
     spatial,
     time_distributed,
 )
@@ -31,6 +34,8 @@ BACKWARD: tuple[Rule, ...] = (
     identity.backward,
     spatial.backward,
     layout.backward,
+    moves.backward,
+    reduction.backward,
     concatenate.backward,
     add.backward,
     homogeneous.backward,
@@ -42,11 +47,14 @@ BACKWARD: tuple[Rule, ...] = (
 """In the order in which they are asked; the first that knows the call's kind answers."""
 
 FORWARD: tuple[Rule, ...] = (
+    positions.forward,
     consumer.forward,
     compose.forward,
     identity.forward,
     spatial.forward,
     layout.forward,
+    moves.forward,
+    reduction.forward,
     concatenate.forward,
     add.forward,
     homogeneous.forward,

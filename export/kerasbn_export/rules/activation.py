@@ -18,12 +18,11 @@ import numpy as np
 
 from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED
-from kerasbn_export.rules import add, identity, spatial
+from kerasbn_export.rules import add, identity, moves, spatial
 from kerasbn_export.rules.step import stock_activation
 from kerasbn_export.rules.time_distributed import MERGE, SPLIT
 
 FUSED = ("relu", "relu6")
-FUNCTIONS = {"ops.Relu": "relu", "ops.Relu6": "relu6", "tf.nn.relu": "relu", "tf.nn.relu6": "relu6"}
 FUSING = (
     *("Dense", *CONVOLUTIONS[:2], *DEPTHWISE, *SEPARABLE),
     *(*add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, *add.AVERAGES),
@@ -70,7 +69,7 @@ def fused_activation(layer: Layer) -> str | None:
             return None
         most = layer.config.get("max_value")
         return "relu" if most is None else "relu6" if most == 6.0 else None
-    return FUNCTIONS.get(layer.kind or "")
+    return None
 
 
 def fuses(graph: Graph, value: Value) -> bool:
@@ -106,13 +105,13 @@ def _places(graph: Graph, value: Value) -> list[Value] | None:
 def _selects(call: Call) -> bool:
     if call.layer.kind in NEAREST:
         return bool(call.layer.config.get("interpolation", "nearest") == "nearest")
-    return call.layer.kind in SELECTING
+    return call.layer.kind in SELECTING or (moves.only_moves(call) and call.layer.kind != "op.pad")
 
 
 def _move(graph: Graph, call: Call, places: list[Value]) -> None:
     for number, value in enumerate(places):
-        layer = call.layer if number == 0 else _twin(call.layer, number)
-        graph.insert_after(value, layer)
+        layer = call.layer.as_stock
+        graph.insert_after(value, layer if number == 0 else _twin(layer, number))
     graph.bypass(call)
 
 

@@ -20,10 +20,10 @@ from kerasbn_export.graph import Call, Graph, Value
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 
-SUMS = ("Add", "ops.Add", "tf.math.add", "tf.__operators__.add")
-DIFFERENCES = ("Subtract", "ops.Subtract", "tf.math.subtract")
+SUMS = ("Add", "op.add", "op.add_n")
+DIFFERENCES = ("Subtract", "op.subtract")
 AVERAGES = ("Average",)
-PRODUCTS = ("Multiply", "ops.Multiply", "tf.math.multiply")
+PRODUCTS = ("Multiply", "op.multiply")
 
 
 def _concerns(call: Call) -> bool:
@@ -36,7 +36,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     del graph
     if not _concerns(call):
         return None
-    if any(_is_broadcast(call, value, push) for value in call.inputs):
+    if any(is_broadcast(call, value, push) for value in call.inputs):
         return _broadcast(call)
     first, *others = call.inputs
     if call.layer.kind in PRODUCTS:
@@ -52,7 +52,7 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     del graph
     if not _concerns(call):
         return None
-    if _is_broadcast(call, push.value, push):
+    if is_broadcast(call, push.value, push):
         return _broadcast(call)
     product = call.layer.kind in PRODUCTS
     times = [value is push.value for value in call.inputs]
@@ -60,18 +60,18 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
         return _only(call, "scale")
     if not product and not push.affine.keeps_scale:
         return _only(call, "shift")
-    shift = push.affine.shift * _weight(call, times)
+    shift = push.affine.shift * weight(call, times)
     return Step("sum", call, onward=(Push(call.output, Affine(push.affine.scale, shift), push.axes),))
 
 
-def _weight(call: Call, times: list[bool]) -> float:
+def weight(call: Call, times: list[bool]) -> float:
     """How often the shift arrives at the output."""
     if call.layer.kind in DIFFERENCES:
         return float(times[0]) - float(times[1])
     return sum(times) / len(times) if call.layer.kind in AVERAGES else float(sum(times))
 
 
-def _is_broadcast(call: Call, value: Value, push: Push) -> bool:
+def is_broadcast(call: Call, value: Value, push: Push) -> bool:
     """Whether the branch is repeated along an axis of the affine, or its axes are counted otherwise."""
     shape, output = value.shape, call.output.shape
     if shape is None or output is None or len(shape) != len(output):

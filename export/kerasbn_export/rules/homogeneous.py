@@ -17,7 +17,7 @@ from kerasbn_export.rules.step import Push, Refusal, Step, stock_activation, tak
 from kerasbn_export.verdict import Reason
 
 ACTIVATIONS = ("relu", "leaky_relu")
-FUNCTIONS = ("LeakyReLU", "PReLU", "ops.Relu", "ops.LeakyRelu", "tf.nn.relu", "tf.nn.leaky_relu")
+FUNCTIONS = ("LeakyReLU", "PReLU")
 
 
 def is_homogeneous(layer: Layer) -> bool:

@@ -79,7 +79,9 @@ def checked(layer: Layer) -> Layer | Refusal:
 
 
 def _name(activation: Any) -> str:
-    return repr(activation if isinstance(activation, str) else activation.get("class_name", "of its own"))
+    if isinstance(activation, dict):
+        activation = activation.get("class_name", "of its own")
+    return repr(activation if isinstance(activation, str) else type(activation).__name__)
 
 
 def _list(axes: tuple[int, ...]) -> str:

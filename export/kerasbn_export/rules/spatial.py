@@ -26,7 +26,10 @@ from kerasbn_export.verdict import Reason
 
 AVERAGES = tuple(f"{name}Pooling{n}D" for name in ("Average", "GlobalAverage") for n in (1, 2, 3))
 MAXIMA = tuple(f"{name}Pooling{n}D" for name in ("Max", "GlobalMax") for n in (1, 2, 3))
-SELECTIONS = ("Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D")
+SELECTIONS = (
+    *("Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D"),
+    *("CenterCrop", "Resizing"),
+)
 PADDINGS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 INTERPOLATIONS = ("nearest", "bilinear")
 COARSER = "Exact, but in int8 the average of {!r} is now taken of scaled numbers, which may be coarser."
@@ -75,6 +78,8 @@ def _condition(call: Call, push: Push) -> Refusal | None:
         )
     if layer.kind in PADDINGS and not push.affine.keeps_zero:
         return Refusal(Reason.ZERO_PADDING, f"A shift cannot pass {layer.kind} {layer.path!r}.")
+    if layer.config.get("pad_to_aspect_ratio"):
+        return Refusal(Reason.NOT_AFFINE, f"{layer.kind} {layer.path!r} pads what it gives.")
     if layer.config.get("interpolation", "nearest") not in INTERPOLATIONS:
         return Refusal(Reason.NOT_AFFINE, f"{layer.kind} {layer.path!r} interpolates by weights of its own.")
     if isinstance(call.kwargs.get("mask"), Value):

@@ -19,6 +19,7 @@ from typing import Any
 
 from kerasbn_export.batchnorm import KINDS as BATCHNORMS
 from kerasbn_export.batchnorm import layer_kind, true_config
+from kerasbn_export.configuration import configuration_of
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from kerasbn_export.rules import identity, spatial
@@ -76,7 +77,7 @@ def _open(graph: Graph, call: Call, opened: dict[tuple[Layer, str], Layer]) -> N
 
 def _inner(outer: Layer, inner: Any, kind: str, moved: bool, value: Value) -> Layer:
     """The layer inside, under the name of the TimeDistributed."""
-    config = {**(true_config(inner) or inner.get_config()), "name": outer.name}
+    config = {**(true_config(inner) or configuration_of(inner)), "name": outer.name}
     layer = Layer(outer.name, f"{outer.path}/{inner.name}", kind, inner, outer.dtype)
     weights = None
     if moved:

@@ -48,6 +48,7 @@ def verify(
     backend: str = "xnnpack",
     layers: bool = True,
     allow_code: bool = False,
+    signature: str | None = None,
 ) -> Comparison:
     """Whether the candidate computes what the reference computes.
 
@@ -60,8 +61,9 @@ def verify(
         reference: A Keras model of either Keras, a `FoldResult`, or the path of a ``.keras``, ``.h5``, SavedModel or
             ``.tflite``.
         candidate: The same.
-        data: The inputs: an array, a list of arrays, a dict of arrays by input name, or the path of an ``.npy`` or
-            ``.npz``; samples first. None draws random ones.
+        data: The inputs, samples first: an array, a list of arrays in the order of the inputs, a dict of arrays by
+            input name, both nested as the model takes them, or the path of an ``.npy`` or ``.npz``. None draws random
+            ones.
         seed: The seed of random inputs.
         samples: How many random inputs at each scale.
         scales: The standard deviations of random inputs; each is judged on its own. Where the
@@ -71,7 +73,9 @@ def verify(
         backend: What runs a ``.tflite``: LiteRT's ``"xnnpack"``, ``"builtin"`` or ``"reference"`` kernels, its
             ``"compiled"`` model API, TFLite ``"micro"``, or ``"openvino"``.
         layers: Whether to compare layer by layer and name the first wrong one.
-        allow_code: Whether code that a Keras file carries may run.
+        allow_code: Whether code that a file carries may run.
+        signature: Of every side that has signatures, a ``.tflite`` or a SavedModel, the one to run. None is the only
+            one, or ``serving_default``.
 
     Returns:
         A `Comparison`, true if the two are equal.
@@ -82,7 +86,7 @@ def verify(
         ModelFileError: A file is missing, is no model, or cannot be run.
     """
     from kerasbn_export.verification.compare import Question, compare
-    from kerasbn_export.verification.open import open_runnable
+    from kerasbn_export.verification.open import open_sides
 
-    sides = [open_runnable(side, backend=backend, allow_code=allow_code) for side in (reference, candidate)]
-    return compare(sides[0], sides[1], Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers))
+    sides = open_sides(reference, candidate, backend=backend, allow_code=allow_code, signature=signature)
+    return compare(*sides, Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers))

@@ -54,7 +54,7 @@ def bisect(candidate: TFLiteRunner, arrays: Sequence[Array], gate: Gate) -> Bise
         gate: What a tensor has to reach.
     """
     graph = candidate.graph
-    kept = dict(zip(graph.dependent, candidate.first_batch(graph.dependent, arrays), strict=True))
+    kept = {index: load() for index, (_, load) in candidate.kept(graph.dependent, arrays).items()}
     found: dict[int, tuple[int, Measurement] | None] = {}
 
     def differs(count: int) -> bool:
@@ -78,7 +78,7 @@ def _difference(
     piece = TFLiteRunner(cut(candidate.content, count), candidate.label, candidate.backend)
     indices = frontier(candidate.graph, count)
     pairs = zip(indices, piece.first_batch(indices, arrays, keep=False), strict=True)
-    found = [(index, measure(kept[index], array)) for index, array in pairs]
+    found = [(index, measure(kept[index], array)) for index, array in pairs if index in kept]
     wrong = [(index, measured) for index, measured in found if judge_distance(measured, gate).status is Status.DIFFERS]
     return wrong[-1] if wrong else None
 

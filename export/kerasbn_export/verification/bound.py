@@ -5,7 +5,8 @@ For ``y = s*(x conv W + b) + t`` with ``t = beta - s*mean``, computed in float32
     |error| <= 8*u*(sqrt(K)*(|x| conv |s*W|) + |s|*(|b| + |mean|) + |beta|)        u = 2^-24, K = terms per sum
 
 The root stands for rounding errors that have no common sign, the 8 for those that happen to (Higham and
-Mary 2019, A new approach to probabilistic rounding error analysis). An error beyond it is no rounding error.
+Mary 2019, A new approach to probabilistic rounding error analysis). An error beyond it is no rounding error. What an
+elementwise function behind the layer makes of it is found by evaluating the function.
 """
 
 from __future__ import annotations
@@ -19,24 +20,28 @@ from kerasbn_export.batchnorm import affine as affine_of
 from kerasbn_export.batchnorm import axes, is_batchnorm
 from kerasbn_export.graph import Call, Layer
 from kerasbn_export.linear import SEPARABLE, kernel_name
+from kerasbn_export.verification.elementwise import MARGIN, UNIT_ROUNDOFF, Function, is_elementwise, passed_on
 from kerasbn_export.verification.pieces import Index
 from kerasbn_export.verification.ports import Array
 
-UNIT_ROUNDOFF = 2.0**-24
-MARGIN = 8.0
-
-NOT_STEEPER_THAN_ONE = frozenset({"relu", "relu6", "linear", "tanh", "sigmoid", "leaky_relu"})
-"""Activations that make no difference larger."""
-PASSING_ON = frozenset({"ReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"})
+NOT_ROUNDING = frozenset({"relu", "relu6", "linear", "leaky_relu"})
+"""Activations that make no difference larger and compute nothing that has to be rounded."""
+PASSING_ON = frozenset({"Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"})
 
 
 def absolute(layer: Layer) -> Layer | None:
     """The layer with the magnitudes of its weights, no bias and no activation; None if it is not linear."""
     name = kernel_name(layer.kind, layer.weights)
-    if name is None or layer.kind == "EinsumDense" or layer.config["activation"] not in NOT_STEEPER_THAN_ONE:
+    if name is None or layer.kind == "EinsumDense":
         return None
     kernels = {key: np.abs(np.asarray(array, np.float64)) for key, array in layer.weights.items() if key != "bias"}
     return layer.with_weights(kernels, use_bias=False, activation="linear")
+
+
+def activation_name(layer: Layer) -> str:
+    """The name of the activation of a layer, ``"custom"`` if Keras has none for it."""
+    activation = layer.config.get("activation") or "linear"
+    return activation if isinstance(activation, str) else "custom"
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,29 @@ class Bound:
         allowed = np.maximum(self.at(index), np.finfo(np.float32).tiny)
         return float(np.nan_to_num(np.abs(difference) / allowed, nan=math.inf).max())
 
-    def after(self, call: Call) -> Bound | None:
-        """The bound after one more call that is merged; None if it is not known."""
+    def after(self, call: Call, function: Function, at: Array) -> Bound | None:
+        """The bound after one more call that is merged; None if it is not known.
+
+        Args:
+            call: The call.
+            function: What it makes of an array.
+            at: What it takes.
+        """
         if is_batchnorm(call.layer):
             return self._after_batchnorm(call)
         if call.layer.kind in ("Reshape", "Flatten"):
             shape = (self.products.shape[0], *(call.output.shape or ())[1:])
             return Bound(self.products.reshape(shape), self.rest.reshape(shape))
-        if call.layer.kind == "Activation" and call.layer.config["activation"] in NOT_STEEPER_THAN_ONE:
+        if call.layer.kind in PASSING_ON:
             return self
-        return self if call.layer.kind in PASSING_ON else None
+        return self.through(function, at)
+
+    def through(self, function: Function, at: Array) -> Bound | None:
+        """The bound behind an elementwise function; None if it is not elementwise."""
+        if not is_elementwise(function, at):
+            return None
+        passed = passed_on(function, at, self.array) / (MARGIN * UNIT_ROUNDOFF)
+        return Bound(passed, np.zeros_like(passed))
 
     def _after_batchnorm(self, call: Call) -> Bound:
         rank = self.products.ndim

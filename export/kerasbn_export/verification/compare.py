@@ -8,16 +8,18 @@ from functools import partial
 from typing import Any
 
 from kerasbn.errors import NotComparableError
+from kerasbn_export.verification.changed_places import changed_places
 from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
-from kerasbn_export.verification.gates import CALIBRATED, coarsest, gate_for
+from kerasbn_export.verification.gates import CALIBRATED, Gate, coarsest, gate_for
+from kerasbn_export.verification.growth import allowing_for_growth
 from kerasbn_export.verification.locate import Located, locate
-from kerasbn_export.verification.matching import match_ports
+from kerasbn_export.verification.matching import match_sides
 from kerasbn_export.verification.moved import moved_on_purpose
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.outputs import judge_outputs
 from kerasbn_export.verification.ports import Port, Runnable
-from kerasbn_export.verification.records import Comparison, OutputComparison
+from kerasbn_export.verification.records import Comparison, OutputComparison, Status
 from kerasbn_export.verification.sides import Batch, Sides
 
 
@@ -56,16 +58,17 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     Raises:
         NotComparableError: Inputs or outputs have no counterpart, or there is nothing to compare.
     """
-    feeds, inputs = match_ports(reference.inputs, candidate.inputs, "input")
-    pairs, outputs = match_ports(reference.outputs, candidate.outputs, "output")
+    sides, inputs, outputs = match_sides(reference, candidate)
     precision = coarsest(reference.precision, candidate.precision)
     gate = gate_for(precision, question.tolerance, question.min_sqnr)
-    sides = Sides(reference, candidate, feeds, pairs)
-    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in feeds], precision, question))
+    batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in sides.feeds], precision, question))
     network, note = reference.referee
     records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
     moved = moved_on_purpose(candidate) if question.layers else ""
     located = locate(sides, network, batches, gate, records) if question.layers and network and not moved else None
+    if located and network and located.divergence is None:
+        records = allowing_for_growth(sides, network, batches, records, located.layers)
+    notes = _notes(question, precision, records, located, network)
     return Comparison(
         reference=reference.label,
         candidate=candidate.label,
@@ -79,8 +82,22 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         weights=located.weights if located else (),
         first_divergence=located.divergence if located else None,
         coverage=located.coverage if located else (0, 0),
-        notes=tuple(text for text in (note, moved, *_notes(question, precision, records, located, network)) if text),
+        notes=tuple(text for text in (*_about_ends(sides, batches, gate, records), note, moved, *notes) if text),
     )
+
+
+def _about_ends(
+    sides: Sides, batches: Sequence[Batch], gate: Gate, records: Sequence[OutputComparison]
+) -> Iterator[str]:
+    """What names tell: signatures that differ, and ends that changed places."""
+    ours, theirs = (getattr(side, "signature", "") for side in (sides.reference, sides.candidate))
+    if ours and theirs and ours != theirs:
+        yield (
+            f"signature {ours!r} of the reference was compared with {theirs!r} of the candidate; signature= (on the "
+            "command line: --signature) takes another."
+        )
+    if any(record.status is Status.DIFFERS for record in records):
+        yield changed_places(sides, next(batches[0].chunks()), gate)
 
 
 def _notes(

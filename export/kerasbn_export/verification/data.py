@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
+from kerasbn_export.array_file import read_arrays
+from kerasbn_export.named_arrays import in_order
 from kerasbn_export.verification.ports import Array, Port
 
 OPEN_SIZE = 32
@@ -61,7 +63,8 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
     """The user's inputs as one array per input of the reference.
 
     Args:
-        data: An array, a list of arrays, a dict of arrays by input name, or the path of an ``.npy`` or ``.npz``.
+        data: An array; arrays in a list, in a dict by input name, or nested as the model takes them; or the path of an
+            ``.npy`` or ``.npz``.
         ports: The inputs of the reference.
 
     Raises:
@@ -84,36 +87,28 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
 
 def _load(path: Path) -> Any:
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: no such file. Accepted: an .npy or .npz file.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise ModelFileError(f"{path}: holds no arrays: {error} Accepted: an .npy or .npz file.") from error
-    return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+        return read_arrays(path)
+    except InvalidArgumentError as error:
+        raise ModelFileError(str(error)) from error
 
 
 def _in_order(data: Any, ports: Sequence[Port]) -> list[Any]:
-    if isinstance(data, Mapping):
-        return _by_name(data, ports)
-    listed = list(data) if isinstance(data, (list, tuple)) else [data]
-    if len(listed) != len(ports):
-        raise InvalidArgumentError(
-            f"Data for {len(listed)} input(s) were given; the reference has {len(ports)}: "
-            f"{'; '.join(map(str, ports))}. A list needs one array per input; a single array goes without a list."
-        )
-    return listed
-
-
-def _by_name(data: Mapping[str, Any], ports: Sequence[Port]) -> list[Any]:
-    if len(data) == len(ports) == 1:
+    if isinstance(data, Mapping) and len(data) == len(ports) == 1:
         return list(data.values())
-    found = [next((data[name] for name in port.names if name in data), None) for port in ports]
-    if len(data) != len(ports) or any(array is None for array in found):
+    found = in_order(data, [port.names for port in ports])
+    if found is not None:
+        return found
+    wanted = "; ".join(map(str, ports))
+    if isinstance(data, Mapping):
         raise InvalidArgumentError(
-            f"Data are named {', '.join(sorted(data))}; the reference's inputs are {'; '.join(map(str, ports))}. "
+            f"Data are named {', '.join(sorted(map(str, data)))}; the reference's inputs are {wanted}. "
             "Every input needs one array of its name."
         )
-    return found
+    count = len(data) if isinstance(data, (list, tuple)) else 1
+    raise InvalidArgumentError(
+        f"Data for {count} input(s) were given; the reference has {len(ports)}: {wanted}. A list needs one array per "
+        "input; a single array goes without a list."
+    )
 
 
 def _check(array: Array, port: Port) -> None:

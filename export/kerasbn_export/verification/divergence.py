@@ -62,22 +62,34 @@ def _may_be_moved(record: LayerComparison) -> bool:
     return not record.passed and record.clipping is None
 
 
-def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
-    """The first layer in topological order that fails and is not moved.
+def wrong_layers(found: Found, gate: Gate, *, outputs_differ: bool) -> list[tuple[Call, LayerComparison]]:
+    """The layers that fail and are not moved, in topological order.
 
     Args:
-        graph: The reference.
         found: The layers compared and settled, in topological order.
         gate: What an output has to reach.
         outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
     """
-    seen = {chain_of(graph, call, record)[-1] for call, record in found}
     wrong = [(call, record) for call, record in found if not record.passed and not record.moved]
     wrong = [(call, record) for call, record in wrong if outputs_differ or record.rounding is not None]
     if gate.tolerance is None:  # an error beyond rounding tells more than much noise
         wrong = [(call, record) for call, record in wrong if record.rounding is not None] or wrong
     if not wrong and outputs_differ:
         wrong = [(call, record) for call, record in found if not _by_noise(record, gate)]
+    return wrong
+
+
+def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> Divergence | None:
+    """The first of the wrong layers.
+
+    Args:
+        graph: The reference.
+        found: The layers compared and settled, in topological order.
+        gate: What an output has to reach.
+        outputs_differ: Whether an output fails.
+    """
+    seen = {chain_of(graph, call, record)[-1] for call, record in found}
+    wrong = wrong_layers(found, gate, outputs_differ=outputs_differ)
     if not wrong:
         return None
     call, record = wrong[0]

@@ -44,6 +44,11 @@ class Fit:
     offset: Array | None = None
     """What the tensor lacks, where it was moved on."""
 
+    @property
+    def named(self) -> bool:
+        """Whether the tensor's name tells of every layer of the chain."""
+        return {call.layer.path for call in self.chain} <= set(self.tensor.layers)
+
 
 @dataclass(frozen=True)
 class Step:

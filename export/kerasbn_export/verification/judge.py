@@ -60,7 +60,9 @@ def judge_distance(found: Measurement, gate: Gate) -> Judgement:
     return Judgement(Status.EQUAL, f"max|difference| is {found.relative:.3g} of max|reference|.")
 
 
-def appeal(first: Judgement, gate: Gate, reference: Measurement, candidate: Measurement) -> Judgement:
+def appeal(
+    first: Judgement, gate: Gate, reference: Measurement, candidate: Measurement, own: Measurement | None = None
+) -> Judgement:
     """Judge again by float64: the candidate passes if it is right, or no further off than rounding makes the reference.
 
     Args:
@@ -68,11 +70,13 @@ def appeal(first: Judgement, gate: Gate, reference: Measurement, candidate: Meas
         gate: What the output must reach.
         reference: The distance of the reference from float64.
         candidate: The distance of the candidate from float64.
+        own: The distance of the reference in float32 from float64, where the reference itself computes in less.
     """
     informative = candidate.reference_content is candidate.candidate_content is Content.VARIES
     if gate.tolerance is None or not informative:
         return first
-    return judge_referee(first, gate.tolerance, RefereeFinding(reference.relative, candidate.relative))
+    explained = None if own is None else CHANCE * own.relative
+    return judge_referee(first, gate.tolerance, RefereeFinding(reference.relative, candidate.relative, explained))
 
 
 def judge_referee(first: Judgement, tolerance: float, finding: RefereeFinding) -> Judgement:
@@ -81,6 +85,11 @@ def judge_referee(first: Judgement, tolerance: float, finding: RefereeFinding) -
     errors = f"error against float64: reference {reference:.3g}, candidate {candidate:.3g}."
     if candidate <= tolerance:
         return Judgement(Status.EQUAL, f"the reference is the inaccurate side; {errors}", finding)
+    if finding.explained is not None:
+        explained = f"rounding in float32 explains {finding.explained:.3g}; {errors}"
+        if candidate <= finding.explained:
+            return Judgement(Status.EQUAL, explained, finding)
+        return Judgement(Status.DIFFERS, f"{first.reason[:-1]}; {explained}", finding)
     if candidate <= reference:
         return Judgement(Status.EQUAL, f"the reference is the less accurate side; {errors}", finding)
     if candidate <= CHANCE * reference:

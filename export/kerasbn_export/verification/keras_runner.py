@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from math import prod
@@ -11,8 +12,12 @@ import numpy as np
 
 from kerasbn.errors import KerasBNError, NotComparableError
 from kerasbn.flavour import flavour_of
+from kerasbn_export.calibration import ModelInput
 from kerasbn_export.capture import capture
-from kerasbn_export.verification.naming import named_leaves
+from kerasbn_export.configuration import configuration_of
+from kerasbn_export.program import functional_program
+from kerasbn_export.structure import leaves
+from kerasbn_export.verification.fresh_state import fresh_state
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array, Port
 
@@ -42,13 +47,15 @@ class KerasRunner:
         self.original = model if original is None else original
         self.label = label
         self._keras = flavour_of(model).keras
-        self.inputs = tuple(self._input_port(*item) for item in named_leaves(model.input))
+        ends = functional_program(model)
+        self._taken, self._given = list(leaves(model.input)), list(leaves(model.output))
+        self.inputs = tuple(self._input_port(*pair) for pair in zip(ends.inputs, self._taken, strict=True))
         self.outputs = tuple(
-            Port(name, _shape(tensor), _dtype(tensor), aliases=(key,) if key else ())
-            for name, (key, tensor) in zip(model.output_names, named_leaves(model.output), strict=True)
+            Port(end.name, _shape(tensor), _dtype(tensor), aliases=end.aliases, made_up=self._made_up(end.name))
+            for end, tensor in zip(ends.outputs, self._given, strict=True)
         )
-        self._final = self._keras.Model(model.inputs, model.outputs)
-        self._before = [self._linear_part(tensor) for tensor in model.outputs]
+        self._final = self._keras.Model(self._taken, self._given)
+        self._before = [self._linear_part(tensor) for tensor in self._given]
 
     @cached_property
     def referee(self) -> tuple[Network | None, str]:
@@ -72,17 +79,17 @@ class KerasRunner:
     @cached_property
     def _with_scores(self) -> Any:
         before = [tensor for tensor in self._before if tensor is not None]
-        return self._keras.Model(self.model.inputs, [*self.model.outputs, *before])
+        return self._keras.Model(self._taken, [*self._given, *before])
 
-    def _input_port(self, key: str, tensor: Any) -> Port:
-        name = tensor.name if isinstance(tensor.name, str) else ""
-        return Port(
-            name.partition(":")[0],
-            _shape(tensor),
-            _dtype(tensor),
-            aliases=(key,) if key else (),
-            limit=self._ids(tensor),
-        )
+    def _input_port(self, end: ModelInput, tensor: Any) -> Port:
+        made_up = bool(re.fullmatch(r"(input|input_layer|keras_tensor)(_\d+)?", end.name))
+        limit = self._ids(tensor)
+        return Port(end.name, _shape(tensor), _dtype(tensor), aliases=end.aliases, limit=limit, made_up=made_up)
+
+    def _made_up(self, name: str) -> bool:
+        """Whether it is what Keras calls a layer without a name: its class, in lower case, and a number."""
+        kinds = [type(layer).__name__ for layer in self.model.layers if layer.name == name]
+        return any(re.sub(r"_\d+$", "", name).replace("_", "") == kind.lower() for kind in kinds)
 
     def _ids(self, tensor: Any) -> int:
         """How many ids the embeddings take that read the input; 0 if none does."""
@@ -93,7 +100,7 @@ class KerasRunner:
         layer = next((layer for layer in self.model.layers if _single(layer, "output") is output), None)
         if layer is None:
             return None
-        if type(layer).__name__ == "Activation" and layer.get_config()["activation"] == "linear":
+        if type(layer).__name__ == "Activation" and configuration_of(layer)["activation"] == "linear":
             return self._linear_part(layer.input)
         return linear_part(layer)
 
@@ -111,7 +118,8 @@ class KerasRunner:
         count = len(arrays[0])
         if self.inputs[0].shape[0] is not None and count < batch:
             arrays = [np.concatenate([array, np.repeat(array[-1:], batch - count, axis=0)]) for array in arrays]
-        results = [np.asarray(value) for value in _flat(model(arrays, training=False))]
+        with fresh_state(model):
+            results = [np.asarray(value) for value in _flat(model(arrays, training=False))]
         for value, port in zip(results, self.outputs, strict=False):
             if not value.ndim or len(value) != len(arrays[0]):
                 raise NotComparableError(
@@ -129,7 +137,9 @@ def linear_part(layer: Any) -> Any:
         return None
     if name in ("Activation", "Softmax"):
         return layer.input
-    linear = type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_before", "activation": "linear"})
+    linear = type(layer).from_config(
+        {**configuration_of(layer), "name": f"{layer.name}_before", "activation": "linear"}
+    )
     values = linear(layer.input)
     linear.set_weights(layer.get_weights())
     return values
@@ -138,7 +148,7 @@ def linear_part(layer: Any) -> Any:
 def _elements(model: Any) -> int:
     """The numbers in all tensors of a model for one sample; of a size that is open one is counted."""
     inner = [_elements(layer) for layer in model.layers if getattr(layer, "layers", None)]
-    outputs = [tensor for layer in model.layers for _, tensor in named_leaves(_single(layer, "output"))]
+    outputs = [tensor for layer in model.layers for tensor in leaves(_single(layer, "output"))]
     return sum(inner) + sum(prod(size or 1 for size in tensor.shape[1:]) for tensor in outputs if tensor is not None)
 
 

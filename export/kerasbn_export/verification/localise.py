@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from kerasbn_export.batchnorm import is_batchnorm
 from kerasbn_export.graph import Call, Value
@@ -22,6 +25,7 @@ from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.fit import Fit, KeptTensor, Step, shaped, squeezed
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
+from kerasbn_export.verification.inexact import Inexact
 from kerasbn_export.verification.judge import judge_distance
 from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.network import Network
@@ -36,6 +40,9 @@ MERGED = frozenset({
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "Reshape", "Flatten",
 })  # fmt: skip
 """Layers that a converter or a fold merges into the one before them, or that change no number."""
+
+DEPTH = 4
+"""How many layers of any class behind one may be merged into it."""
 
 
 @dataclass
@@ -55,6 +62,7 @@ class Localiser:
         taken: After `compare`, the tensor that was found to hold a value.
         lacking: After `compare`, what layers add to a value and its tensor lacks.
         lost: After `compare`, those of these values behind which a layer is wrong for just that.
+        refused: Values, each with the name of a tensor that is not to be taken for it.
     """
 
     network: Network
@@ -68,6 +76,7 @@ class Localiser:
     taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
     lacking: dict[Value, Array] = field(default_factory=dict, init=False)
     lost: set[Value] = field(default_factory=set, init=False)
+    refused: set[tuple[Value, str]] = field(default_factory=set, init=False)
     _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
 
     def compare(self, arrays: Sequence[Array], seen: Sequence[Array]) -> list[tuple[Call, LayerComparison]]:
@@ -78,6 +87,7 @@ class Localiser:
             seen: The same as the candidate sees them, rounded to the grid of its inputs.
         """
         right, self._mixed, self.taken = self.network.start(arrays), self.network.start(seen), {}
+        self.lacking, self.lost = {}, set()
         found = []
         for call in self.network.computing():
             found += [(call, record) for record in self._visit(call, right)]
@@ -99,10 +109,9 @@ class Localiser:
             right.update(self.network.evaluate(step, right))
         end = fit.chain[-1].output
         self.taken[end] = fit.tensor
-        self._mixed[end] = shaped(fit.tensor.load(), right[end]).astype(right[end].dtype)
         if fit.offset is not None:
-            self._mixed[end] = self._mixed[end] + fit.offset
             self.lacking[end] = fit.offset
+        self._mixed[end] = self.held(end, right[end])
         cumulative = measure(right[end], self._mixed[end])
         yield LayerComparison(
             layer=call.layer.path,
@@ -117,6 +126,11 @@ class Localiser:
             passed=fit.passed,
             clipping=fit.clipping,
         )
+
+    def held(self, value: Value, like: Array) -> Array:
+        """What the candidate has for a value of which a tensor was found, in the shape and dtype of an array."""
+        array: Array = shaped(self.taken[value].load(), like).astype(like.dtype)
+        return array + self.lacking[value] if value in self.lacking else array
 
     def _was_lost(self, value: Value, fit: Fit) -> bool:
         """Whether what the tensor of a value lacks is why a layer behind it is wrong.
@@ -135,15 +149,20 @@ class Localiser:
     def _best_fit(self, call: Call, right: dict[Value, Array]) -> Fit | None:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes.
 
-        Where none does, one whose tensor holds what the reference has there: what is before it differs on purpose.
+        Where none does, layers of any class may have been merged into it. Where none does then, one whose tensor holds what the reference has there: what is before it differs on purpose.
         """
         tensors = self._tensors_of(call)
-        fits = [fit for step in self._steps(call, clones=len(tensors) > 1) for fit in self._fits(step, tensors)]
-        fits = self._of_own_operation(call, fits) or fits
-        furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
-        passing = [fit for fit in fits if fit.passed]
-        if passing:
-            return max(passing, key=lambda fit: self._trust(fit, furthest))
+        known: list[Fit] = []
+        for kinds in (MERGED, None):
+            steps = self._steps(call, kinds, clones=len(tensors) > 1)
+            fits = [fit for step in steps for fit in self._fits(step, tensors)]
+            fits = self._of_own_operation(call, fits) or fits
+            furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
+            passing = [fit for fit in fits if fit.passed]
+            if passing:
+                return max(passing, key=lambda fit: self._trust(fit, furthest))
+            known = known or fits
+        fits = known + [fit for fit in fits if fit.chain not in {its.chain for its in known} and fit.named]
         agreeing = [(fit, found) for fit in fits if (found := self._agreement(fit, right)) is not None]
         if agreeing:
             return max(agreeing, key=lambda pair: (len(pair[0].chain) if self.exact else 0, pair[1]))[0]
@@ -192,7 +211,7 @@ class Localiser:
 
     def _fits(self, step: Step, tensors: Sequence[KeptTensor]) -> Iterator[Fit]:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
-            if squeezed(tensor.shape) == squeezed(step.array.shape):
+            if squeezed(tensor.shape) == squeezed(step.array.shape) and (step.end, tensor.name) not in self.refused:
                 lacks = self._lacks(step, tensor)
                 right = step.array if lacks is None else step.array - lacks
                 array = shaped(tensor.load(), right)
@@ -201,9 +220,19 @@ class Localiser:
                     self._on_grids(step, right, array, tensor) if self.grids else self._rounding(step, right, array)
                 )
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
-                passed = by_gate if rounding is None else rounding <= 1.0
+                passed = rounding <= 1.0 if rounding is not None else by_gate or self._inexact(step, right, array)
                 clipped = None if by_gate else self._clipping(tensor, right, array)
                 yield Fit(tensor, step.chain, found, rounding, passed, clipped, lacks)
+
+    def _inexact(self, step: Step, right: Array, array: Array) -> bool:
+        """Whether float32 explains an error of a layer for which there is no bound."""
+        if not self.exact or step.bound is not None or not np.all(np.isfinite(array)):
+            return False
+        return bool(np.all(np.abs(right - array) <= self._rounding_measured.allowed(step.chain, step.values)))
+
+    @cached_property
+    def _rounding_measured(self) -> Inexact:
+        return Inexact(self.network)
 
     def _clipping(self, tensor: KeptTensor, right: Array, array: Array) -> Clipping | None:
         """What the tensor's grid cannot hold, where that alone is more noise than the gate allows."""
@@ -245,10 +274,15 @@ class Localiser:
         copies = self.grids.copies([t.index for t in found], sources)
         return [t for t in found if t.index not in copies] or found
 
-    def _steps(self, call: Call, *, clones: bool) -> Iterator[Step]:
+    def _steps(self, call: Call, kinds: frozenset[str] | None, *, clones: bool) -> Iterator[Step]:
         """The layer alone, then with one after another of the layers that can be merged into it.
 
         What several layers take can be merged into one of them only where the layer was cloned.
+
+        Args:
+            call: The layer.
+            kinds: The classes that are merged; None for all that have no kernel, a few deep.
+            clones: Whether it was cloned.
         """
         waiting = [Step((call,), self._mixed, self._bound(call))]
         while waiting:
@@ -256,12 +290,25 @@ class Localiser:
             yield step
             users = self.network.graph.users(step.end)
             for user in users if len(users) == 1 or clones else ():
-                if user.layer.kind in MERGED and len(user.inputs) == 1:
-                    values = {**step.values, **self.network.evaluate(user, step.values)}
-                    waiting.append(Step((*step.chain, user), values, step.bound and step.bound.after(user)))
+                if len(user.inputs) == len(user.outputs) == 1 and _merges(user, kinds, len(step.chain)):
+                    waiting.append(self._further(step, user))
+
+    def _further(self, step: Step, user: Call) -> Step:
+        values = {**step.values, **self.network.evaluate(user, step.values)}
+        bound = step.bound and step.bound.after(user, self.network.function(user), step.array)
+        return Step((*step.chain, user), values, bound)
 
     def _bound(self, call: Call) -> Bound | None:
         products = self.network.products(call, self._mixed) if self.exact or self.grids else None
         if products is None:
             return None
-        return bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))
+        bound = bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))
+        activation = self.network.before_activation(call, self._mixed)
+        return bound.through(*activation) if activation else bound
+
+
+def _merges(call: Call, kinds: frozenset[str] | None, length: int) -> bool:
+    """Whether a call may be merged into a chain of some length."""
+    if kinds is not None:
+        return call.layer.kind in kinds
+    return length <= DEPTH and not any("kernel" in name for name in call.layer.weights)

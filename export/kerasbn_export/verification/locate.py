@@ -11,7 +11,8 @@ from kerasbn_export.capture import capture
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.bisection import bisect
 from kerasbn_export.verification.clipped import failed_by_clipping
-from kerasbn_export.verification.divergence import first_divergence, settled
+from kerasbn_export.verification.divergence import first_divergence, settled, wrong_layers
+from kerasbn_export.verification.explained import unexplained
 from kerasbn_export.verification.fit import KeptTensor
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.grids import Grids
@@ -28,6 +29,8 @@ from kerasbn_export.verification.stored_weights import bias_not_moved, by_weight
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 from kerasbn_export.verification.weights import Held, weights_of_file, weights_of_model
+
+Found = list[tuple[Call, LayerComparison]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def locate(
         inside = _inside(sides, network, sides.for_candidate(sample))
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
         localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, inside.graph, grids, differs)
-        found = localiser.compare(sample, sides.as_seen(sample))
+        found = _compared(localiser, sample, sides.as_seen(sample))
         found, note = failed_by_clipping(sides, localiser, batch, worst, found)
     except KerasBNError as error:
         return Located((), (), None, (0, 0), f"layers not compared: {error}")
@@ -90,6 +93,29 @@ def locate(
         divergence = _where_nothing_is_kept(sides.candidate, network, sides.for_candidate(sample), gate)
     note = note if found else "layers not compared: no tensor of the candidate carries the name of a layer."
     return Located(tuple(r for _, r in found), weights, divergence, (len(found), len(inside.tensors)), note)
+
+
+def _compared(localiser: Localiser, sample: Sequence[Array], seen: Sequence[Array]) -> Found:
+    """The layers compared, without the tensors that turn out to be no layer's."""
+    found = localiser.compare(sample, seen)
+    while refused := unexplained(localiser, _blames(localiser, sample, found), seen):
+        localiser.refused |= refused
+        found = localiser.compare(sample, seen)
+        # Behind a wrong layer the grids of a quantised file clip, which the reference does not.
+        if localiser.grids and _blames(localiser, sample, found):
+            localiser.refused -= refused
+            return localiser.compare(sample, seen)
+    return found
+
+
+def _blames(localiser: Localiser, sample: Sequence[Array], found: Found) -> Found:
+    """The layers that would be called wrong, but for those that clip values."""
+    if all(record.passed for _, record in found):
+        return []
+    graph, gate = localiser.network.graph, localiser.gate
+    marked = settled(graph, found, gate, partial(_own_errors, localiser.network, sample))
+    wrong = wrong_layers(marked, gate, outputs_differ=localiser.differs)
+    return [(call, record) for call, record in wrong if not record.clipping]
 
 
 def _own_errors(network: Network, sample: Sequence[Array]) -> dict[str, float]:

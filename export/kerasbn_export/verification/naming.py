@@ -1,4 +1,4 @@
-"""Names: of the leaves of nested arguments, and of the Keras layers behind a TFLite tensor.
+"""Names of the Keras layers behind a TFLite tensor.
 
 A tensor of a converted model carries the path of the layers it came from, the last operation first::
 
@@ -12,24 +12,11 @@ such a file, and another one in all others. Which kind a file is, all its names 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 _COUNT = re.compile(r"_\d+$")
 
 Words = tuple[str, ...]
-
-
-def named_leaves(structure: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves in Keras' order, each with the keys that lead to it joined by ``_``; "" if there is none."""
-    if isinstance(structure, dict):
-        for key in sorted(structure):
-            yield from named_leaves(structure[key], f"{name}_{key}" if name else str(key))
-    elif isinstance(structure, (list, tuple)):
-        for value in structure:
-            yield from named_leaves(value, name)
-    else:
-        yield name, structure
 
 
 class Provenance:

@@ -5,23 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import ModelFileError
+from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.ports import Runnable
 from kerasbn_export.verification.runtimes import open_file
 
 
-def open_runnable(side: Any, *, backend: str, allow_code: bool) -> Runnable:
+def open_sides(
+    reference: Any, candidate: Any, *, backend: str, allow_code: bool, signature: str | None
+) -> tuple[Runnable, Runnable]:
+    """Both sides of a comparison; see `open_runnable`.
+
+    Raises:
+        InvalidArgumentError: A signature was asked for, and neither side has any.
+    """
+    first, second = (
+        open_runnable(side, backend=backend, allow_code=allow_code, signature=signature)
+        for side in (reference, candidate)
+    )
+    if signature is not None and not any(getattr(side, "signature", "") for side in (first, second)):
+        raise InvalidArgumentError(
+            f"signature={signature!r} was asked for, but neither {first.label} nor {second.label} has signatures."
+        )
+    return first, second
+
+
+def open_runnable(side: Any, *, backend: str, allow_code: bool, signature: str | None = None) -> Runnable:
     """One side of a comparison.
 
     Args:
         side: A Keras model, a `FoldResult`, or the path of a ``.tflite``, ``.keras``, ``.h5`` or SavedModel.
         backend: What runs a ``.tflite``.
-        allow_code: Whether code in a Keras file may run.
+        allow_code: Whether code in a file may run.
+        signature: Of a ``.tflite`` or a SavedModel the signature to run; None for the Keras model that a SavedModel
+            holds, else the only one, or ``serving_default``.
 
     Raises:
         ModelFileError: The file is missing or is no model.
-        InvalidArgumentError: It is no model of either Keras.
+        InvalidArgumentError: It is no model of either Keras, or has no such signature.
         UnsupportedModelError: The model cannot be traced.
     """
     if hasattr(side, "run_with_scores"):  # a `Runnable` already
@@ -33,9 +54,18 @@ def open_runnable(side: Any, *, backend: str, allow_code: bool) -> Runnable:
     if not path.exists():
         raise ModelFileError(f"{path}: no such file. Accepted: .tflite, .keras, .h5 or a SavedModel folder.")
     if path.is_file() and _is_tflite(path):
-        return open_file(path.read_bytes(), path.name, backend)
-    from kerasbn_export.load import load_model
+        return open_file(path.read_bytes(), path.name, backend, signature)
+    return _opened(path, allow_code, signature)
 
+
+def _opened(path: Path, allow_code: bool, signature: str | None) -> Runnable:
+    """A Keras model, or a signature of a SavedModel."""
+    from kerasbn_export.load import load_model
+    from kerasbn_export.program_runner import ProgramRunner
+    from kerasbn_export.signatures import is_foreign, is_saved_model, one_program
+
+    if is_foreign(path) or (signature is not None and is_saved_model(path)):
+        return ProgramRunner(one_program(path, signature, allow_code=allow_code))
     return _runner(load_model(path, allow_code=allow_code), path.name)
 
 

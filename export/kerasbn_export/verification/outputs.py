@@ -9,6 +9,7 @@ from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.judge import Judgement, appeal, judge
 from kerasbn_export.verification.measure import Measure, Measurement
 from kerasbn_export.verification.network import Network
+from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import OutputComparison, Status
 from kerasbn_export.verification.sides import Batch, Sides
 
@@ -51,24 +52,38 @@ def _of_batch(sides: Sides, batch: Batch, gate: Gate, network: Network | None) -
             measures.setdefault((i, stage), Measure(scores=scores, start=batch.start)).update(r, c)
     found = {key: measure.result() for key, measure in measures.items()}
     answers = {key: judge(measurement, gate) for key, measurement in found.items()}
-    wrong = [key for key in found if key[1] == "output" and answers[key].status is Status.DIFFERS]
+    wrong = [key for key in found if answers[key].status is Status.DIFFERS]
     if network and wrong and gate.tolerance is not None:
-        exact = _against_float64(sides, batch, network)
-        answers.update({key: appeal(answers[key], gate, *exact[key[0]]) for key in wrong})
+        exact = against_float64(sides, batch, network)
+        answers.update({key: appeal(answers[key], gate, *exact[key]) for key in wrong if key in exact})
     for (i, stage), measurement in found.items():
         yield _Finding(i, stage, batch.scale, measurement, answers[i, stage])
 
 
-def _against_float64(sides: Sides, batch: Batch, network: Network) -> list[tuple[Measurement, Measurement]]:
-    """The distance of both sides from the float64 network, per output."""
-    running = [(Measure(), Measure()) for _ in sides.pairs]
+Distances = tuple[Measurement, Measurement, Measurement | None]
+
+
+def against_float64(sides: Sides, batch: Batch, network: Network) -> dict[tuple[int, str], Distances]:
+    """The distance of both sides from the float64 network, by output and stage.
+
+    And that of the reference in float32, where it computes in less itself.
+    """
+    own = Network(network.graph, "float32") if network.below_float32 else None
+    running: dict[tuple[int, str], tuple[Measure, Measure, Measure]] = {}
     for part in batch.chunks():
-        exact = network.run(part)
-        r, c = sides.reference.run(part), sides.candidate.run(sides.for_candidate(part))
-        for i, j in enumerate(sides.pairs):
-            running[i][0].update(exact[i], r[i])
-            running[i][1].update(exact[i], c[j])
-    return [(a.result(), b.result()) for a, b in running]
+        exact, rounded = network.run_with_scores(part), own.run_with_scores(part) if own else None
+        for i, stage, r, c in sides.run(part):
+            right = _of_stage(exact, i, stage)
+            if right is not None:
+                measures = running.setdefault((i, stage), (Measure(), Measure(), Measure()))
+                for measure, array in zip(measures, (r, c, rounded and _of_stage(rounded, i, stage)), strict=True):
+                    if array is not None:
+                        measure.update(right, array)
+    return {key: (a.result(), b.result(), c.result() if own else None) for key, (a, b, c) in running.items()}
+
+
+def _of_stage(values: tuple[Sequence[Array], Sequence[Array | None]], output: int, stage: str) -> Array | None:
+    return values[0 if stage == "output" else 1][output]
 
 
 def _worst(found: Sequence[_Finding]) -> _Finding:

@@ -52,6 +52,7 @@ class Port:
         quantization: How the stored values stand for real ones; None if they are the same.
         aliases: Other names it is known by, as the key of a dict.
         limit: For an input of indices, the number of valid ones; 0 if it is not known.
+        made_up: Whether Keras made the name up and counts such names, as ``dense_1``.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Port:
     quantization: Quantization | None = None
     aliases: tuple[str, ...] = ()
     limit: int = 0
+    made_up: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -42,10 +42,18 @@ class Match:
 
 @dataclass(frozen=True)
 class RefereeFinding:
-    """How far each side is from the float64 values, relative to their largest magnitude."""
+    """How far each side is from the float64 values, relative to their largest magnitude.
+
+    Attributes:
+        reference_error: Of the reference.
+        candidate_error: Of the candidate.
+        explained: How far rounding in float32 takes a right candidate, where the reference's own error does not say
+            that: it computes in less than float32, or every layer was found to be right.
+    """
 
     reference_error: float
     candidate_error: float
+    explained: float | None = None
 
     @property
     def inaccurate(self) -> str:

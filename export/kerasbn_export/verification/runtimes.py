@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.chosen_signature import chosen, only_signature, signature_names
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
 
@@ -134,17 +135,28 @@ RUNTIMES: dict[str, Callable[[bytes, TFLiteRunner], Session]] = {
 PACKAGES = {"compiled": "ai-edge-litert", "micro": "tflite-micro", "openvino": "openvino"}
 
 
-def open_file(content: bytes, label: str, backend: str) -> TFLiteRunner:
+def open_file(content: bytes, label: str, backend: str, signature: str | None = None) -> TFLiteRunner:
     """A file on one of LiteRT's sets of kernels or in another runtime.
 
+    Args:
+        content: The bytes of the file.
+        label: What to call it in the report.
+        backend: The kernels or the runtime.
+        signature: The signature to run; None for the only one, or ``serving_default``.
+
     Raises:
-        InvalidArgumentError: The backend is not known, or its package not installed.
+        InvalidArgumentError: The backend or the signature is not known, or a package not installed.
+        ModelFileError: The bytes are no .tflite model, or it cannot be run.
     """
-    if backend in RUNTIMES:
-        return RuntimeRunner(content, label, backend)
-    if backend not in BACKENDS:
+    if backend not in (*BACKENDS, *RUNTIMES):
         raise InvalidArgumentError(f"backend={backend!r} is not known; accepted: {', '.join((*BACKENDS, *RUNTIMES))}.")
-    return TFLiteRunner(content, label, backend)
+    names = signature_names(content, label)
+    taken = chosen(names, signature, label)
+    if len(names) > 1:
+        content, label = only_signature(content, taken), f"signature {taken!r} of {label}"
+    runner = RuntimeRunner(content, label, backend) if backend in RUNTIMES else TFLiteRunner(content, label, backend)
+    runner.signature = taken
+    return runner
 
 
 @contextmanager

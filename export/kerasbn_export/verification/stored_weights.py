@@ -15,10 +15,12 @@ from kerasbn_export.graph import Call
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.faults.folding import LINEAR, is_linear
 from kerasbn_export.verification.forward import source_of, with_affine
-from kerasbn_export.verification.localise import Localiser
+from kerasbn_export.verification.localise import MERGED, Localiser
 from kerasbn_export.verification.records import LayerComparison, WeightComparison
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, compare_layer, compare_weights, held_by
+
+SCALING = ("Rescaling", "Normalization")
 
 ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "TANH")
 
@@ -108,8 +110,14 @@ def _weights(
 
 
 def _by_the_algebra(localiser: Localiser, call: Call, record: LayerComparison) -> bool:
-    """Whether no BatchNorm is merged but one right behind the layer: a scale goes through a ReLU into a kernel too."""
-    behind = [other for other in chain_of(localiser.network.graph, call, record) if is_batchnorm(other.layer)]
+    """Whether no BatchNorm is merged but one right behind the layer: a scale goes through a ReLU into a kernel too.
+
+    Nor any other layer that may be a scale.
+    """
+    chain = chain_of(localiser.network.graph, call, record)
+    if any(other.layer.kind not in MERGED or other.layer.kind in SCALING for other in chain[1:]):
+        return False
+    behind = [other for other in chain if is_batchnorm(other.layer)]
     return not behind or (len(behind) == 1 and is_linear(call) and behind[0].inputs[0] is call.output)
 
 

@@ -24,6 +24,9 @@ BACKENDS = {
 }
 """LiteRT's three sets of kernels, by the name of its op resolver: three independent results."""
 
+Ends = list[tuple[str, int]]
+"""Names of inputs or outputs, each with its tensor."""
+
 
 class TFLiteRunner:
     """Runs a file sample by sample, or in its own batch size.
@@ -33,9 +36,14 @@ class TFLiteRunner:
         label: What to call it in the report.
         backend: A key of `BACKENDS`.
 
+    Attributes:
+        signature: The name of the signature it runs, where that is known.
+
     Raises:
         ModelFileError: The bytes are no .tflite model, or this interpreter cannot run it.
     """
+
+    signature = ""
 
     def __init__(self, content: bytes, label: str, backend: str = "xnnpack") -> None:
         self.graph = TFLiteGraph(content, label)
@@ -106,6 +114,8 @@ class TFLiteRunner:
     ) -> dict[int, tuple[tuple[int, ...], Callable[[], Array]]]:
         """The shape of some tensors for one batch, and what gives their real values until the next run.
 
+        A tensor that the interpreter does not show is not among them: one that no operation takes is never computed.
+
         Args:
             indices: The tensors.
             arrays: The inputs.
@@ -114,7 +124,7 @@ class TFLiteRunner:
         self._prepare(interpreter, arrays)
         self._invoke(interpreter, list(arrays))
         shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in interpreter.get_tensor_details()}
-        return {i: (shapes[i], partial(self._load, interpreter, i)) for i in indices}
+        return {i: (shapes[i], partial(self._load, interpreter, i)) for i in indices if _is_shown(interpreter, i)}
 
     def _load(self, interpreter: Any, index: int) -> Array:
         return self.restore(index, interpreter.get_tensor(index))
@@ -131,7 +141,7 @@ class TFLiteRunner:
     def ends_by_name(self) -> dict[str, int]:
         """The tensors of inputs and outputs by their names in the signature."""
         names = _names_of_ends(self._interpreter)
-        return {name: index for end in names.values() for index, name in end.items()}
+        return {name: index for ends in names.values() for name, index in ends}
 
     def _new_interpreter(self, *, keep: bool) -> Any:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -147,12 +157,17 @@ class TFLiteRunner:
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"{self.label}: LiteRT cannot open it: {error}.") from error
 
-    def _ends(self, names: dict[int, str], details: list[dict[str, Any]]) -> tuple[tuple[int, ...], tuple[Port, ...]]:
+    def _ends(self, named: Ends, details: list[dict[str, Any]]) -> tuple[tuple[int, ...], tuple[Port, ...]]:
+        """The tensors of the ends and the ends, in the order of the file; one tensor may be several outputs."""
         by_index = {detail["index"]: detail for detail in details}
-        order = sorted(by_index, key=list(names).index) if set(names) == set(by_index) else _by_number(details)
-        return tuple(order), tuple(self._port(by_index[index], names.get(index)) for index in order)
+        if {index for _, index in named} != set(by_index):
+            known = {index: name for name, index in named}
+            named = [(known.get(index, ""), index) for index in _by_number(details)]
+        else:
+            named = sorted(named, key=lambda end: list(by_index).index(end[1]))
+        return tuple(index for _, index in named), tuple(self._port(by_index[index], name) for name, index in named)
 
-    def _port(self, detail: dict[str, Any], signature_name: str | None) -> Port:
+    def _port(self, detail: dict[str, Any], signature_name: str) -> Port:
         index, quantization = detail["index"], self.graph.calibrated(detail["index"])
         shape = [None if size < 0 else int(size) for size in detail["shape_signature"]] or detail["shape"].tolist()
         dtype = "float32" if self.graph.tensors[index].quantization else np.dtype(detail["dtype"]).name
@@ -185,6 +200,8 @@ class TFLiteRunner:
         }
 
     def _invoke(self, interpreter: Any, arrays: list[Array]) -> None:
+        """Run one batch from a fresh state: a recurrent operation keeps its own from one run to the next."""
+        interpreter.reset_all_variables()
         for index, array in self.stored(arrays, len(arrays[0])).items():
             interpreter.set_tensor(index, array)
         try:
@@ -206,20 +223,29 @@ class TFLiteRunner:
         return np.concatenate(parts)[: count * (len(parts[0]) // batch)]
 
 
+def _is_shown(interpreter: Any, index: int) -> bool:
+    """Whether the interpreter has values of a tensor."""
+    try:
+        interpreter.tensor(index)()
+    except ValueError:  # "Tensor data is null"
+        return False
+    return True
+
+
 def _padded(array: Array, batch: int) -> Array:
     missing = batch - len(array)
     return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
 
 
-def _names_of_ends(interpreter: Any) -> dict[str, dict[int, str]]:
-    """For inputs and outputs the signature's name of each tensor; empty if the file has no signature."""
+def _names_of_ends(interpreter: Any) -> dict[str, Ends]:
+    """For inputs and outputs the names in the signature, each with its tensor; none if the file has no signature."""
     signatures = interpreter.get_signature_list()
     if not signatures:
-        return {"inputs": {}, "outputs": {}}
+        return {"inputs": [], "outputs": []}
     runner = interpreter.get_signature_runner(next(iter(signatures)))
     return {
-        "inputs": {detail["index"]: name for name, detail in runner.get_input_details().items()},
-        "outputs": {detail["index"]: name for name, detail in runner.get_output_details().items()},
+        "inputs": [(name, detail["index"]) for name, detail in runner.get_input_details().items()],
+        "outputs": [(name, detail["index"]) for name, detail in runner.get_output_details().items()],
     }
 
 

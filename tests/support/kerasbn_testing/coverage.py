@@ -143,11 +143,13 @@ def rule_modules() -> list:
     return [importlib.import_module(f"kerasbn_export.rules.{name}") for name in names]
 
 
+ARITHMETIC = ("op.add", "op.subtract", "op.multiply", "op.divide", "op.negative")
+"""The operations of random models; `tests/export/test_fold_operations.py` has random chains of all others."""
+
+
 def known_kinds(flavour) -> set[str]:
     """Every kind of layer of one Keras that some rule knows by name."""
     modules = [*rule_modules(), linear, lower, recognise]
     tuples = [value for module in modules for value in vars(module).values() if isinstance(value, tuple)]
     names = {name for names in tuples for name in names if isinstance(name, str)}
-    functions = "ops." if flavour.name == "keras" else "tf."
-    known = {name for name in names if name.startswith(functions) or hasattr(flavour.keras.layers, name)}
-    return known - {"tf.math.divide"}  # TensorFlow makes a truediv of it
+    return {name for name in names if name in ARITHMETIC or hasattr(flavour.keras.layers, name)}

@@ -1,0 +1,72 @@
+"""Augmentation layers that do nothing at inference: they are left out of the graph, as the converter leaves a Dropout.
+
+    f(x) = x   in ``model.predict``
+
+Keras' own image layers with ``training=True`` as the default of ``call`` are augmentations, but some of them work at
+inference too: ``CenterCrop`` crops, ``AutoContrast`` stretches. Which do nothing is found out by running them: each
+gives three random images back, bit for bit, or it stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasbn_export.capture.symbolic import Event
+from kerasbn_export.capture.training import argument, trains_by_default
+from kerasbn_export.graph import Value
+
+MODULES = ("keras.src.layers.preprocessing.", "tf_keras.src.layers.preprocessing.")
+RANGES = ((0.0, 1.0), (0.0, 255.0), (-300.0, 300.0))
+"""Of the random images: those that images have, and beyond, for some layers clip."""
+OPEN_SIZE = 12
+"""The height and width of a random image where the layer's input leaves them open."""
+
+
+def is_identity_at_inference(event: Event) -> bool:
+    """Whether a call, with values where tensors are, is of an augmentation that gives at inference what it takes."""
+    if not _is_augmentation(event.layer) or argument(event, "training") is not False:
+        return False
+    value = event.args[0] if event.args else None
+    if not isinstance(value, Value) or value.shape is None or value.dtype != event.layer.compute_dtype:
+        return False
+    if says_a_false_shape(event, value):
+        return False
+    rng = np.random.default_rng(0)
+    shape = (1, *(size or OPEN_SIZE for size in value.shape[1:]))
+    return all(_gives_back(event.layer, rng.uniform(*limits, shape).astype(value.dtype)) for limits in RANGES)
+
+
+def says_a_false_shape(event: Event, value: Value) -> bool:
+    """Whether the layer gives an image another size in training than at inference: Keras 3 tells the former.
+
+    Its ``RandomCrop`` gives back at inference what it takes, whatever its size is.
+    """
+    said = event.outputs[0].shape
+    sizes = zip(value.shape or (), said, strict=False)
+    return _is_augmentation(event.layer) and any(None not in pair and pair[0] != pair[1] for pair in sizes)
+
+
+def resizing(layer: Any) -> dict[str, Any] | None:
+    """The options of the Resizing that a ``RandomCrop`` of tf_keras is at inference; None for any other layer.
+
+    Its random generator is a variable that the converter cannot trace.
+    """
+    if type(layer).__module__.startswith(MODULES[1]) and type(layer).__name__ == "RandomCrop":
+        return {
+            "height": layer.height,
+            "width": layer.width,
+            "crop_to_aspect_ratio": True,
+            "dtype": layer.compute_dtype,
+        }
+    return None
+
+
+def _is_augmentation(layer: Any) -> bool:
+    return type(layer).__module__.startswith(MODULES) and trains_by_default(layer)
+
+
+def _gives_back(layer: Any, image: Any) -> bool:
+    given = np.asarray(layer(image, training=False))
+    return bool(given.shape == image.shape and given.tobytes() == image.tobytes())

@@ -1,0 +1,60 @@
+"""One signature of a ``.tflite`` file that has several, as a file of its own: every runtime runs the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.program import SERVING
+
+
+def signature_names(content: bytes, label: str) -> tuple[str, ...]:
+    """The names of the signatures of a file.
+
+    Raises:
+        ModelFileError: The bytes are no .tflite model.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if content[4:8] != b"TFL3":
+        raise ModelFileError(f"{label}: not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3').")
+    try:
+        model = schema.Model.GetRootAs(content, 0)
+        keys = [model.SignatureDefs(index).SignatureKey() for index in range(model.SignatureDefsLength())]
+    # Whatever a reader of flatbuffers stumbles over, the file is what it stumbled over.
+    except Exception as error:
+        raise ModelFileError(f"{label}: a damaged .tflite file: {type(error).__name__}: {error}.") from error
+    return tuple((key or b"").decode() for key in keys)
+
+
+def chosen(names: tuple[str, ...], signature: str | None, label: str) -> str:
+    """The signature to take: the one asked for, the only one, or ``serving_default``; empty where there is none.
+
+    Raises:
+        InvalidArgumentError: It is not there, or none was asked for and several are there.
+    """
+    if signature is not None and names and signature not in names:
+        raise InvalidArgumentError(f"{label}: has no signature {signature!r}; it has {', '.join(sorted(names))}.")
+    if signature is None and len(names) > 1 and SERVING not in names:
+        raise InvalidArgumentError(
+            f"{label}: has the signatures {', '.join(sorted(names))}; choose one with signature= (on the command line: "
+            "--signature)."
+        )
+    taken = signature or (SERVING if SERVING in names else "".join(names))
+    return taken if names else ""
+
+
+def only_signature(content: bytes, name: str) -> bytes:
+    """The file with one of its signatures, whose subgraph comes first.
+
+    Args:
+        content: The file.
+        name: The signature.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model: Any = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model.signatureDefs = [found for found in model.signatureDefs if found.signatureKey.decode() == name]
+    model.subgraphs[0] = model.subgraphs[model.signatureDefs[0].subgraphIndex]  # no operation calls a main subgraph
+    model.signatureDefs[0].subgraphIndex = 0
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -1,0 +1,60 @@
+"""A blame has to explain the file.
+
+A tensor is taken for the output of a layer by its name, and an operation behind the layer may be fused into it, or it
+may be one from inside the layer. So before a layer that fails is called wrong, its tensor is put in its place in the
+reference, which is run on to the outputs. If the tensor is that layer's, the outputs come nearer to the file's; if they
+move away from them, it is not, and nothing is known of the layer::
+
+    before = max|reference - file|      within = max|reference with the tensor - file|      at each output
+    the tensor is not the layer's where within > 4*max(before, 1e-6)      both as a part of max|reference|
+
+An error that does not reach the outputs on this data moves nothing, and the blame stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kerasbn_export.graph import Call, Value
+from kerasbn_export.verification.chains import chain_of
+from kerasbn_export.verification.fit import shaped
+from kerasbn_export.verification.localise import Localiser
+from kerasbn_export.verification.measure import measure
+from kerasbn_export.verification.ports import Array
+from kerasbn_export.verification.records import LayerComparison
+
+AWAY = 4.0
+ROUNDING = 1e-6
+
+Blames = Iterable[tuple[Call, LayerComparison]]
+
+
+def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -> set[tuple[Value, str]]:
+    """The values, each with the name of the tensor that is not its, up to the first blame that explains the file.
+
+    Args:
+        localiser: What has found the tensors.
+        blames: The layers that are called wrong, in topological order.
+        arrays: The sample that the tensors were computed from.
+    """
+    found: set[tuple[Value, str]] = set()
+    before: list[float] = []
+    for call, record in blames:
+        before = before or _distances(localiser, localiser.network.run(arrays))
+        value = chain_of(localiser.network.graph, call, record)[-1].output
+        within = localiser.network.run(arrays, {value: lambda array, value=value: localiser.held(value, array)})
+        if not _moves_away(before, _distances(localiser, within)):
+            break
+        found.add((value, record.tensor))
+    return found
+
+
+def _distances(localiser: Localiser, outputs: Sequence[Array]) -> list[float]:
+    """How far outputs are from those of the file, where it keeps them."""
+    pairs = zip(localiser.network.outputs, outputs, strict=True)
+    kept = [(array, localiser.ends[value].load()) for value, array in pairs if value in localiser.ends]
+    return [measure(array, shaped(held, array)).relative for array, held in kept]
+
+
+def _moves_away(before: Sequence[float], within: Sequence[float]) -> bool:
+    return any(after > AWAY * max(first, ROUNDING) for first, after in zip(before, within, strict=True))
