@@ -14,6 +14,9 @@ from kerasbn.flavour import Flavour
 PAST = ("_inbound_nodes", "_outbound_nodes", "_inbound_nodes_value", "_outbound_nodes_value")
 """Where tf_keras keeps the calls of a layer: with them the whole model would be copied."""
 
+SYMBOLIC = ("SymbolicTensor", "KerasTensor")
+"""What a layer may keep of its last call, as tfmot's wrappers keep the kernel that they quantized: no copy of it exists."""
+
 
 def copied_layer(flavour: Flavour, source: Any, name: str) -> Any:
     """A layer of its own that does what a built layer does.
@@ -29,9 +32,16 @@ def copied_layer(flavour: Flavour, source: Any, name: str) -> Any:
 def _of_tf_keras(source: Any, name: str) -> Any:
     twin = copy.copy(source)
     vars(twin).update({past: [] for past in PAST if past in vars(source)})
-    twin = copy.deepcopy(twin)
+    twin = copy.deepcopy(twin, _as_they_are(source))
     twin._name = name
     return twin
+
+
+def _as_they_are(source: Any) -> dict[int, Any]:
+    """What takes the place of parts of a layer and the layers inside that are not to be copied, by their identity."""
+    parts = [part for layer in source._flatten_layers() for part in vars(layer).items()]
+    past: dict[int, Any] = {id(value): [] for name, value in parts if name in PAST}
+    return past | {id(value): value for _, value in parts if type(value).__name__ in SYMBOLIC}
 
 
 def _of_keras_3(flavour: Flavour, source: Any, name: str) -> Any:

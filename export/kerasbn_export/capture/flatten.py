@@ -24,6 +24,7 @@ from kerasbn_export.capture.training import (
     in_words,
     without_context,
 )
+from kerasbn_export.capture.wrappers import calls_batchnorms, inner_call
 from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.operations import meaning
 from kerasbn_export.structure import leaves, map_leaves
@@ -102,6 +103,9 @@ class Flattening:
         """Record one call, or the calls inside it. ``bound`` has values where ``event`` has symbolic tensors."""
         if is_identity_at_inference(bound):
             return [bound.args[0]]
+        inner = inner_call(self.flavour, bound, event)
+        if inner is not None:
+            return self._event(*inner, f"{prefix}{event.layer.name}/", training)
         inside = self._inside(bound, event)
         if inside is not None:
             flag = argument(bound, "training")
@@ -147,9 +151,10 @@ class Flattening:
         if is_masked(event):
             return None  # whether a mask comes out of it is for its own code to say
         try:
-            return trace(self.flavour, layer, *self._stand_ins(bound)), [*bound.args, bound.kwargs]
+            symbolic = trace(self.flavour, layer, *self._stand_ins(bound))
         except UnsupportedModelError:
             return None  # it stays closed, and the verdict of each BatchNorm inside says so
+        return (symbolic, [*bound.args, bound.kwargs]) if calls_batchnorms(self.flavour, layer, symbolic) else None
 
     def _is_opened(self, layer: Any) -> bool:
         """Whether a layer is looked into: a Lambda for its operations, one of the user's for its BatchNorms."""

@@ -112,7 +112,8 @@ def _expected(graph: Graph, call: Call) -> list[_Expected]:
         if is_batchnorm(user) and kernel.shape:
             site = Site(graph, call, user)
             right = affine(site.statistics)
-            if right[0].size in (*kernel.shape[-2:], int(np.prod(kernel.shape[-2:]))):
+            along_one_axis = right[0].ndim == 1
+            if along_one_axis and right[0].size in (*kernel.shape[-2:], int(np.prod(kernel.shape[-2:]))):
                 options.append(_Expected(*weights(site, *right), user.layer.path, site))
     return options
 
