@@ -8,7 +8,13 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 from kerasbn_testing.statistics import randomise
 
-from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError, NotComparableError
+from kerasbn.errors import (
+    CalibrationError,
+    ConversionError,
+    InvalidArgumentError,
+    NotComparableError,
+    UnsupportedModelError,
+)
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration import ModelInput, read_calibration
@@ -419,6 +425,56 @@ def test_the_command_line_takes_npz_files_with_and_without_names(builder, rng, t
     for data in (named, listed):
         assert run(["verify", source, out, "--data", data]) == 0
         assert "zeta = zeta (by name), alpha = alpha (by name)" in capsys.readouterr().out
+
+
+def of_two_arguments(b, *, with_build):
+    """A subclassed model whose call takes two tensors."""
+
+    class Net(b.keras.Model):
+        def __init__(self):
+            super().__init__(name="net")
+            self.first, self.second, self.norm = b.layers.Dense(4), b.layers.Dense(4), b.flavour.batch_normalization()
+
+        def call(self, zeta, alpha, training=None):
+            return self.norm(self.first(zeta) - self.second(alpha), training=training)
+
+    class Built(Net):
+        def build(self, zeta_shape, alpha_shape):
+            self.first.build(zeta_shape)
+            self.second.build(alpha_shape)
+            self.norm.build((None, 4))
+            self.built = True
+
+    net = Built() if with_build else Net()
+    net(np.zeros((2, 3), "float32"), np.zeros((2, 5), "float32"))
+    return net
+
+
+def test_arguments_of_a_call_name_the_inputs(builder, rng, tmp_path):
+    """tf_keras keeps the shapes of all arguments, Keras 3 those that `build` takes by name."""
+    model = of_two_arguments(builder, with_build=builder.flavour.name == "keras")
+    randomise(model, rng)
+    data = {
+        "zeta": rng.normal(size=(COUNT, 3)).astype("float32"),
+        "alpha": rng.normal(size=(COUNT, 5)).astype("float32"),
+    }
+    path = exported(model, tmp_path, "float32", None)
+    file = read_tflite(path)
+    assert set(file.input_names) == {"zeta", "alpha"}
+    (found,) = answers(path, [data[name] for name in file.input_names]).values()
+    assert decibels(np.asarray(model(**data)), found) > 110
+    assert verify(model, path, data=data)
+
+
+def test_arguments_whose_shapes_keras_3_does_not_keep_are_refused_by_name(builder, tmp_path):
+    model = of_two_arguments(builder, with_build=False)
+    if builder.flavour.name == "tf_keras":
+        assert export_tflite(model, tmp_path / "m.tflite").verdicts[0].gone
+        return
+    with pytest.raises(
+        UnsupportedModelError, match="its call takes zeta, alpha, and Keras 3 keeps only the shape of the"
+    ):
+        export_tflite(model, tmp_path / "m.tflite")
 
 
 def test_whole_numbers_that_int16x8_cannot_add_to_are_named(keras_flavour, rng, tmp_path):

@@ -31,7 +31,14 @@ def first_call_arguments(flavour: Flavour, model: Any) -> Arguments:
             f"{type(model).__qualname__} {model.name!r} has no input shape: it was never called. Call it once on "
             "data, or call model.build(input_shape), before folding or exporting it."
         )
-    return tuple(_inputs(flavour, arg, None) for arg in args), {k: _inputs(flavour, v, k) for k, v in kwargs.items()}
+    names = _parameters(model, args, kwargs) if len(args) + len(kwargs) > 1 else [None]
+    named = tuple(_inputs(flavour, arg, name) for arg, name in zip(args, names, strict=False))
+    return named, {k: _inputs(flavour, v, k) for k, v in kwargs.items()}
+
+
+def _parameters(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """The names that ``call`` gives to what it is called with."""
+    return list(inspect.signature(model.call).bind_partial(*args, **kwargs).arguments)
 
 
 def _like(flavour: Flavour, tensor: Any) -> Any:
@@ -48,7 +55,22 @@ def _keras_shapes(model: Any) -> Arguments:
     parameters = inspect.signature(model.call).parameters
     if len(recorded) > 1 and all(name in parameters for name in recorded):
         return (), recorded
+    if recorded:
+        _refuse_unknown_shapes(model, list(parameters.values()))
     return tuple(recorded.values())[:1], {}
+
+
+def _refuse_unknown_shapes(model: Any, parameters: list[inspect.Parameter]) -> None:
+    """Raises for a call with more tensors than the first."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind in positional]
+    if len(needed) > 1:
+        shapes = ", ".join(f"{name}_shape" for name in needed)
+        raise UnsupportedModelError(
+            f"{type(model).__qualname__} {model.name!r}: its call takes {', '.join(needed)}, and Keras 3 keeps only "
+            f"the shape of the first. Give the model a method build(self, {shapes}) that builds its layers, or wrap it: "
+            "keras.Model(inputs, model(*inputs))."
+        )
 
 
 def _tf_keras_specs(model: Any) -> Arguments:
