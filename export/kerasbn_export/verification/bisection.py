@@ -77,7 +77,9 @@ def _difference(
     """The tensor that the first operations give and that differs from the one kept, the last such."""
     piece = TFLiteRunner(cut(candidate.content, count), candidate.label, candidate.backend)
     indices = frontier(candidate.graph, count)
-    pairs = zip(indices, piece.first_batch(indices, arrays, keep=False), strict=True)
+    given = dict(zip(candidate.stored(arrays, len(arrays[0])), arrays, strict=True))
+    ordered = [given[i] for i in piece.stored(arrays, len(arrays[0]))]  # a piece has no signature that orders them
+    pairs = zip(indices, piece.first_batch(indices, ordered, keep=False), strict=True)
     found = [(index, measure(kept[index], array)) for index, array in pairs if index in kept]
     wrong = [(index, measured) for index, measured in found if judge_distance(measured, gate).status is Status.DIFFERS]
     return wrong[-1] if wrong else None

@@ -14,6 +14,7 @@ An error that does not reach the outputs on this data moves nothing, and the bla
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.chains import chain_of
@@ -42,7 +43,7 @@ def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -
     for call, record in blames:
         before = before or _distances(localiser, localiser.network.run(arrays))
         value = chain_of(localiser.network.graph, call, record)[-1].output
-        within = localiser.network.run(arrays, {value: lambda array, value=value: localiser.held(value, array)})
+        within = localiser.network.run(arrays, {value: partial(localiser.held, value)})
         if not _moves_away(before, _distances(localiser, within)):
             break
         found.add((value, record.tensor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.bound import Bound
@@ -52,11 +53,22 @@ class Fit:
 
 @dataclass(frozen=True)
 class Step:
-    """A value that a layer's tensor may hold: the calls up to it, what the reference gives, what rounding explains."""
+    """A value that a layer's tensor may hold.
+
+    Attributes:
+        chain: The calls up to it.
+        values: What the reference gives.
+        find_bound: Finds what rounding explains.
+    """
 
     chain: tuple[Call, ...]
     values: dict[Value, Array]
-    bound: Bound | None
+    find_bound: Callable[[], Bound | None]
+
+    @cached_property
+    def bound(self) -> Bound | None:
+        """What rounding explains, found where it is asked for."""
+        return self.find_bound()
 
     @property
     def end(self) -> Value:

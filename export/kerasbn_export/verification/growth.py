@@ -81,7 +81,8 @@ def _judged(batches: Sequence[Batch], outputs: Outputs, found: Sequence[Found], 
     judged = []
     for number, output in zip(ends, outputs, strict=True):
         key = (number - 1, output.stage)
-        excused = _open(output) and all(_within(each, limits, key, output) for each, limits in zip(found, allowed))
+        limits = zip(found, allowed, strict=True)
+        excused = _open(output) and all(_within(each, limit, key, output) for each, limit in limits)
         scale = next(i for i, batch in enumerate(batches) if batch.scale == output.input_scale)
         judged.append(_again(output, allowed[scale][key]) if excused else output)
     return tuple(judged)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -149,11 +149,12 @@ class Localiser:
     def _best_fit(self, call: Call, right: dict[Value, Array]) -> Fit | None:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes.
 
-        Where none does, layers of any class may have been merged into it. Where none does then, one whose tensor holds what the reference has there: what is before it differs on purpose.
+        Where none does, layers of any class may have been merged into it. Where none does then, one whose tensor holds
+        what the reference has there: what is before it differs on purpose.
         """
         tensors = self._tensors_of(call)
         known: list[Fit] = []
-        for kinds in (MERGED, None):
+        for kinds in (MERGED, None) if tensors else (MERGED,):
             steps = self._steps(call, kinds, clones=len(tensors) > 1)
             fits = [fit for step in steps for fit in self._fits(step, tensors)]
             fits = self._of_own_operation(call, fits) or fits
@@ -284,7 +285,7 @@ class Localiser:
             kinds: The classes that are merged; None for all that have no kernel, a few deep.
             clones: Whether it was cloned.
         """
-        waiting = [Step((call,), self._mixed, self._bound(call))]
+        waiting = [Step((call,), self._mixed, partial(self._bound, call))]
         while waiting:
             step = waiting.pop()
             yield step
@@ -294,9 +295,10 @@ class Localiser:
                     waiting.append(self._further(step, user))
 
     def _further(self, step: Step, user: Call) -> Step:
-        values = {**step.values, **self.network.evaluate(user, step.values)}
-        bound = step.bound and step.bound.after(user, self.network.function(user), step.array)
-        return Step((*step.chain, user), values, bound)
+        def bound() -> Bound | None:
+            return step.bound and step.bound.after(user, self.network.function(user), step.array)
+
+        return Step((*step.chain, user), {**step.values, **self.network.evaluate(user, step.values)}, bound)
 
     def _bound(self, call: Call) -> Bound | None:
         products = self.network.products(call, self._mixed) if self.exact or self.grids else None

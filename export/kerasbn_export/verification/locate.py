@@ -119,8 +119,8 @@ def _blames(localiser: Localiser, sample: Sequence[Array], found: Found) -> Foun
 
 
 def _own_errors(network: Network, sample: Sequence[Array]) -> dict[str, float]:
-    """How far the reference is from itself in float64, of the largest value, by layer; none where it cannot be run."""
-    own = Network(network.graph, dtype=None)
+    """How far the reference in float32 is from float64, of the largest value, by layer; none where it cannot be run."""
+    own = Network(network.graph, "float32")
     exact, rounded = network.start(sample), own.start(sample)
     errors: dict[str, float] = {}
     try:

@@ -12,6 +12,7 @@ such a file, and another one in all others. Which kind a file is, all its names 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 _COUNT = re.compile(r"_\d+$")
@@ -32,6 +33,10 @@ class Provenance:
         for path in paths:
             self._paths[tuple(path.split("/"))] = path
             self._paths.setdefault((path.replace("/", "_"),), path)
+        ends = Counter(path.rpartition("/")[2] for path in set(self._paths.values()))
+        for path in list(self._paths.values()):  # a fold makes one model of nested ones
+            if ends[path.rpartition("/")[2]] == 1:
+                self._paths.setdefault((path.rpartition("/")[2],), path)
         names = list(tensor_names)
         self._counted = len(self._known(names, counted=True)) > len(self._known(names, counted=False))
 
