@@ -2,13 +2,16 @@
 
     python benchmarks/layer_speed.py                        every section, some minutes
     python benchmarks/layer_speed.py float32 mask           some of them; --help lists them
+    python benchmarks/layer_speed.py sweep                  100 to 10 million numbers, ranks 2 to 5, channels first and
+                                                            last, training and inference in float32; the worst is last
 
 Every contender runs once per round, in an order that turns from round to round; a ratio is the median of the
 rounds' ratios of CPU time, on one thread, which other processes disturb less than the clock on the wall. Above 1 is
 faster than the stock layer. A target is missed where even the upper quartile of a ratio does not reach it. Where the
 raw
-operation itself does not (marked with its ratio), ours must be within 10 % of the raw operation. Ends with exit code 1
-where a target is missed.
+operation itself does not (marked with its ratio), ours must be within 10 % of the raw operation. The first line is the
+processor and whether TensorFlow uses oneDNN there, which TF_ENABLE_ONEDNN_OPTS=0 turns off. Ends with exit code 1 where
+a target is missed.
 """
 
 from __future__ import annotations
@@ -19,16 +22,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
 import math
+import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
-from layer_targets import RAW, SECTIONS, SHAPES, Section
+from layer_targets import NOT_SLOWER, RAW, SECTIONS, SHAPES, Section, sweep
 from rich.console import Console
 from rich.table import Table
 
+from kerasbn import kernel
 from kerasbn.flavour import NAMES, Flavour
 
 Step = Callable[[], object]
@@ -38,18 +44,51 @@ Times = dict[str, list[float]]
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"any of {', '.join(SECTIONS)}")
+    choices = ["sweep", *SECTIONS]
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"any of {', '.join(choices)}")
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--shapes", nargs="*", choices=SHAPES, default=[*SHAPES], metavar="NAME")
     arguments = parser.parse_args()
     tf.get_logger().setLevel("ERROR")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    print(f"{processor()}, one thread, {'with' if kernel.onednn() else 'without'} oneDNN")
     missed: list[str] = []
-    for name in arguments.sections or SECTIONS:
-        missed += printed(SECTIONS[name], arguments.shapes, arguments.rounds)
+    for name in arguments.sections or choices:
+        if name == "sweep":
+            missed += swept(arguments.rounds)
+        else:
+            missed += printed(SECTIONS[name], arguments.shapes, arguments.rounds)
     print("\n".join(f"missed: {each}" for each in missed) or "every target is met")
     sys.exit(bool(missed))
+
+
+def processor() -> str:
+    """The name of the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def swept(rounds: int) -> list[str]:
+    """Prints the ratios of the sweep, the worst one last; returns the targets that are missed."""
+    table, missed, rows = Table(title="sweep, float32"), [], []
+    for heading in ("", "input", "axis", "ours, ms", *(f"stock {name} / ours" for name in NAMES)):
+        table.add_column(heading, justify="right")
+    for section in (Section(), Section(inference=True)):
+        for shape, axis in sweep():
+            steps = steps_of(section, shape, axis)
+            times = interleaved({name: steps[name] for name in steps if name != "raw"}, rounds)
+            found = {flavour: judged(times, flavour, NOT_SLOWER) for flavour in NAMES}
+            ours, cells = f"{1000 * statistics.median(times['ours keras']):.3f}", [cell for cell, _ in found.values()]
+            name = "inference" if section.inference else "training"
+            rows.append((min(float(cell.split()[0]) for cell in cells), [name, f"{shape}", f"{axis}", ours, *cells]))
+            missed += [f"{name}: {shape}, axis {axis}, {each}: {of}" for each, (of, met) in found.items() if not met]
+    for _, row in sorted(rows, reverse=True):
+        table.add_row(*row)
+    Console(width=130).print(table)
+    return missed
 
 
 def printed(section: Section, shapes: list[str], rounds: int) -> list[str]:

@@ -13,6 +13,8 @@ SHAPES = {
     "channels first": ((32, 64, 56, 56), 1),
     "sequences, channels first": ((32, 64, 1000), 1),
 }
+SIZES = {100: 5, 1000: 8, 10_000: 16, 100_000: 32, 1_000_000: 64, 10_000_000: 128}
+"""Numbers in an input of the sweep, and channels."""
 RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}
 FASTER = {"keras": {2: 1.4, 3: 2.0, 4: 2.0, 5: 1.15}, "tf_keras": {2: 1.4, 3: 2.0, 4: 1.0, 5: 1.2}}
 """Stock layer's time in units of ours, by rank, with channels last."""
@@ -49,6 +51,17 @@ class Section:
         """What the stock layer's time in units of ours must reach."""
         plain = not (self.inference or self.jit or self.option) and axis == -1
         return FASTER[flavour][len(shape)] if plain else NOT_SLOWER
+
+
+def sweep() -> list[tuple[tuple[int, ...], int]]:
+    """Shapes and axes of about `SIZES` numbers, of ranks 2 to 5, with the channels last and first."""
+    found = []
+    for size, channels in SIZES.items():
+        for rank in (2, 3, 4, 5):
+            sides = (round((size / channels) ** (1 / (rank - 1))),) * (rank - 1)
+            found.append(((*sides, channels), -1))
+            found += [((sides[0], channels, *sides[1:]), 1)] if rank > 2 else []
+    return found
 
 
 OPTIONS: dict[str, dict[str, object]] = {"renorm": RENORM, "ghost": {"virtual_batch_size": 4}, "mask": {}}

@@ -81,7 +81,9 @@ def way(shape: Shape, layout: Layout, onednn: bool) -> Way:
         return Way.SUMS if many and elements * channels > 16 * LARGE else Way.FORMULA
     if not layout.trailing:
         return Way.SUMS if elements > 2 * LARGE and channels >= 8 else Way.FORMULA
-    return Way.KERNEL if rows <= FEW or (rows <= RUN and elements < LARGE) else Way.SUMS
+    if rows <= FEW or (layout.rank >= 4 and rows <= RUN and elements < LARGE):
+        return Way.KERNEL
+    return Way.FORMULA if elements < LARGE // 8 else Way.SUMS
 
 
 def count(shape: Shape, axes: Iterable[int]) -> int:
