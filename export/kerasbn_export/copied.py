@@ -15,7 +15,7 @@ PAST = ("_inbound_nodes", "_outbound_nodes", "_inbound_nodes_value", "_outbound_
 """Where tf_keras keeps the calls of a layer: with them the whole model would be copied."""
 
 SYMBOLIC = ("SymbolicTensor", "KerasTensor")
-"""What a layer may keep of its last call, as tfmot's wrappers keep the kernel that they quantized: no copy of it exists."""
+"""What a layer may keep of its last call, as tfmot's wrappers keep the kernel that they quantized: it has no copy."""
 
 
 def copied_layer(flavour: Flavour, source: Any, name: str) -> Any:

@@ -55,8 +55,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
         for done in merges:
             ledger.merged(done)
         fold_all(graph, ledger, backward_only=not chosen.forward)
-    if chosen.merge and chosen.clone and release_producers(graph):
-        fold_all(graph, ledger, backward_only=not chosen.forward)
+    _release(graph, ledger, chosen)
     if chosen.constant_one:
         carry_ones(graph, ledger)
     if chosen.forward:
@@ -71,6 +70,13 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
         accompany(graph)
     reunite(graph)
     return ledger
+
+
+def _release(graph: Graph, ledger: Ledger, chosen: Choices) -> None:
+    """Leave linear layers to the BatchNorms that are still behind them, where it pays."""
+    if all((chosen.merge, chosen.clone)):
+        release_producers(graph)
+        fold_all(graph, ledger, backward_only=not chosen.forward)
 
 
 def carry_ones(graph: Graph, ledger: Ledger) -> None:

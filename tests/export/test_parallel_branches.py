@@ -6,12 +6,8 @@ from kerasbn_testing.eager import evaluate
 from kerasbn_testing.judging import assert_folds, in_float64, relative_error
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn.flavour import Flavour
-from kerasbn_export import fold
 from kerasbn_export.capture import capture
 from kerasbn_export.folding import plan
-from kerasbn_export.rules import branches, taps
-from kerasbn_export.rules.taps import Axis
 
 
 def summed(keras, shape, *makers, merge="Add"):
@@ -46,7 +42,7 @@ def norm(layers):
     return [layers.BatchNormalization()]
 
 
-def itself(layers):
+def itself(_):
     return []
 
 
@@ -136,7 +132,7 @@ def drawn(rng):
     dilation = int(rng.integers(1, 4)) if strides == 1 else 1
     paddings = ["same", "causal"] if dims == 1 else ["same"]
     padding = str(rng.choice([*paddings, "valid"]))
-    whole = dims == 1 and rng.random() < 0.5 or padding == "causal"
+    whole = (dims == 1 and rng.random() < 0.5) or padding == "causal"
     makers = []
     for _ in range(rng.integers(2, 4)):
         size = int(rng.integers(1, 6)) if padding != "valid" or not makers else 1

@@ -4,8 +4,8 @@
 
 A smaller kernel is laid into the larger one where its taps fall on the same elements (`kerasbn_export.rules.taps`); x
 itself and an affine of x are convolutions with one tap: ``s*x + t`` has the kernel ``diag(s)`` in the middle and the
-bias t (Ding et al. 2021, RepVGG, section 3.3). A depthwise convolution is one with a group for each input channel, and a
-Dense one with a single tap. A difference has ``-W2`` and ``-b2``, an average of n branches ``W/n`` and ``b/n``.
+bias t (Ding et al. 2021, RepVGG, section 3.3). A depthwise convolution is one with a group for each input channel,
+and a Dense one with a single tap. A difference has ``-W2`` and ``-b2``, an average of n branches ``W/n`` and ``b/n``.
 
 Condition: the branches take the same value; they are Dense, convolutions or depthwise convolutions with the same
 strides and groups, and no activation inside; they give the same number of outputs, and every tap falls on a tap of the
@@ -125,8 +125,6 @@ def _same_geometry(branches: list[Call | None], lead: Call, source: Value) -> bo
     """Whether all slide as the lead does, and every tap falls on one of the lead's."""
     if any(call is not None and call.layer.config.get("data_format") == "channels_first" for call in branches):
         return False
-    if any(call is not None and call.layer.kind in KINDS and _groups(call) != _groups(lead) for call in branches):
-        return False
     pairs = [pair for call in branches for pair in zip(_axes(call, source), _axes(lead, source), strict=True)]
     return all(a.stride == b.stride and a.gives_as_many_as(b) and a.falls_on(b) for a, b in pairs)
 
@@ -144,7 +142,8 @@ def _kernel(call: Call, source: Value) -> Float64:
     layer = call.layer
     kernel = layer.weights[kernel_name(layer.kind, layer.weights) or ""].astype(np.float64)
     channels = (1, -1) if layer.kind in DEPTHWISE else kernel.shape[-2:]
-    return kernel.reshape(*(axis.taps for axis in _axes(call, source)), *channels)
+    result: Float64 = kernel.reshape(*(axis.taps for axis in _axes(call, source)), *channels)
+    return result
 
 
 def _part(branch: Call | None, lead: Call, source: Value) -> Part | None:

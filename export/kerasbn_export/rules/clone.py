@@ -27,6 +27,7 @@ def clone_producers(graph: Graph) -> None:
 
 
 def folds(graph: Graph, call: Call, user: Call) -> bool:
+    """Whether the user is a BatchNorm that rule 2 folds into the call's layer."""
     layer = call.layer
     if not is_batchnorm(user.layer) or kernel_name(layer.kind, layer.weights) is None:
         return False

@@ -8,7 +8,7 @@ becomes, with ``v' = a(v) = (s*W1) x + (s*b1 + t)``,
 
 Condition: s != 0; no model output sees v; every other user takes the inverse (the engine asks each); no ReLU behind the
 BatchNorm that its own operation would fuse, for then one operation would come for the one that goes; and
-``|beta| <= 16 |gamma|`` as trained: the others get back v to ``u (|v'| + |t|)/s``, which is about ``u sigma (3 + |beta/gamma|)``.
+``|beta| <= 16 |gamma|`` as trained: they get v back to ``u (|v'| + |t|)/s``, about ``u sigma (3 + |beta/gamma|)``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sharing, in a row: a linear layer whose output goes to a BatchNorm and to other linear layers is left to the BatchNorm.
+"""Sharing, in a row: a linear layer that a BatchNorm and other linear layers see is left to the BatchNorm.
 
     a(W1 x + b1), W2 (W1 x + b1) + b2   become   (s*W1) x + (s*b1 + t), (W2 W1) x + (W2 b1 + b2)
 
@@ -7,8 +7,8 @@ folds into it by rule 2.
 
 Condition: every other user of the output is a linear layer that may merge with it in a row, whose kernel becomes so
 little larger that it pays (`kerasbn_export.cost.pays`). To call the shared layer once more for the BatchNorm alone, as
-`kerasbn_export.rules.clone` does, would pay nothing: it takes as many operations as the affine and more products, 1.1 to
-1.9 of the time.
+`kerasbn_export.rules.clone` does, would pay nothing: it takes as many operations as the affine and more products,
+1.1 to 1.9 of the time.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from kerasbn_export.rules import series
 from kerasbn_export.rules.clone import folds
 
 
-def release_producers(graph: Graph) -> bool:
-    """Leave every such layer to its BatchNorm; whether there was one."""
+def release_producers(graph: Graph) -> None:
+    """Leave every such layer to its BatchNorm."""
     uses = Counter(id(call.layer.source) for call in graph)
-    released = [call for call in graph.in_order() if call.layer.kind in series.KINDS and _release(graph, call, uses)]
-    return bool(released)
+    for call in graph.in_order():
+        if call.layer.kind in series.KINDS:
+            _release(graph, call, uses)
 
 
-def _release(graph: Graph, call: Call, uses: Mapping[int, int]) -> bool:
+def _release(graph: Graph, call: Call, uses: Mapping[int, int]) -> None:
     norms = [user for user in graph.users(call.output) if folds(graph, call, user)]
     others = [user for user in graph.users(call.output) if user not in norms]
-    if len(norms) != 1 or not others or graph.is_output(call.output):
-        return False
+    if len(norms) != 1 or graph.is_output(call.output):
+        return
     layers = [_beside(graph, call, other, uses) for other in others]
     taken = [(other, layer) for other, layer in zip(others, layers, strict=True) if layer is not None]
     if len(taken) < len(others) or not _pays(call, taken):
-        return False
+        return
     for other, layer in taken:
         graph.replace(other, layer, call.args[0])
-    return True
 
 
 def _beside(graph: Graph, call: Call, other: Call, uses: Mapping[int, int]) -> Layer | None:

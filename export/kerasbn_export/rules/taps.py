@@ -54,9 +54,9 @@ class Axis:
 
     def gives_as_many_as(self, other: Axis) -> bool:
         """Whether both give one output for each of the same positions; their strides are the same."""
-        if self.size is None or self.lost == other.lost:
-            return self.lost == other.lost
-        return (self.size - self.lost - 1) // self.stride == (self.size - other.lost - 1) // other.stride
+        last = (self.size or 0) - 1  # of the elements
+        as_many = (last - self.lost) // self.stride == (last - other.lost) // other.stride
+        return self.lost == other.lost if self.size is None else as_many
 
     def falls_on(self, other: Axis) -> bool:
         """Whether every tap falls on the element that a tap of the other falls on, at every output."""
@@ -71,14 +71,12 @@ class Axis:
 
     def slots(self, other: Axis) -> list[int]:
         """The taps of the other that its own `falls_on`."""
-        if (self.padding, self.taps, self.dilation) == (other.padding, other.taps, other.dilation):
-            return list(range(self.taps))
         shift = (other.before or 0) - (self.before or 0)
         return [(shift + tap * self.dilation) // other.dilation for tap in range(self.taps)]
 
 
 def axes(config: Mapping[str, Any], sizes: tuple[int | None, ...]) -> list[Axis]:
-    """The axes of a convolution's kernel, on an input of these sizes; one tap each for a Dense, which slides likewise."""
+    """The axes of a convolution's kernel, on an input of these sizes; one tap each for a Dense, which slides too."""
     if "kernel_size" not in config:
         return [Axis(size=size) for size in sizes]
     options = ([_entry(config[key], axis) for axis in range(len(sizes))] for key in KEYS)
