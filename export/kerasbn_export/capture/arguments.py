@@ -68,8 +68,8 @@ def _refuse_unknown_shapes(model: Any, parameters: list[inspect.Parameter]) -> N
         shapes = ", ".join(f"{name}_shape" for name in needed)
         raise UnsupportedModelError(
             f"{type(model).__qualname__} {model.name!r}: its call takes {', '.join(needed)}, and Keras 3 keeps only "
-            f"the shape of the first. Give the model a method build(self, {shapes}) that builds its layers, or wrap it: "
-            "keras.Model(inputs, model(*inputs))."
+            f"the shape of the first. Give the model a method build(self, {shapes}) that builds its layers, or wrap "
+            "it: keras.Model(inputs, model(*inputs))."
         )
 
 
