@@ -63,7 +63,8 @@ class SignatureRunner:
 
         self.label = f"signature {name!r} of {path.name}"
         try:
-            self._runner = Interpreter(model_path=str(path)).get_signature_runner(name)
+            self._interpreter = Interpreter(model_path=str(path))
+            self._runner = self._interpreter.get_signature_runner(name)
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"{self.label}: LiteRT cannot open it: {error}.") from error
         self.inputs = tuple(Port(end.name, end.shape, end.dtype) for end in program.inputs)
@@ -85,5 +86,7 @@ class SignatureRunner:
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         given: dict[str, Any] = {port.name: array for port, array in zip(self.inputs, arrays, strict=True)}
+        self._interpreter.allocate_tensors()
+        self._interpreter.reset_all_variables()  # each sample from a fresh state
         results = self._runner(**given)
         return [results[port.name] for port in self.outputs]
