@@ -44,6 +44,8 @@ HELD_OUT = 4
 """One sample in so many is kept to judge by."""
 FEWEST = 8
 """Samples below which none can be kept out."""
+JUDGING = 64
+"""Samples that a file is judged on that nobody asked to be, at most."""
 
 Form = TypeVar("Form")
 
@@ -127,6 +129,12 @@ def held_out(samples: Calibration) -> tuple[Calibration, Calibration]:
         replace(samples, arrays=tuple(array[rows] for array in samples.arrays)) for rows in (~judged, judged)
     )
     return measured, kept
+
+
+def some_of(samples: Calibration) -> Calibration:
+    """Some of the samples, from the first to the last."""
+    rows = np.unique(np.linspace(0, len(samples) - 1, JUDGING).round().astype(int))
+    return replace(samples, arrays=tuple(array[rows] for array in samples.arrays))
 
 
 def scorer(model: Any, samples: Calibration) -> Callable[[bytes], float]:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from kerasbn.errors import NotFoldedError, UnsupportedModelError
-from kerasbn_export.best import SLACK, Search, Trial, scorer
+from kerasbn_export.best import SLACK, Search, Trial, scorer, some_of
 from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.convert import ConversionOptions, convert
@@ -27,8 +25,6 @@ UNDONE = {
     PLACED: {"merge_branches": False, "through_averages": False, "forward": False},
 }
 """What each form does not do that folding does."""
-JUDGING = 64
-"""Samples that the form as folded and the one in place are compared on, at most."""
 
 Step = Callable[[str], None]
 
@@ -99,7 +95,7 @@ def settle_form(
     in_place = _other(PLACED, model, prepared, options) if _is_to_be_measured(prepared, options) else None
     if in_place is None:
         return prepared, data, ()
-    score = scorer(model, _some_of(samples))
+    score = scorer(model, some_of(samples))
     measured = {"as folded": Measured(prepared, data, score(data))}
 
     def measure(name: str, form: Prepared) -> Measured:
@@ -143,11 +139,6 @@ def _traits(prepared: Prepared) -> tuple[list[tuple[int, ...]], list[tuple[str, 
     """What tells one folded form from another: the shapes of its weights, and the rules used."""
     shapes = [tuple(weight.shape) for weight in prepared.programs[0].model.weights]
     return shapes, [verdict.rules for verdict in prepared.verdicts or ()]
-
-
-def _some_of(samples: Calibration) -> Calibration:
-    rows = np.unique(np.linspace(0, len(samples) - 1, JUDGING).round().astype(int))
-    return replace(samples, arrays=tuple(array[rows] for array in samples.arrays))
 
 
 def _explained(form: Prepared, most: Prepared, trials: Sequence[Trial]) -> Prepared:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kerasbn.errors import InvalidArgumentError, NotFoldedError, UnsupportedModelError
+from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
+from kerasbn_export.best import scorer, some_of
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.convert import convert
@@ -18,6 +19,7 @@ from kerasbn_export.folding import plan
 from kerasbn_export.program import Program, functional_program, subclassed_program
 from kerasbn_export.recurrent_form import for_file
 from kerasbn_export.verdict import Reason, Verdict
+from kerasbn_export.verification.gates import GATES
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,41 @@ def converted(
         options: How.
         samples: What ranges are measured on, if they are.
         on_step: Called with the count of samples measured.
+
+    Raises:
+        ConversionError: The converter failed, or made a file of a quantized loop that is nothing like the model.
     """
-    return convert(
-        prepared.programs,
-        options.conversion,
-        calibration=samples,
-        batch_size=options.batch_size,
-        isolate=options.isolate,
-        on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
+    try:
+        data = convert(
+            prepared.programs,
+            options.conversion,
+            calibration=samples,
+            batch_size=options.batch_size,
+            isolate=options.isolate,
+            on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
+        )
+    except ConversionError as error:
+        if not options.calibrated or not prepared.loops:
+            raise
+        raise ConversionError(f"{error} {_way_out(prepared.loops, options.precision_taken)}") from error
+    if samples is not None and prepared.loops and not options.select_ops:
+        _refuse_wrong_loops(prepared, options, data, samples)
+    return data
+
+
+def _refuse_wrong_loops(prepared: Prepared, options: ExportOptions, data: bytes, samples: Calibration) -> None:
+    """The converter was seen to give two LSTMs of one Bidirectional the numbers of neither, without a word."""
+    sqnr, wanted = scorer(prepared.programs[0].model, some_of(samples))(data), GATES[options.precision_taken].min_sqnr
+    if wanted is not None and sqnr < wanted:
+        raise ConversionError(
+            f"The TFLite converter made a file with {sqnr:.1f} dB, and at least {wanted:g} dB are accepted. "
+            f"{_way_out(prepared.loops, options.precision_taken)}"
+        )
+
+
+def _way_out(loops: Sequence[str], precision: str) -> str:
+    return (
+        f"The model has loops that cannot be converted to {precision} as they are: {', '.join(loops)}. A stock layer "
+        "whose number of steps is fixed, as by Input((20, 8)), is unrolled. Precisions 'dynamic', 'float16' and "
+        "'float32' take it as it is."
     )

@@ -16,7 +16,7 @@ from typing import Any
 from kerasbn_export.capture import capture
 from kerasbn_export.convert import CALIBRATED
 from kerasbn_export.emit import emit
-from kerasbn_export.graph import Call, Layer
+from kerasbn_export.graph import Call, Graph, Layer
 from kerasbn_export.recurrent_layers import at_inference, is_recurrent, is_stateful, with_options
 
 
@@ -53,7 +53,16 @@ def for_file(model: Any, precision: str) -> RecurrentForm:
         for call in its:
             call.layer = made[layer]
     changed = any(new is not layer for layer, new in made.items())
-    return RecurrentForm(emit(graph) if changed else model, tuple(_notes(made, steps)), _loops(made))
+    loops = [*_loops(made), *(_named(call.layer) for call in graph.in_order() if _holds_unknown_loop(graph, call))]
+    return RecurrentForm(emit(graph) if changed else model, tuple(_notes(made, steps)), tuple(dict.fromkeys(loops)))
+
+
+def _holds_unknown_loop(graph: Graph, call: Call) -> bool:
+    """Whether a layer of the user's own is a recurrent one, or holds one."""
+    if call.layer.kind is not None or call.layer.source is None:
+        return False
+    flatten = getattr(call.layer.source, "_flatten_layers", lambda: ())
+    return any(isinstance(layer, graph.flavour.keras.layers.RNN) for layer in flatten())
 
 
 def _settled(layer: Layer, *, unroll: bool) -> Layer:
@@ -77,8 +86,8 @@ def _notes(made: Mapping[Layer, Layer], steps: Mapping[Layer, int]) -> Iterator[
         yield f"Unrolled, since the TFLite converter dies of most loops whose ranges it measures: {named}."
 
 
-def _loops(made: Mapping[Layer, Layer]) -> tuple[str, ...]:
-    return tuple(_named(layer) for layer, new in made.items() if _is_loop(new))
+def _loops(made: Mapping[Layer, Layer]) -> list[str]:
+    return [_named(layer) for layer, new in made.items() if _is_loop(new)]
 
 
 def _is_loop(layer: Layer) -> bool:
@@ -86,4 +95,4 @@ def _is_loop(layer: Layer) -> bool:
 
 
 def _named(layer: Layer) -> str:
-    return f"{layer.kind} {layer.path!r}"
+    return f"{layer.kind or type(layer.source).__name__} {layer.path!r}"

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,9 +49,10 @@ class RuntimeRunner(TFLiteRunner):
     def __init__(self, content: bytes, label: str, runtime: str) -> None:
         super().__init__(content, label, "reference")
         self.label = f"{label} on {runtime}"
+        self._open = partial(RUNTIMES[runtime], content, self)
         try:
             with _silence():
-                self._session = RUNTIMES[runtime](content, self)
+                self._session = self._open()
         except ImportError as error:
             raise InvalidArgumentError(
                 f"backend={runtime!r} needs a package that is not installed: pip install {PACKAGES[runtime]}."
@@ -66,6 +68,9 @@ class RuntimeRunner(TFLiteRunner):
             given = self.graph.inputs
             stored = self.stored([array[start : start + batch] for array in arrays], batch)
             try:
+                if self.graph.keeps_state:  # each run from a fresh state
+                    with _silence():
+                        self._session = self._open()
                 found = dict(zip(self.graph.outputs, self._session([stored[i] for i in given]), strict=True))
             except Exception as error:
                 raise ModelFileError(f"{self.label}: it cannot run it: {error}.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,7 +56,7 @@ class Stored:
 
 
 class TFLiteGraph:
-    """The first subgraph of a file.
+    """The first subgraph of a file; the bodies of its loops count for its precision alone.
 
     Args:
         content: The bytes of the file.
@@ -74,8 +74,10 @@ class TFLiteGraph:
         try:
             model = schema.ModelT.InitFromPackedBuf(content, 0)
             subgraph = model.subgraphs[0]
-            self.tensors = [_tensor(i, raw, model, schema) for i, raw in enumerate(subgraph.tensors)]
-            self.operations = [_operation(raw, model, schema) for raw in subgraph.operators]
+            bodies = [_body(graph, model, schema) for graph in model.subgraphs]
+            self.tensors, self.operations = bodies[0]
+            self._bodies = bodies
+            self.keeps_state = any(raw.isVariable for graph in model.subgraphs for raw in graph.tensors)
             self._stored = [(raw.quantization, model.buffers[raw.buffer].data) for raw in subgraph.tensors]
         # Whatever a reader of flatbuffers stumbles over, the file is what it stumbled over.
         except Exception as error:
@@ -106,21 +108,10 @@ class TFLiteGraph:
     @cached_property
     def precision(self) -> str:
         """The least exact kind of arithmetic in the file, as a key of ``GATES``."""
-        constants = [tensor for tensor in self.tensors if tensor.constant and tensor.dtype == "float16"]
-        found = ["float16"] if constants else []
-        return coarsest("float32", *found, *(self._arithmetic(operation) for operation in self.operations))
-
-    def _arithmetic(self, operation: Operation) -> str:
-        dtypes = {self.tensors[i].dtype for i in operation.inputs if self.tensors[i].quantization}
-        computed = [self.tensors[i] for i in operation.inputs if not self.tensors[i].constant]
-        if any(tensor.dtype in ("int8", "uint8") and tensor.quantization for tensor in computed):
-            return "int8"
-        if any(tensor.dtype == "int16" and tensor.quantization for tensor in computed):
-            return "int16x8"
-        weights = {self.tensors[i].dtype for i in operation.inputs if self.tensors[i].constant}
-        if operation.name in LINEAR_OPS and weights & {"int8", "uint8", "int4"}:
-            return "dynamic"
-        return "dynamic" if dtypes & {"int8", "uint8"} else "float32"
+        all_tensors = (tensor for tensors, _ in self._bodies for tensor in tensors)
+        found = ["float16"] if any(tensor.constant and tensor.dtype == "float16" for tensor in all_tensors) else []
+        kinds = (_arithmetic(operation, tensors) for tensors, operations in self._bodies for operation in operations)
+        return coarsest("float32", *found, *kinds)
 
     def constant(self, index: int) -> Stored | None:
         """A constant, also one that is dequantised at run time; None if it is none."""
@@ -218,6 +209,25 @@ class TFLiteGraph:
         ]
         sizes = [self.tensors[table].shape[0] for table in tables if self.tensors[table].constant]
         return min(sizes, default=0)
+
+
+def _arithmetic(operation: Operation, tensors: Sequence[Tensor]) -> str:
+    dtypes = {tensors[i].dtype for i in operation.inputs if tensors[i].quantization}
+    computed = [tensors[i] for i in operation.inputs if not tensors[i].constant]
+    if any(tensor.dtype in ("int8", "uint8") and tensor.quantization for tensor in computed):
+        return "int8"
+    if any(tensor.dtype == "int16" and tensor.quantization for tensor in computed):
+        return "int16x8"
+    weights = {tensors[i].dtype for i in operation.inputs if tensors[i].constant}
+    if operation.name in LINEAR_OPS and weights & {"int8", "uint8", "int4"}:
+        return "dynamic"
+    return "dynamic" if dtypes & {"int8", "uint8"} else "float32"
+
+
+def _body(graph: Any, model: Any, schema: Any) -> tuple[list[Tensor], list[Operation]]:
+    """The tensors and operations of one subgraph: the file itself, or what a loop in it repeats."""
+    tensors = [_tensor(i, raw, model, schema) for i, raw in enumerate(graph.tensors)]
+    return tensors, [_operation(raw, model, schema) for raw in graph.operators]
 
 
 def _tensor(index: int, raw: Any, model: Any, schema: Any) -> Tensor:
