@@ -140,7 +140,7 @@ def test_where_every_layer_is_right_the_whole_may_err_by_some_times_what_float32
     assert after.referee.explained > after.referee.candidate_error > CHANCE * after.referee.reference_error
 
 
-@pytest.mark.parametrize("errors", [(-GROWTH * 1.1e-4, 0.0), (-3e-4, -2e-4)], ids=["worse", "worse elsewhere"])
+@pytest.mark.parametrize("errors", [(-GROWTH * 1.5e-4, 0.0), (-3e-4, -2e-4)], ids=["worse", "worse elsewhere"])
 def test_what_is_worse_than_that_differs(errors):
     """On any samples: those on which the two are furthest apart may be explained, and others not."""
     _, (after,) = grown(Known(*errors))
