@@ -7,7 +7,9 @@ same runtime: some kernels add up one by one what TensorFlow adds up in pairs::
     |candidate - float64| <= 4*(1 + 4/n)*|reference - float64|      or      1.5*|unfolded file - float64|
 
 The largest of a few errors may be small by chance, and n is how many numbers were compared: a Siamese network with one
-number a sample was seen at 5.8 times its own error, on four samples, with every layer right. A file that is worse than that differs, however bad the reference is.
+number a sample was seen at 5.8 times its own error, on four samples, with every layer right.
+
+A file that is worse than that differs, however bad the reference is.
 """
 
 from __future__ import annotations
