@@ -90,8 +90,8 @@ def test_a_model_in_half_precision_is_the_inaccurate_side(keras_flavour, rng, tm
     model = half(keras_flavour, policy, rng)
     report = verify(model, export_tflite(model, tmp_path / "model.tflite").path)
     assert report, report.verdict
-    errors = [output.referee for output in report.outputs if output.referee]
-    assert errors and all(found.reference_error > 1e-4 for found in errors)
+    errors = [output.referee.reference_error for output in report.outputs if output.referee]
+    assert min(errors, default=0.0) > 1e-4
     kernel, bias = model.get_layer("conv_1").get_weights()
     model.get_layer("conv_1").set_weights([kernel * np.float32(1.0002), bias])
     path = export_tflite(model, tmp_path / "wrong.tflite").path
@@ -140,7 +140,7 @@ def test_where_every_layer_is_right_the_whole_may_err_by_some_times_what_float32
     assert after.referee.explained > after.referee.candidate_error > CHANCE * after.referee.reference_error
 
 
-@pytest.mark.parametrize("errors", [(-GROWTH * 1.1e-4, 0.0), (-3e-4, -2e-4)], ids=["worse", "worse elsewhere"])
+@pytest.mark.parametrize("errors", [(-GROWTH * 1.5e-4, 0.0), (-3e-4, -2e-4)], ids=["worse", "worse elsewhere"])
 def test_what_is_worse_than_that_differs(errors):
     """On any samples: those on which the two are furthest apart may be explained, and others not."""
     _, (after,) = grown(Known(*errors))
