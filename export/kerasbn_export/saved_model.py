@@ -43,7 +43,7 @@ def graph_operations(folder: Path) -> Iterator[str]:
         ModelFileError: The file is damaged.
     """
     try:
-        saved = _saved_model(folder)
+        saved = read_saved_model(folder)
     except DecodeError as error:
         raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
     for meta in saved.meta_graphs:
@@ -51,7 +51,8 @@ def graph_operations(folder: Path) -> Iterator[str]:
         yield from (node.op for body in bodies for node in body)
 
 
-def _saved_model(folder: Path) -> Any:
+def read_saved_model(folder: Path) -> Any:
+    """The whole description, as the protobuf that it is."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
@@ -60,6 +61,6 @@ def _saved_model(folder: Path) -> Any:
 
 
 def _object_graph(folder: Path) -> list[str]:
-    saved = _saved_model(folder)
+    saved = read_saved_model(folder)
     objects = [node.user_object for graph in saved.meta_graphs for node in graph.object_graph_def.nodes]
     return [found.metadata for found in objects if found.identifier.startswith("_tf_keras") and found.metadata]

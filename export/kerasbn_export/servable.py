@@ -16,6 +16,7 @@ from typing import Any
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.program import Program, functional_program
+from kerasbn_export.softplus import without_overflow
 from kerasbn_export.structure import distinct
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
@@ -91,6 +92,7 @@ def write_servable(programs: Sequence[Program], folder: Path, *, batch_size: int
         signatures.append(Signature(program.signature, inputs, outputs))
         graphs[program.signature] = traced(_by_key(program, outputs), program.fixed(batch_size))
     tf.saved_model.save(module, str(folder), signatures=graphs)
+    without_overflow(folder)
     batch = programs[0].fixed(batch_size)[0].shape[0] or 1
     return Servable(folder, tuple(signatures), batch, any(_loops(graph.graph) for graph in graphs.values()))
 
