@@ -1,8 +1,8 @@
 """Puts what REVERSE_V2 gives on the grid that its readers take it to be on.
 
 The converter lets this operation of an int8 file have one grid at its input and another at its output, as where a
-CONCATENATION behind it gives its own to all that it takes. The kernels only move bytes, so the numbers become others, without
-a word: the sequence that comes backward out of a Bidirectional. A QUANTIZE between the two makes it right.
+CONCATENATION behind it gives its own to all that it takes. The kernels only move bytes, so the numbers become others
+without a word: the sequence that comes backward out of a Bidirectional. A QUANTIZE between the two makes it right.
 """
 
 from __future__ import annotations
