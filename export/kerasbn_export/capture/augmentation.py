@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn_export.capture.binding import value_of
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import argument, trains_by_default
 from kerasbn_export.graph import Value
@@ -43,9 +44,10 @@ def says_a_false_shape(event: Event, value: Value) -> bool:
 
     Its ``RandomCrop`` gives back at inference what it takes, whatever its size is.
     """
-    said = event.outputs[0].shape
-    sizes = zip(value.shape or (), said, strict=False)
-    return _is_augmentation(event.layer) and any(None not in pair and pair[0] != pair[1] for pair in sizes)
+    if not _is_augmentation(event.layer):
+        return False
+    sizes = zip(value.shape or (), value_of(event.outputs[0]).shape or (), strict=False)
+    return any(None not in pair and pair[0] != pair[1] for pair in sizes)
 
 
 def resizing(layer: Any) -> dict[str, Any] | None:
