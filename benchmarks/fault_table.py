@@ -84,18 +84,21 @@ def _opened(graph: Graph, options: argparse.Namespace) -> Runnable:
     return TFLiteRunner(_converted(model), "candidate.tflite", options.backend)
 
 
-def _converted(model: Any, calibration: Array | None = None) -> bytes:
+def _converted(model: Any, calibration: list[Array] | None = None) -> bytes:
     """The stock conversion, to int8 where there are samples to calibrate on."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if calibration is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([calibration[i : i + 1]] for i in range(len(calibration)))
+        # Several inputs have one shape and one distribution: in which order the converter takes them is all the same.
+        converter.representative_dataset = lambda: (
+            [x[i : i + 1] for x in calibration] for i in range(len(calibration[0]))
+        )
     with contextlib.redirect_stdout(io.StringIO()):
         content: bytes = converter.convert()
     return content
 
 
-def _exported(reference: Runnable, calibration: Array) -> bytes:
+def _exported(reference: Runnable, calibration: list[Array]) -> bytes:
     """What ``export_tflite`` makes of the model, with inputs and outputs in float as the stock conversion has them."""
     model: Any = reference.original  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -103,13 +106,16 @@ def _exported(reference: Runnable, calibration: Array) -> bytes:
         return export_tflite(model, Path(folder, "ours.tflite"), **options).path.read_bytes()
 
 
-def _samples(reference: Runnable, count: int, seed: int) -> Array:
-    """Samples that differ as a whole, in size by a factor of up to 5 and in an offset for each channel.
+def _samples(reference: Runnable, count: int, seed: int) -> list[Array]:
+    """Samples for each input that differ as a whole, in size by a factor of up to 5 and in an offset for each channel.
 
     Noise alone averages to the same, and inputs of one size leave outputs behind many biases within one step of int8.
     """
     rng = np.random.default_rng(seed)
-    shape = [int(size or 1) for size in reference.inputs[0].shape[1:]]
+    return [_drawn(rng, [int(size or 1) for size in port.shape[1:]], count) for port in reference.inputs]
+
+
+def _drawn(rng: np.random.Generator, shape: list[int], count: int) -> Array:
     sizes = 10.0 ** rng.uniform(0.75, 1.5, size=[count, *(1 for _ in shape)])
     offsets = rng.normal(scale=3.0, size=[count, *(1 for _ in shape[1:]), shape[-1]])
     return (sizes * (offsets + rng.normal(size=[count, *shape]))).astype(np.float32)
@@ -118,11 +124,14 @@ def _samples(reference: Runnable, count: int, seed: int) -> Array:
 def _default_verdicts(reference: Runnable, candidate: Runnable) -> set[str]:
     """The default checks that take the two for equal."""
     if candidate.precision == "int8":
-        x = _samples(reference, SAMPLES, seed=1)
+        given = _samples(reference, SAMPLES, seed=1)
     else:
-        shape = [int(size or 1) for size in reference.inputs[0].shape[1:]]
-        x = np.random.default_rng(0).normal(size=[8, *shape]).astype(np.float32)
-    pairs = list(zip(reference.run([x]), candidate.run([x]), strict=True))
+        shapes = [[int(size or 1) for size in port.shape[1:]] for port in reference.inputs]
+        given = [np.random.default_rng(0).normal(size=[8, *shape]).astype(np.float32) for shape in shapes]
+    by_name = {port.name: x for port, x in zip(reference.inputs, given, strict=True)}
+    pairs = list(
+        zip(reference.run(given), candidate.run([by_name[port.name] for port in candidate.inputs]), strict=True)
+    )
     return {name for name, check in DEFAULT_CHECKS.items() if all(check(r, c) for r, c in pairs)}
 
 

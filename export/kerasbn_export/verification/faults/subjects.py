@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,20 +26,29 @@ class Subject:
         name: Its name.
         rank: The number of its spatial dimensions.
         body: Its first part, which sets it apart from the others.
+        inputs: The names of its inputs; their sum goes into the body.
     """
 
     name: str
     rank: int
     body: Body
+    inputs: tuple[str, ...] = ("x",)
 
     def build(self, flavour: Flavour, seed: int = 0) -> Any:
         """The model with random weights and statistics: gammas of both signs, variances over decades."""
         layers = flavour.keras.layers
-        inputs = flavour.keras.Input((CHANNELS,) * self.rank + (3,), name="x")
-        x = self.body(layers, inputs)
+        inputs = [flavour.keras.Input((CHANNELS,) * self.rank + (3,), name=name) for name in self.inputs]
+        x = self.body(layers, inputs[0] if len(inputs) == 1 else _joined(layers, inputs, self))
         model = flavour.keras.Model(inputs, _tail(layers, x, self.rank), name=self.name)
         _randomise(model, seed)
         return model
+
+
+def _joined(layers: Any, inputs: Sequence[Any], subject: Subject) -> Any:
+    """Each input by a convolution of its own, so that two that change places give something else; their sum."""
+    named = zip(subject.inputs, inputs, strict=True)
+    ends = [_conv(layers, subject.rank)(3, 1, name=f"{name}_end")(end) for name, end in named]
+    return layers.Add(name="both")(ends)
 
 
 def _bn(layers: Any, x: Any, name: str, **options: Any) -> Any:
@@ -133,6 +143,16 @@ def _padded(layers: Any, x: Any) -> Any:
     return layers.ReLU(name="b_relu")(_bn(layers, x, "b_bn"))
 
 
+def _functions(layers: Any, x: Any) -> Any:
+    """What users write between layers: functions, slices and arithmetic."""
+    keras3 = layers.__name__.startswith("keras.")
+    functions: Any = importlib.import_module("keras").ops if keras3 else importlib.import_module("tensorflow").nn
+    x = functions.relu6(_bn(layers, layers.Conv2D(CHANNELS, 3, padding="same", name="a_conv")(x), "a_bn"))
+    y = _bn(layers, layers.Conv2D(CHANNELS, 3, padding="same", name="b_conv")(x), "b_bn")
+    y = functions.relu(y)[:, ::-1]
+    return _block(layers, 0.5 * x + y, "c", 2)
+
+
 def _randomise(model: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
@@ -165,4 +185,6 @@ SUBJECTS = (
     Subject("transposed", 2, _transposed),
     Subject("branches", 2, _branches),
     Subject("padded", 2, _padded),
+    Subject("functions", 2, _functions),
+    Subject("two inputs", 2, _plain(2), ("z", "a")),
 )
