@@ -62,9 +62,9 @@ class SignatureRunner:
         from ai_edge_litert.interpreter import Interpreter
 
         self.label = f"signature {name!r} of {path.name}"
+        self._open = lambda: Interpreter(model_path=str(path)).get_signature_runner(name)
         try:
-            self._interpreter = Interpreter(model_path=str(path))
-            self._runner = self._interpreter.get_signature_runner(name)
+            self._open()
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"{self.label}: LiteRT cannot open it: {error}.") from error
         self.inputs = tuple(Port(end.name, end.shape, end.dtype) for end in program.inputs)
@@ -86,7 +86,5 @@ class SignatureRunner:
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         given: dict[str, Any] = {port.name: array for port, array in zip(self.inputs, arrays, strict=True)}
-        self._interpreter.allocate_tensors()
-        self._interpreter.reset_all_variables()  # each sample from a fresh state
-        results = self._runner(**given)
+        results = self._open()(**given)  # each sample from a fresh state
         return [results[port.name] for port in self.outputs]
