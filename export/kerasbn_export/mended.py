@@ -1,12 +1,12 @@
 """Mends what the converter is known to write wrong, without a word.
 
-**Reversed sequences.** It lets REVERSE_V2 of an int8 file have one grid at its input and another at its output, as where a
-CONCATENATION behind it gives its own to all that it takes. The kernels only move bytes, so the numbers become others: the
-sequence that comes backward out of a Bidirectional. A QUANTIZE between the two makes it right.
+**Reversed sequences.** REVERSE_V2 of an int8 file may get one grid at its input and another at its output, as where a
+CONCATENATION behind it gives its own to all that it takes. The kernel only moves bytes, so the numbers become others:
+those of the sequence that comes backward out of a Bidirectional. A QUANTIZE between the two makes them right.
 
-**Shared states.** An operation that keeps a state has a variable for it, which is zero at first. The converter takes it
-for the constant zero of the same shape, and gives it to others as well: a GRU beside an LSTM starts from the state of that.
-Each of the others gets a zero of its own.
+**Shared states.** An operation that keeps a state has a variable for it, which is zero at first. The converter gives it
+to others as well that take a zero of the same shape: a GRU behind an LSTM starts from the state of that. Each of the
+others gets a zero of its own.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class SignatureRunner:
         from ai_edge_litert.interpreter import Interpreter
 
         self.label = f"signature {name!r} of {path.name}"
-        self._open = lambda: Interpreter(model_path=str(path)).get_signature_runner(name)
+        self._open: Callable[[], Any] = lambda: Interpreter(model_path=str(path)).get_signature_runner(name)
         try:
             self._open()
         except (RuntimeError, ValueError) as error:

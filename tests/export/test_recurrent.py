@@ -16,32 +16,32 @@ from kerasbn_export.verification.runtimes import open_file
 STEPS, FEATURES = 3, 3
 SEQUENCES = {"return_sequences": True}
 GROUPS = {
-    "lstm": lambda L, x: [
-        L.LSTM(3)(x),
-        L.LSTM(3, go_backwards=True, use_bias=False, **SEQUENCES)(x),
-        L.LSTM(3)(L.LSTM(3, unroll=True, **SEQUENCES)(x)),
+    "lstm": lambda k, x: [
+        k.LSTM(3)(x),
+        k.LSTM(3, go_backwards=True, use_bias=False, **SEQUENCES)(x),
+        k.LSTM(3)(k.LSTM(3, unroll=True, **SEQUENCES)(x)),
     ],
-    "gru": lambda L, x: [
-        L.GRU(3, reset_after=True)(x),
-        L.GRU(3, reset_after=False, go_backwards=True)(x),
-        L.GRU(3)(L.GRU(3, dropout=0.3, recurrent_dropout=0.2, **SEQUENCES)(x)),
+    "gru": lambda k, x: [
+        k.GRU(3, reset_after=True)(x),
+        k.GRU(3, reset_after=False, go_backwards=True)(x),
+        k.GRU(3)(k.GRU(3, dropout=0.3, recurrent_dropout=0.2, **SEQUENCES)(x)),
     ],
-    "cells": lambda L, x: [
-        L.SimpleRNN(3, activation="relu", **SEQUENCES)(x),
-        L.RNN(L.LSTMCell(3))(x),
-        L.RNN(L.StackedRNNCells([L.GRUCell(3), L.LSTMCell(2)]))(x),
+    "cells": lambda k, x: [
+        k.SimpleRNN(3, activation="relu", **SEQUENCES)(x),
+        k.RNN(k.LSTMCell(3))(x),
+        k.RNN(k.StackedRNNCells([k.GRUCell(3), k.LSTMCell(2)]))(x),
     ],
-    "both ways": lambda L, x: [
-        L.Bidirectional(L.LSTM(3, **SEQUENCES), merge_mode="concat")(x),
-        L.Bidirectional(L.GRU(3, **SEQUENCES), merge_mode="sum")(x),
-        *(L.Bidirectional(L.SimpleRNN(3, **SEQUENCES), merge_mode=mode)(x) for mode in ("mul", "ave")),
-        *L.Bidirectional(L.SimpleRNN(3), merge_mode=None)(x),
+    "both ways": lambda k, x: [
+        k.Bidirectional(k.LSTM(3, **SEQUENCES), merge_mode="concat")(x),
+        k.Bidirectional(k.GRU(3, **SEQUENCES), merge_mode="sum")(x),
+        *(k.Bidirectional(k.SimpleRNN(3, **SEQUENCES), merge_mode=mode)(x) for mode in ("mul", "ave")),
+        *k.Bidirectional(k.SimpleRNN(3), merge_mode=None)(x),
     ],
-    "states": lambda L, x: [
-        L.LSTM(3)(x, initial_state=L.LSTM(3, return_state=True)(x)[1:]),
-        L.GRU(3)(L.Masking(0.0)(x)),
+    "states": lambda k, x: [
+        k.LSTM(3)(x, initial_state=k.LSTM(3, return_state=True)(x)[1:]),
+        k.GRU(3)(k.Masking(0.0)(x)),
     ],
-    "several calls": lambda L, x: (lambda shared: [shared(x), shared(L.Activation("tanh")(x))])(L.GRU(3)),
+    "several calls": lambda k, x: (lambda shared: [shared(x), shared(k.Activation("tanh")(x))])(k.GRU(3)),
 }  # fmt: skip
 
 
@@ -54,7 +54,8 @@ def randomise(model, seed=0):
     for layer in model.layers:
         if type(layer).__name__ == "BatchNormalization":
             n = int(layer.gamma.shape[0])
-            layer.set_weights([rng.choice([-1, 1], n) * rng.uniform(0.5, 1.5, n), *rng.normal(size=(2, n)), 10 ** rng.uniform(-1, 1, n)])  # fmt: skip
+            gamma, (beta, mean) = rng.choice([-1, 1], n) * rng.uniform(0.5, 1.5, n), rng.normal(size=(2, n))
+            layer.set_weights([gamma, beta, mean, 10 ** rng.uniform(-1, 1, n)])
         else:
             layer.set_weights([rng.normal(scale=0.6, size=array.shape) for array in layer.get_weights()])
     return model
@@ -95,7 +96,7 @@ def test_int8_files_are_unrolled_and_equal(keras_flavour, tmp_path, group):
 
 
 def single(flavour, make):
-    return built(flavour, lambda L, x: [L.Dense(2)(make(L)(x))])
+    return built(flavour, lambda k, x: [k.Dense(2)(make(k)(x))])
 
 
 def test_conv_lstm(keras_flavour, tmp_path):
@@ -113,22 +114,25 @@ def test_conv_lstm(keras_flavour, tmp_path):
 
 
 def test_stateful_layers_start_from_zeros_in_a_file_and_keep_their_state_in_the_model(keras_flavour, tmp_path):
-    model = built(keras_flavour, lambda L, x: [L.Bidirectional(L.GRU(3, stateful=True))(x)], batch=1)
+    model = built(keras_flavour, lambda k, x: [k.Bidirectional(k.GRU(3, stateful=True))(x)], batch=1)
     data = sequences(3)
     fresh = np.asarray(model(data[:1]))
     assert not np.allclose(fresh, model(data[:1]), atol=1e-3), "the model has no state"
     result = export_tflite(model, tmp_path / "m.tflite")
-    assert result.notes == ("Stateful in Keras, but every run of the file starts from zeros: Bidirectional 'bidirectional'.",)
+    assert result.notes == (
+        "Stateful in Keras, but every run of the file starts from zeros: Bidirectional 'bidirectional'.",
+    )
     states = [np.array(state) for state in _states(model)]
     assert verify(model, result.path, data=data).status is Status.EQUAL
     assert verify(model, result.path).status is Status.EQUAL
-    assert states and all(np.array_equal(*pair) for pair in zip(states, _states(model), strict=True))
+    assert states
+    assert all(np.array_equal(*pair) for pair in zip(states, _states(model), strict=True))
     assert verify(model, fold(model).model, data=data).status is Status.EQUAL
 
 
 @pytest.mark.parametrize("backend", ["builtin", "micro"])
 def test_every_run_of_a_file_starts_from_a_fresh_state(tmp_path, backend):
-    model = single(TF_KERAS, lambda L: L.LSTM(3))
+    model = single(TF_KERAS, lambda k: k.LSTM(3))
     result = export_tflite(model, tmp_path / "m.tflite")
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in result.ops
     runner = open_file(result.path.read_bytes(), "m.tflite", backend)
@@ -140,7 +144,7 @@ def test_every_run_of_a_file_starts_from_a_fresh_state(tmp_path, backend):
 
 def test_layers_with_one_zero_state_do_not_share_it(tmp_path):
     """The converter gives the GRU the state of the LSTM."""
-    model = built(TF_KERAS, lambda L, x: [L.GRU(3)(L.LSTM(3, **SEQUENCES)(x))])
+    model = built(TF_KERAS, lambda k, x: [k.GRU(3)(k.LSTM(3, **SEQUENCES)(x))])
     with patch("kerasbn_export.convert.mended", lambda data: data):
         stock = export_tflite(model, tmp_path / "stock.tflite")
     assert verify(model, stock.path, data=sequences()).status is Status.DIFFERS
@@ -186,9 +190,9 @@ def wrong(model, name, change):
 @pytest.mark.parametrize(
     ("make", "weight", "change"),
     [
-        (lambda L: L.LSTM(3), "recurrent_kernel", lambda w: w + 1e-2 * np.eye(*w.shape)),
-        (lambda L: L.GRU(3, unroll=True), "bias", np.zeros_like),
-        (lambda L: L.Bidirectional(L.SimpleRNN(3)), "kernel", lambda w: w[::-1]),
+        (lambda k: k.LSTM(3), "recurrent_kernel", lambda w: w + 1e-2 * np.eye(*w.shape)),
+        (lambda k: k.GRU(3, unroll=True), "bias", np.zeros_like),
+        (lambda k: k.Bidirectional(k.SimpleRNN(3)), "kernel", lambda w: w[::-1]),
     ],
 )
 def test_a_wrong_recurrent_file_is_caught_and_its_layer_named(keras_flavour, tmp_path, make, weight, change):
