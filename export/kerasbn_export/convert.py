@@ -28,9 +28,9 @@ from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentErr
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.isolate import convert_isolated
+from kerasbn_export.mended import mended
 from kerasbn_export.program import Program, functional_program
 from kerasbn_export.relabel import relabel
-from kerasbn_export.reversed_grids import requantize_reversed
 from kerasbn_export.servable import Servable, write_servable
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
@@ -122,9 +122,7 @@ def convert(
             data = convert_isolated(servable, options, calibration)
         else:
             data = convert_servable(servable, options, calibration, on_sample)
-    if options.precision in CALIBRATED:
-        data = requantize_reversed(data)
-    return relabel(data, servable.signatures, metadata or {})
+    return relabel(mended(data), servable.signatures, metadata or {})
 
 
 def _programs(model: Any) -> Sequence[Program]:

@@ -7,7 +7,6 @@ An option, as ``unroll`` or ``stateful``, is set in the layer and in every stock
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -82,7 +81,7 @@ def make(flavour: Flavour, cls: Any, config: dict[str, Any]) -> Any:
     target = cls.from_config(config)
     for layer in target._flatten_layers():
         if type(layer).__name__ in CONVOLUTIONAL:
-            layer.call = functools.partial(_in_steps, layer)
+            layer.call = functools.partial(_in_steps, flavour, layer)
     return target
 
 
@@ -95,11 +94,11 @@ def _convolutions(name: str, config: dict[str, Any]) -> Iterator[dict[str, Any]]
             yield from _convolutions(value.get("class_name", ""), value["config"])
 
 
-def _in_steps(layer: Any, inputs: Any, mask: Any = None, initial_state: Any = None, **_: Any) -> Any:
+def _in_steps(flavour: Flavour, layer: Any, inputs: Any, mask: Any = None, initial_state: Any = None, **_: Any) -> Any:
     """What the layer computes at inference, its steps one after another."""
     if isinstance(inputs, (list, tuple)):
         inputs, *initial_state = inputs
-    last, outputs, states = importlib.import_module("tf_keras").backend.rnn(
+    last, outputs, states = flavour.keras.backend.rnn(
         layer.cell.call,
         inputs,
         initial_state or layer.get_initial_state(inputs),

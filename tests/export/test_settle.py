@@ -6,7 +6,7 @@ from kerasbn_testing.judging import relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite, fold, forms, verify
-from kerasbn_export.best import SLACK, scorer
+from kerasbn_export.best import JUDGING, SLACK, scorer, some_of
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.provenance import read_provenance
 from kerasbn_export.tflite_file import read_tflite
@@ -148,7 +148,7 @@ def test_in_place_nothing_goes_forward(keras_flavour, rng, precision):
 
 def test_all_samples_up_to_a_number_judge():
     few, many = (Calibration((np.arange(count),), "array") for count in (3, 1000))
-    assert forms._some_of(few).arrays[0].tolist() == [0, 1, 2]
-    some = forms._some_of(many).arrays[0]
-    assert len(some) == forms.JUDGING
+    assert some_of(few).arrays[0].tolist() == [0, 1, 2]
+    some = some_of(many).arrays[0]
+    assert len(some) == JUDGING
     assert (some[0], some[-1]) == (0, 999)

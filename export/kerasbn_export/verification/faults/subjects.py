@@ -153,6 +153,19 @@ def _functions(layers: Any, x: Any) -> Any:
     return _block(layers, 0.5 * x + y, "c", 2)
 
 
+def _recurrent(layers: Any, x: Any) -> Any:
+    x = _block(layers, x, "a", 1)
+    y = _bn(layers, layers.LSTM(CHANNELS, return_sequences=True, name="lstm")(x), "lstm_bn")
+    return _block(layers, layers.Add(name="around")([x, y]), "b", 1)
+
+
+def _both_ways(layers: Any, x: Any) -> Any:
+    gru = layers.GRU(CHANNELS // 2, return_sequences=True, name="gru")
+    x = layers.Bidirectional(gru, name="both_ways")(_block(layers, x, "a", 1))
+    x = layers.SimpleRNN(CHANNELS, return_sequences=True, go_backwards=True, name="simple")(_bn(layers, x, "gru_bn"))
+    return _block(layers, x, "b", 1)
+
+
 def _randomise(model: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
@@ -187,4 +200,6 @@ SUBJECTS = (
     Subject("padded", 2, _padded),
     Subject("functions", 2, _functions),
     Subject("two inputs", 2, _plain(2), ("z", "a")),
+    Subject("recurrent", 1, _recurrent),
+    Subject("both_ways", 1, _both_ways),
 )

@@ -1,0 +1,144 @@
+"""Mends what the converter is known to write wrong, without a word.
+
+**Reversed sequences.** REVERSE_V2 of an int8 file may get one grid at its input and another at its output, as where a
+CONCATENATION behind it gives its own to all that it takes. The kernel only moves bytes, so the numbers become others:
+those of the sequence that comes backward out of a Bidirectional. A QUANTIZE between the two makes them right.
+
+**Shared states.** An operation that keeps a state has a variable for it, which is zero at first. The converter gives it
+to others as well that take a zero of the same shape: a GRU behind an LSTM starts from the state of that. Each of the
+others gets a zero of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+REVERSE = "REVERSE_V2"
+KEEPING = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")
+"""Operations that keep a state."""
+
+Mend = Callable[[Any, Any], bool]
+"""Changes one subgraph of a model, and says whether there was anything to change."""
+
+
+def mended(data: bytes) -> bytes:
+    """The same file, right where the converter is known to be wrong.
+
+    Args:
+        data: A ``.tflite`` file.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    if not _has_any(data, (REVERSE, *KEEPING)):
+        return data
+    model = flatbuffer_utils.read_model_from_bytearray(data)
+    changed = [mend(model, graph) for mend in (requantize_reversed, separate_states) for graph in model.subgraphs]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if any(changed) else data
+
+
+def _has_any(data: bytes, kinds: Collection[str]) -> bool:
+    """Whether a file has one of some operations; it is not read as a whole."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(data, 0)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    present = {max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) for code in codes}
+    return any(getattr(schema.BuiltinOperator, kind) in present for kind in kinds)
+
+
+def requantize_reversed(model: Any, graph: Any) -> bool:
+    """A QUANTIZE behind every REVERSE_V2 that has two grids."""
+    reversing = [operator for operator in graph.operators if _kind(model, operator) == REVERSE]
+    wrong = [operator for operator in reversing if _has_two_grids(graph, operator)]
+    for operator in wrong:
+        _requantize(model, graph, operator)
+    return bool(wrong)
+
+
+def separate_states(model: Any, graph: Any) -> bool:
+    """A variable or a zero of its own for every operation that takes the variable of another."""
+    taken: set[int] = set()
+    changed = False
+    for operator in sorted(graph.operators, key=lambda operator: _kind(model, operator) not in KEEPING):
+        for place, index in enumerate(operator.inputs):
+            if index < 0 or not graph.tensors[index].isVariable:
+                continue
+            if index in taken:
+                operator.inputs[place] = _add_zero(model, graph, index, variable=_kind(model, operator) in KEEPING)
+                changed = True
+            taken.add(int(index))
+    return changed
+
+
+def _kind(model: Any, operator: Any) -> str:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return str(flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex))
+
+
+def _has_two_grids(graph: Any, operator: Any) -> bool:
+    before, after = (_grid(graph.tensors[end[0]].quantization) for end in (operator.inputs, operator.outputs))
+    return before is not None and before != after
+
+
+def _grid(quantization: Any) -> tuple[list[float], list[int]] | None:
+    """Scales and zero points; None for a tensor that is on no grid."""
+    if quantization is None or quantization.scale is None or len(quantization.scale) == 0:
+        return None
+    return np.asarray(quantization.scale).tolist(), np.asarray(quantization.zeroPoint).tolist()
+
+
+def _requantize(model: Any, graph: Any, operator: Any) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    after = int(operator.outputs[0])
+    moved = copy.copy(graph.tensors[after])
+    moved.quantization = graph.tensors[int(operator.inputs[0])].quantization
+    graph.tensors.append(moved)
+    quantize = schema.OperatorT()
+    quantize.opcodeIndex = _new_quantize(model)
+    quantize.inputs, quantize.outputs = [len(graph.tensors) - 1], [after]
+    operator.outputs = [len(graph.tensors) - 1]
+    graph.operators.insert(graph.operators.index(operator) + 1, quantize)
+
+
+def _new_quantize(model: Any) -> int:
+    """The number of a new code: QUANTIZE from one grid to another."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    code.version = 2
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _add_zero(model: Any, graph: Any, index: int, *, variable: bool) -> int:
+    """The number of a new tensor like another, a variable or a constant of the real value zero."""
+    zero = copy.copy(graph.tensors[index])
+    zero.isVariable = variable
+    if not variable:
+        zero.buffer = _add_buffer(model, _stored_zero(zero))
+    graph.tensors.append(zero)
+    return len(graph.tensors) - 1
+
+
+def _stored_zero(tensor: Any) -> np.ndarray[Any, Any]:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    dtype = flatbuffer_utils.type_to_name(tensor.type).lower()
+    grid = _grid(tensor.quantization)
+    return np.full(tensor.shape, grid[1][0] if grid else 0, dtype)
+
+
+def _add_buffer(model: Any, array: np.ndarray[Any, Any]) -> int:
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(array.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
