@@ -141,7 +141,7 @@ def _of_few(x: Tensor, epsilon: float, data_format: str) -> _Batch:
         if x.dtype == tf.float32:
             return kernel.inference(found.y, gamma, beta, zero, one, 0.0, data_format)
         # Rounding x_hat once more would show.
-        return kernel.inference(x, gamma, beta, found.mean, found.reserved[1], epsilon, data_format)
+        return kernel.inference(x, gamma, beta, found.mean, found.variance, epsilon, data_format)
 
     return _Batch(found.mean, found.variance, outputs, gradient)
 
@@ -152,11 +152,11 @@ def _run(
     """The kernel in training, and its gradient."""
     if x.dtype != tf.float32:  # The inputs are coarser than the sum.
         near = kernel.training(x, gamma, beta, epsilon, data_format)
-        return near, lambda dy, gamma: kernel.gradient(dy, x, gamma, near.reserved, epsilon, data_format)
+        return near, lambda dy, gamma: kernel.gradient(dy, x, gamma, near.saved, epsilon, data_format)
     run = _centered if tf.executing_eagerly() else _function(tuple(x.shape), epsilon, data_format)
     fixed, scale, shift = (tf.stop_gradient(each) for each in (x, gamma, beta))
     batch, centered = run(fixed, scale, shift, epsilon, data_format)
-    return batch, lambda dy, gamma: kernel.gradient(dy, centered, gamma, batch.reserved, epsilon, data_format)
+    return batch, lambda dy, gamma: kernel.gradient(dy, centered, gamma, batch.saved, epsilon, data_format)
 
 
 @functools.cache
@@ -166,7 +166,7 @@ def _function(shape: tuple[int | None, ...], epsilon: float, data_format: str) -
     signature = [tf.TensorSpec(each) for each in (shape, (channels,), (channels,))]
     run = tf.function(
         lambda x, gamma, beta: _centered(x, gamma, beta, epsilon, data_format),
-        input_signature=signature, autograph=False, experimental_attributes={"_noinline": True},
+        input_signature=signature, autograph=False,
     )  # fmt: skip
     return lambda x, gamma, beta, *_: run(x, gamma, beta)
 
