@@ -15,6 +15,8 @@ SHAPES = {
 }
 SIZES = {100: 5, 1000: 8, 10_000: 16, 100_000: 32, 1_000_000: 64, 10_000_000: 128}
 """Numbers in an input of the sweep, and channels."""
+ODD = [((64, 10), -1), ((4, 7, 7, 1024), -1), ((1, 112, 112, 16), -1), ((32, 64, 1000), 1), ((8, 3, 224, 224), 1)]
+"""More inputs of the sweep: few and many channels for their size."""
 RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}
 FASTER = {"keras": {2: 1.4, 3: 2.0, 4: 2.0, 5: 1.15}, "tf_keras": {2: 1.4, 3: 2.0, 4: 1.0, 5: 1.2}}
 """Stock layer's time in units of ours, by rank, with channels last."""
@@ -54,8 +56,8 @@ class Section:
 
 
 def sweep() -> list[tuple[tuple[int, ...], int]]:
-    """Shapes and axes of about `SIZES` numbers, of ranks 2 to 5, with the channels last and first."""
-    found = []
+    """Shapes and axes of about `SIZES` numbers, of ranks 2 to 5, with the channels last and first; and `ODD`."""
+    found = list(ODD)
     for size, channels in SIZES.items():
         for rank in (2, 3, 4, 5):
             sides = (round((size / channels) ** (1 / (rank - 1))),) * (rank - 1)

@@ -8,9 +8,10 @@ with that mean taken off.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -140,7 +141,7 @@ def _of_few(x: Tensor, epsilon: float, data_format: str) -> _Batch:
         if x.dtype == tf.float32:
             return kernel.inference(found.y, gamma, beta, zero, one, 0.0, data_format)
         # Rounding x_hat once more would show.
-        return kernel.inference(x, gamma, beta, found.mean, found.reserved[1], epsilon, data_format)
+        return kernel.inference(x, gamma, beta, found.mean, found.variance, epsilon, data_format)
 
     return _Batch(found.mean, found.variance, outputs, gradient)
 
@@ -149,9 +150,32 @@ def _run(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str
 ) -> tuple[kernel.Normalized, Gradient]:
     """The kernel in training, and its gradient."""
-    near = kernel.training(x, gamma, beta, epsilon, data_format)
     if x.dtype != tf.float32:  # The inputs are coarser than the sum.
-        return near, lambda dy, gamma: kernel.gradient(dy, x, gamma, near.reserved, epsilon, data_format)
+        near = kernel.training(x, gamma, beta, epsilon, data_format)
+        return near, lambda dy, gamma: kernel.gradient(dy, x, gamma, near.saved, epsilon, data_format)
+    run = _centered if tf.executing_eagerly() else _function(tuple(x.shape), epsilon, data_format)
+    fixed, scale, shift = (tf.stop_gradient(each) for each in (x, gamma, beta))
+    batch, centered = run(fixed, scale, shift, epsilon, data_format)
+    return batch, lambda dy, gamma: kernel.gradient(dy, centered, gamma, batch.saved, epsilon, data_format)
+
+
+@functools.cache
+def _function(shape: tuple[int | None, ...], epsilon: float, data_format: str) -> Callable[..., Any]:
+    """`_centered`, once for all layers: of its own in each, it would take a megabyte for a layer's graph."""
+    channels = shape[3 if data_format == "NHWC" else 1]
+    signature = [tf.TensorSpec(each) for each in (shape, (channels,), (channels,))]
+    run = tf.function(
+        lambda x, gamma, beta: _centered(x, gamma, beta, epsilon, data_format),
+        input_signature=signature, autograph=False,
+    )  # fmt: skip
+    return lambda x, gamma, beta, *_: run(x, gamma, beta)
+
+
+def _centered(
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str
+) -> tuple[kernel.Normalized, Tensor]:
+    """The kernel in training, and the inputs, less their means if some channel's is far from 0."""
+    near = kernel.training(x, gamma, beta, epsilon, data_format)
     far = tf.reduce_any(tf.square(near.mean) > _far(x, data_format) ** 2 * (near.variance + epsilon))
 
     def again() -> tuple[kernel.Normalized, Tensor]:
@@ -159,8 +183,7 @@ def _run(
         found = kernel.training(centered, gamma, beta, epsilon, data_format)
         return found._replace(mean=found.mean + near.mean), centered
 
-    batch, centered = tf.cond(far, again, lambda: (near, x))
-    return batch, lambda dy, gamma: kernel.gradient(dy, centered, gamma, batch.reserved, epsilon, data_format)
+    return tf.cond(far, again, lambda: (near, x))  # type: ignore[no-any-return]
 
 
 def _far(x: Tensor, data_format: str) -> float:

@@ -99,7 +99,7 @@ def infers(layout: Layout, dtype: str) -> bool:
 
 def _way(x: Tensor, ready: Tensor, layout: Layout) -> Way:
     """How inputs are normalized that were cast, or not, from ``x`` to ``ready``."""
-    if ready.dtype != tf.float32 or _on_gpu():
+    if ready.dtype != tf.float32 or kernel.on_gpu():
         return Way.KERNEL
     if x.dtype == tf.float32 and isinstance(layout.channels, int):  # Ghost batches may be of unknown number.
         return choice.way(x.shape, layout, kernel.onednn())
@@ -108,13 +108,13 @@ def _way(x: Tensor, ready: Tensor, layout: Layout) -> Way:
 
 def _many(ready: Tensor, layout: Layout, x: Tensor) -> bool:
     """Whether `kerasbn.sums` takes the statistics of casts, or of what a mask keeps, in less time than the kernel."""
-    return ready.dtype == tf.float32 and choice.count(x.shape, layout.reduction_axes) > FEW and not _on_gpu()
+    return ready.dtype == tf.float32 and choice.count(x.shape, layout.reduction_axes) > FEW and not kernel.on_gpu()
 
 
 def _widened(x: Tensor, layout: Layout) -> Tensor:
     """In float32 where the kernel loses more time on 16 bits than the casts take."""
     slow = x.dtype == tf.float16 or (x.dtype == tf.bfloat16 and layout.channels % VECTOR)
-    return tf.cast(x, "float32") if slow and not _on_gpu() else x
+    return tf.cast(x, "float32") if slow and not kernel.on_gpu() else x
 
 
 def _native(layout: Layout) -> bool:
@@ -129,7 +129,7 @@ def _rank4(x: Tensor, layout: Layout) -> tuple[Tensor, Form]:
     if many and wide is not x and (width := _width(x, layout)) > 1:
         return tf.reshape(wide, (-1, 1, 1, layout.channels * width)), Form("NHWC", many, width)
     first = tf.expand_dims(_split(wide, layout), -1)  # Indexing has a gradient that copies.
-    if _on_gpu():
+    if kernel.on_gpu():  # It is as fast with the channels first; a CPU transposes, and slower than `tf.transpose`.
         return first, Form("NCHW")
     return _moved(first, (0, 2, 3, 1)), Form("NHWC", many)
 
@@ -167,13 +167,8 @@ def _split(x: Tensor, layout: Layout) -> Tensor:
     return tf.reshape(x, (math.prod(outer), layout.channels, math.prod(inner)))
 
 
-def _on_gpu() -> bool:
-    """Where the kernel is as fast with the channels first: a CPU's transposes, and slower than `tf.transpose`."""
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
 def _like(y: Tensor, x: Tensor, layout: Layout, form: Form) -> Tensor:
-    if not layout.trailing and form.width == 1 and not _on_gpu():
+    if not layout.trailing and form.width == 1 and not kernel.on_gpu():
         y = _moved(y, (0, 3, 1, 2))
     y = reshape(y, shape(x))
     return y if y.shape.is_fully_defined() else tf.ensure_shape(y, x.shape)

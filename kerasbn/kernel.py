@@ -20,6 +20,11 @@ def onednn() -> bool:
     return bool(IsMklEnabled())
 
 
+def on_gpu() -> bool:
+    """Whether a graphics card computes the operation."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 class Normalized(NamedTuple):
     """What the operation gives in training.
 
@@ -27,13 +32,18 @@ class Normalized(NamedTuple):
         y: The outputs.
         mean: Of the batch.
         variance: Of the batch, the population's.
-        reserved: What `gradient` takes.
+        reserved: What the operation keeps for its gradient; of a CPU, which keeps mean and variance, the mean alone.
     """
 
     y: Tensor
     mean: Tensor
     variance: Tensor
-    reserved: tuple[Tensor, Tensor, Tensor]
+    reserved: tuple[Tensor, ...]
+
+    @property
+    def saved(self) -> tuple[Tensor, ...]:
+        """What `gradient` takes."""
+        return self.reserved if len(self.reserved) > 1 else (*self.reserved, self.variance, tf.zeros((0,)))
 
 
 def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format: str = "NHWC") -> Normalized:
@@ -43,6 +53,8 @@ def training(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, data_format
         x=x, scale=gamma, offset=beta, mean=nothing, variance=nothing,
         epsilon=epsilon, exponential_avg_factor=1.0, data_format=data_format, is_training=True,
     )  # fmt: skip
+    if not on_gpu():
+        return Normalized(y, mean, reserved[1], (reserved[0],))
     sizes = tensorflow_ops.shape(x)
     count = math.prod(sizes[:3] if data_format == "NHWC" else (sizes[0], *sizes[2:]))
     return Normalized(y, mean, population(tensorflow_ops, variance, count), tuple(reserved))

@@ -121,9 +121,11 @@ def _sums_of_columns(rows: Tensor) -> tuple[Tensor, Tensor]:
 def _squares(rows: Tensor) -> Tensor:
     """The sum of x² for each column."""
     wide = rows[tf.newaxis, tf.newaxis]
-    return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+    sums = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
         input=wide, filter_sizes=(1, 1, rows.shape[1], 1), out_backprop=wide, strides=[1] * 4, padding="VALID"
     )
+    # Of no rows, without oneDNN, it is whatever was in memory.
+    return sums if rows.shape[0] else tf.where(tf.shape(rows)[0] > 0, sums, tf.zeros_like(sums))
 
 
 def _lanes(count: Tensor, channels: int) -> int:

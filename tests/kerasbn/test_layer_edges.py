@@ -113,3 +113,13 @@ def test_the_stock_layer_fails_that_test_in_xla(rng):
     x = (rng.normal(size=(16, 16, 16, 3)) + 1e4).astype("float32")
     stock = TF_KERAS.keras.layers.BatchNormalization(momentum=0.0)
     assert relative_error(stock, x, x.astype("float64").var((0, 1, 2), ddof=1), True) > 0.5
+
+
+def test_fewer_rows_than_are_summed_side_by_side(rng):
+    """In a batch of open size; the sum of no squares is 0."""
+    call = tf.function(lambda x: sums.centered(x, 0.0), input_signature=[tf.TensorSpec((None, 3))])
+    for rows in (1600, 7):
+        x = rng.normal(size=(rows, 3)).astype("float32")
+        for _ in range(3):
+            np.testing.assert_allclose(call(tf.constant(x)).variance, x.astype("float64").var(0), rtol=4e-6)
+    assert not np.asarray(sums._squares(tf.zeros((0, 3)))).any()

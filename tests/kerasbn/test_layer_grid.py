@@ -132,7 +132,8 @@ FAULTS = {
         ops.cast(value, average.dtype), average.shape) + ops.cast(average, average.dtype) * momentum),
     "the gradient of x": (centering.kernel, "gradient", scaled(kernel.gradient, 1.01, 0)),
     "the gradient of beta": (centering.kernel, "gradient", scaled(kernel.gradient, 1.01, 2)),
-    "the unbiased variance for the population's": (kernel, "population", lambda _, variance, __: variance),
+    "the variance is not the population's": (kernel, "training", lambda *a, of=kernel.training, **k: (
+        (found := of(*a, **k))._replace(variance=found.variance * 1.01))),
     "the share of an element": (formula._Sums, "share", lambda *_: 0.1),
     "the sum is divided by one too many": (moments, "at_least_one", lambda _, number, __: number + 1.0),
 }  # fmt: skip

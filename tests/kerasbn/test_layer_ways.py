@@ -169,5 +169,5 @@ def test_layers_of_16_bits_and_of_graphics_cards_are_left_to_the_kernel(monkeypa
     assert fused._way(tf.ones((64, 10), "bfloat16"), tf.ones((64, 10), "bfloat16"), layout) is Way.KERNEL
     assert fused._way(tf.ones((64, 10), "float16"), tf.ones((64, 10)), layout) is Way.KERNEL
     assert fused._way(tf.ones((64, 10)), tf.ones((64, 10)), layout) is way((64, 10), layout, kernel.onednn())
-    monkeypatch.setattr(fused, "_on_gpu", lambda: True)
+    monkeypatch.setattr(kernel, "on_gpu", lambda: True)
     assert fused._way(tf.ones((64, 10)), tf.ones((64, 10)), layout) is Way.KERNEL
