@@ -39,8 +39,6 @@ def join(call: Call, pushes: Sequence[Push]) -> Step | None:
         return None
     if call.layer.kind == "Concatenate":
         return _along_another_axis(call, branches)
-    if any(add.is_broadcast(call, branch.value, branch) for branch in branches):
-        return None
     weights = [add.weight(call, [other is branch for other in branches]) for branch in _distinct(branches)]
     shift = sum((w * b.affine.shift for w, b in zip(weights, _distinct(branches), strict=True)), 0 * first.affine.shift)
     return Step("sum", call, onward=(Push(call.output, Affine(first.affine.scale, shift), first.axes),))

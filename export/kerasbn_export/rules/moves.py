@@ -40,8 +40,8 @@ KINDS = tuple(
 
 BATCH = 2
 """Samples that the operation is run on: with two it shows where one takes from another."""
-OPEN_SIZES = (8, 12)
-"""What stands for a size that is not known, once and once more."""
+OPEN_SIZES = (12, 17)
+"""What stands for a size that is not known, once and once more: two with no common divisor."""
 ZERO = -1
 """The position of an element that is a zero of the operation's own."""
 

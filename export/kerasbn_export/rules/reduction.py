@@ -79,9 +79,7 @@ def _reduced(call: Call) -> tuple[int, ...] | None:
     if axis is None or rank is None or rank < 2 or _option(call).option(99, "initial") is not None:
         return None
     given = list(axis) if isinstance(axis, (list, tuple)) else [axis]
-    if not all(isinstance(each, int) for each in given):
-        return None
-    reduced = tuple(sorted(each % rank for each in given))
+    reduced = tuple(sorted(int(each) % rank for each in given))
     return None if 0 in reduced else reduced
 
 

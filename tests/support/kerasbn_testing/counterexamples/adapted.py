@@ -7,7 +7,7 @@ from typing import Any
 
 from patterns.pattern import BN, conv
 
-from kerasbn_testing.counterexamples.building import RELU, TANH, VECTOR, enter, through
+from kerasbn_testing.counterexamples.building import AXIS_1, RELU, TANH, VECTOR, enter, through
 
 
 def adapted(name: str, build: Callable[[Any, Any], Any], target: str = "latency") -> None:
@@ -65,6 +65,12 @@ def _adapted_before_two(keras: Any, tuned: Any) -> Any:
     return keras.Model(inputs, [through(keras, x, BN, TANH), through(keras, x, BN, TANH)])
 
 
+def _adapted_across(keras: Any, tuned: Any) -> Any:
+    inputs = keras.Input((4, 4))
+    return keras.Model(inputs, tuned(keras.layers.Dense(3), through(keras, inputs, TANH, AXIS_1)))
+
+
+adapted("adapted dense across the channels", _adapted_across)
 adapted("adapted convolution behind bn", _adapted_convolution(TANH, BN))
 adapted("adapted convolution before another", _adapted_convolution(behind=(conv(1, 1),)))
 adapted("adapted dense before two norms", _adapted_before_two)

@@ -45,6 +45,9 @@ fork("fork that would be slow", (40, 40, 16), conv(4, 3), [BN, RELU], [conv(16, 
 fork("fork of a norm alone that is trained", VECTOR, dense(4), [TRAINED, RELU], [dense(3)])
 fork("fork of an active layer", VECTOR, dense(4, activation="tanh"), [BN, RELU], [dense(3)])
 fork("fork with an inverse", IMAGE, conv(4, 3), [layer("Rescaling", 2.0, 1.0), TANH], [conv(40, 1)])
+fork("fork with an inverse for two", IMAGE, conv(4, 3), [BN, TANH], [conv(40, 1)], [conv(40, 1), TANH])
+fork("fork with an inverse for two depthwise", IMAGE, conv(4, 3), [BN, TANH], [layer("DepthwiseConv2D", 2)],
+     [layer("DepthwiseConv2D", 2), TANH])  # fmt: skip
 fork("fork with an inverse, output", IMAGE, conv(4, 3), [BN, TANH], [conv(40, 1)], outputs=True)
 fork("fork with an inverse that a ReLU follows", IMAGE, conv(4, 3), [BN, RELU], [layer("DepthwiseConv2D", 2)])
 fork("fork with an inverse of zero", IMAGE, conv(40, 3), [layer("BatchNormalization", center=False), TANH],

@@ -9,7 +9,16 @@ import numpy as np
 import tensorflow as tf
 from patterns.pattern import BN, conv1d, dense, layer
 
-from kerasbn_testing.counterexamples.building import TANH, chain, counterexample, function, through
+from kerasbn_testing.counterexamples.building import (
+    AXIS_1,
+    MASK,
+    TANH,
+    chain,
+    counterexample,
+    function,
+    own_norm,
+    through,
+)
 
 STEPS = (6, 4)
 ACTIVE = conv1d(4, 3, activation="tanh")
@@ -83,6 +92,11 @@ TURNED = {
     "joined to itself": lambda x: joined([x, x], 1),
     "joined slices": lambda x: joined([x[:, 2:], x[:, :2]], 1),
     "joined channels": lambda x: joined([x[:, :, 2:], x[:, :, :2]], 2),
+    "joined to itself along channels": lambda x: joined([x, x], 2),
+    "joined to its differences": lambda x: joined([x[:, 1:] - x[:, :-1], x], 1),
+    "greatest with a bound": lambda x: bounded_below(x),
+    "turned over samples": lambda x: turned_over(x),
+    "more for each element": lambda x: x + np.arange(24.0, dtype="float32").reshape(6, 4)[: x.shape[1]],
     "joined to its square": lambda x: joined([x, x * x], 1),
     "rounded": lambda x: whole(x),
     "largest half": lambda x: halves(x)[0],
@@ -97,6 +111,20 @@ def ones_around(x: Any) -> Any:
 
 def swapped(x: Any) -> Any:
     return named("transpose", axes=(0, 2, 1))(x) if of_keras_3(x) else tf.transpose(x, (0, 2, 1))
+
+
+def turned_over(x: Any) -> Any:
+    return named("transpose", axes=(1, 0, 2))(x) if of_keras_3(x) else tf.transpose(x, (1, 0, 2))
+
+
+def bounded_below(x: Any) -> Any:
+    """A maximum with a lowest value, which is an option in Keras 3."""
+    return reduced("max", axis=1, initial=0.5)(x) if of_keras_3(x) else tf.maximum(tf.reduce_max(x, axis=1), 0.5)
+
+
+def squared_and_more(x: Any) -> Any:
+    """An activation of the user's own."""
+    return x * x + 1.0
 
 
 def joined(parts: list[Any], axis: int) -> Any:
@@ -166,13 +194,39 @@ chain("channels across a dense", STEPS, ACTIVE, BN, function(swapped), dense(3))
 chain("channels across a wide dense", STEPS, ACTIVE, BN, function(swapped), dense(80))
 chain("channels across an active dense", STEPS, ACTIVE, BN, function(swapped), dense(3, activation="tanh"))
 chain("channels across a dense, smallest", STEPS, ACTIVE, BN, function(swapped), dense(3), target="size")
+chain("two axes across a dense", (3, 4, 2), layer("Dense", 4, activation="tanh"), own_norm([1, 2]), dense(3))
+chain("channels across a convolution", STEPS, ACTIVE, BN, function(swapped), conv1d(3, 1))
 chain(
-    "two axes across a dense",
-    (3, 4, 2),
-    layer("Dense", 4, activation="tanh"),
-    layer("BatchNormalization", axis=1),
-    dense(3),
+    "channels across a dense with a function of its own",
+    STEPS,
+    ACTIVE,
+    BN,
+    function(swapped),
+    dense(3, activation=squared_and_more),
 )
+chain("masked rows across a dense", (4, 4), MASK, dense(4, activation="tanh"), AXIS_1, dense(3), layer("LSTM", 2))
+chain("a repeated vector", (4,), dense(4), function(indexed("repeat", index=2, axis=1)), BN, TANH)
+chain(
+    "mean by a function before a bn that stays",
+    STEPS,
+    conv1d(4, 3),
+    function(reduced("mean", axis=1)),
+    BN,
+    TANH,
+    target="averages",
+)
+chain(
+    "halves of open steps", (None, 4), ACTIVE, BN, function(lambda x: indexed("split", index=2, axis=1)(x)[0]), dense(3)
+)
+
+
+@counterexample()
+def a_joint_of_a_batchnorm_that_is_an_output(keras: Any) -> Any:
+    inputs = keras.Input(STEPS)
+    x = through(keras, inputs, ACTIVE, BN)
+    return keras.Model(inputs, [through(keras, joined([x, x], 1), dense(3)), x])
+
+
 chain(
     "an image padded to a shape",
     (4, 6, 3),
