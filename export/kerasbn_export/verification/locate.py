@@ -23,6 +23,7 @@ from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
+from kerasbn_export.verification.recurrent_steps import by_steps
 from kerasbn_export.verification.refolded import refolded
 from kerasbn_export.verification.sides import Batch, Sides
 from kerasbn_export.verification.stored_weights import bias_not_moved, by_weights, in_float
@@ -86,6 +87,7 @@ def locate(
     weights: tuple[WeightComparison, ...] = ()
     if inside.graph:
         found, weights = by_weights(localiser, inside.graph, found)
+        found = found if exact else by_steps(localiser, inside.graph, found)
     if exact:
         weights = in_float(localiser, inside.held, found)
     divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)

@@ -133,8 +133,8 @@ def _compared(
     layer: Layer, options: Sequence[_Expected], kernel: Stored, bias: Stored | None
 ) -> list[WeightComparison]:
     """Against the option that fits best; a layer whose BatchNorm stays is right as it is."""
-    best = min(options, key=lambda option: _distance(option.kernel, kernel) + _distance(option.bias, bias))
-    if _distance(best.kernel, kernel) > 1.0 or _distance(best.bias, bias) > 1.0:
+    best = min(options, key=lambda option: distance(option.kernel, kernel) + distance(option.bias, bias))
+    if distance(best.kernel, kernel) > 1.0 or distance(best.bias, bias) > 1.0:
         best = options[-1]
     diagnosis = _diagnosis(best, kernel, bias)
     return [
@@ -145,15 +145,15 @@ def _compared(
 
 def _diagnosis(expected: _Expected, kernel: Stored, bias: Stored | None) -> str:
     """The fault that gives just these weights; empty if they are right or no known fault gives them."""
-    if _distance(expected.kernel, kernel) <= 1.0 and _distance(expected.bias, bias) <= 1.0:
+    if distance(expected.kernel, kernel) <= 1.0 and distance(expected.bias, bias) <= 1.0:
         return ""
     wrong = _faulty(expected.site) if expected.site else {}
-    fits = {text: max(_distance(pair[0], kernel), _distance(pair[1], bias)) for text, pair in wrong.items()}
+    fits = {text: max(distance(pair[0], kernel), distance(pair[1], bias)) for text, pair in wrong.items()}
     text = min(fits, key=fits.__getitem__, default="")
     return text if fits and fits[text] <= 1.0 else ""
 
 
-def _distance(expected: Array, held: Stored | None) -> float:
+def distance(expected: Array, held: Stored | None) -> float:
     """max|difference| as a part of what rounding explains: half a step, and `SAME` of the largest magnitude."""
     if held is None:
         held = _no_bias(expected)
@@ -180,7 +180,7 @@ def _record(
     same_size = expected.size == held.size
     difference = np.abs(expected - held.reshape(expected.shape)) if same_size else np.abs(held)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
-    rounding = _distance(expected, stored)
+    rounding = distance(expected, stored)
     drawn = same_size and rounding > 1.0
     channels = channel_weights(expected, held.reshape(expected.shape), _channel_axes(layer)) if drawn else ((), ())
     return WeightComparison(
