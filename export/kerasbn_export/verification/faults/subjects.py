@@ -25,11 +25,13 @@ class Subject:
         name: Its name.
         rank: The number of its spatial dimensions.
         body: Its first part, which sets it apart from the others.
+        recurrent: Whether it has recurrent layers.
     """
 
     name: str
     rank: int
     body: Body
+    recurrent: bool = False
 
     def build(self, flavour: Flavour, seed: int = 0) -> Any:
         """The model with random weights and statistics: gammas of both signs, variances over decades."""
@@ -135,7 +137,7 @@ def _padded(layers: Any, x: Any) -> Any:
 
 def _recurrent(layers: Any, x: Any) -> Any:
     x = _block(layers, x, "a", 1)
-    y = _bn(layers, layers.LSTM(CHANNELS, return_sequences=True, name="lstm")(x), "lstm_bn")
+    y = layers.LSTM(CHANNELS, return_sequences=True, name="lstm")(x)
     return _block(layers, layers.Add(name="around")([x, y]), "b", 1)
 
 
@@ -178,6 +180,6 @@ SUBJECTS = (
     Subject("transposed", 2, _transposed),
     Subject("branches", 2, _branches),
     Subject("padded", 2, _padded),
-    Subject("recurrent", 1, _recurrent),
-    Subject("both_ways", 1, _both_ways),
+    Subject("recurrent", 1, _recurrent, recurrent=True),
+    Subject("both_ways", 1, _both_ways, recurrent=True),
 )
