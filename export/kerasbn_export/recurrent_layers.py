@@ -96,12 +96,14 @@ def _convolutions(name: str, config: dict[str, Any]) -> Iterator[dict[str, Any]]
 
 def _in_steps(flavour: Flavour, layer: Any, inputs: Any, mask: Any = None, initial_state: Any = None, **_: Any) -> Any:
     """What the layer computes at inference, its steps one after another."""
+    backend = flavour.keras.backend
     if isinstance(inputs, (list, tuple)):
         inputs, *initial_state = inputs
-    last, outputs, states = flavour.keras.backend.rnn(
+    fresh = map(backend.zeros_like, layer.get_initial_state(inputs))  # it convolves with zeros, to get the shape
+    last, outputs, states = backend.rnn(
         layer.cell.call,
         inputs,
-        initial_state or layer.get_initial_state(inputs),
+        initial_state or list(fresh),
         go_backwards=layer.go_backwards,
         mask=mask[0] if isinstance(mask, list) else mask,
         unroll=True,

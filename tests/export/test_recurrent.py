@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import TF_KERAS
 from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.verification.faults import QUANTIZED
 from kerasbn_export.verification.fresh_state import _states
 from kerasbn_export.verification.records import Status
 from kerasbn_export.verification.runtimes import open_file
@@ -215,3 +216,20 @@ def test_a_loop_that_cannot_be_quantized_is_refused_by_name(keras_flavour, tmp_p
         export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data)
     result = export_tflite(model, tmp_path / "m.tflite", precision="dynamic")
     assert verify(model, result.path, data=data).status is Status.EQUAL
+
+
+@pytest.mark.parametrize(
+    "fault", ["quantised bias dropped", "one channels scale off by a percent", "calibrated on too little"]
+)
+def test_one_wrong_step_of_many_is_caught_in_int8(keras_flavour, tmp_path, fault):
+    """The noise of the layer hides it: the output is as good as before."""
+    model = single(keras_flavour, lambda k: k.GRU(3))
+    data = sequences(32)
+    result = export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data, best=False)
+    assert verify(model, result.path, data=data[:8]).status is Status.EQUAL
+    content, tensor = next(each for each in QUANTIZED if each.name == fault).apply(result.path.read_bytes())
+    assert "gru" in tensor
+    (tmp_path / "wrong.tflite").write_bytes(content)
+    report = verify(model, tmp_path / "wrong.tflite", data=data[:8])
+    assert report.status is Status.DIFFERS
+    assert report.first_divergence.layer == "gru"

@@ -87,7 +87,7 @@ def locate(
     weights: tuple[WeightComparison, ...] = ()
     if inside.graph:
         found, weights = by_weights(localiser, inside.graph, found)
-        found = found if exact else by_steps(localiser, inside.graph, found)
+        found = found if exact else by_steps(localiser, inside.graph, found, own_data=batch.scale is None)
     if exact:
         weights = in_float(localiser, inside.held, found)
     divergence = first_divergence(network.graph, found, gate, outputs_differ=differs)

@@ -1,7 +1,8 @@
 """The steps of an unrolled recurrent layer in a file with grids, operation by operation.
 
-An error in one step of many can be smaller than the noise of the layer. But each linear operation of a step has to hold,
-within half a step of its grid, columns of the layer's kernel W or recurrent kernel U, and of the bias that goes with it:
+An error in one step of many can be smaller than the noise of the layer. But each linear operation of a step has to
+hold, within half a step of its grid, columns of the layer's kernel W or recurrent kernel U, and of the bias that goes
+with it:
 
     W' = W[:, a:b],  b' = bias[a:b]          a and b: all gates, one, or several in a row
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,8 @@ from kerasbn_export.verification.records import LayerComparison
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, distance, held_by
 
+NOT_LINEAR = frozenset({"sigmoid", "tanh", "relu"})
+"""Activations of which a converter folds nothing into the kernels, as it does with 0.2 x + 0.5 of a hard sigmoid."""
 GATES = 4
 """Gates that a cell has at most."""
 ROUNDING = 2.0
@@ -43,36 +47,42 @@ class Part:
     biases: tuple[Array, ...]
 
 
-def by_steps(localiser: Localiser, file: TFLiteGraph, found: Found) -> Found:
+def by_steps(localiser: Localiser, file: TFLiteGraph, found: Found, *, own_data: bool) -> Found:
     """The same records, failed where a step of a recurrent layer is wrong.
 
     Args:
         localiser: What has found them.
         file: The candidate.
         found: The layers, settled.
+        own_data: Whether the sample is the user's: what others clip proves nothing.
     """
-    return [(call, _judged(localiser, file, call, record)) for call, record in found]
+    parts: dict[str, list[Part]] = {}
+    for call in localiser.network.computing():  # the calls of one layer may have become layers of one name
+        if call.layer.kind in KINDS and _activations(call.layer.config) <= NOT_LINEAR:
+            parts.setdefault(call.layer.path, []).extend(_parts(call.layer.weights, *_before(localiser, call)))
+    steps = _Steps(localiser, file, own_data)
+    worst = {path: steps.worst(path, its) for path, its in parts.items()}
+    return [(call, _failed(record, worst.get(call.layer.path, 0.0))) for call, record in found]
 
 
-def _judged(localiser: Localiser, file: TFLiteGraph, call: Call, record: LayerComparison) -> LayerComparison:
-    if call.layer.kind not in KINDS or not record.passed:
-        return record
-    parts = list(_parts(call.layer.weights, *_before(localiser, call)))
-    errors = [_error(localiser, file, operation, parts) for operation in _operations(localiser, file, call)]
-    worst = max(errors, default=0.0)
-    return replace(record, passed=False, rounding=worst) if worst > 1.0 else record
+def _activations(config: Any) -> set[str]:
+    """The activations of a layer and of the cells in it."""
+    if isinstance(config, (list, tuple)):
+        return {name for entry in config for name in _activations(entry)}
+    if not isinstance(config, dict):
+        return set()
+    own = {str(value) for key, value in config.items() if key in ("activation", "recurrent_activation")}
+    return own.union(*map(_activations, config.values()))
+
+
+def _failed(record: LayerComparison, error: float) -> LayerComparison:
+    return replace(record, passed=False, rounding=error) if record.passed and error > 1.0 else record
 
 
 def _before(localiser: Localiser, call: Call) -> tuple[bool, Affine | None]:
     """Whether it is known what the file holds of the input, and the BatchNorms between that and the layer."""
     source, before = source_of(call, localiser.taken)
     return source in localiser.taken or source in localiser.network.inputs, before
-
-
-def _operations(localiser: Localiser, file: TFLiteGraph, call: Call) -> Iterator[Operation]:
-    """The linear operations whose names tell of the layer alone."""
-    own = {tensor.index for tensor in localiser.tensors if tensor.layers == (call.layer.path,)}
-    return (o for o in file.operations if o.name in LINEAR_OPS and o.outputs[0] in own)
 
 
 def _parts(weights: Mapping[str, Array], known: bool, before: Affine | None) -> Iterator[Part]:
@@ -109,30 +119,49 @@ def _columns(kernel: Array, biases: tuple[Array, ...]) -> Iterator[Part]:
             yield Part(kernel[..., a:b], tuple(bias[a:b] for bias in biases))
 
 
-def _error(localiser: Localiser, file: TFLiteGraph, operation: Operation, parts: Sequence[Part]) -> float:
-    """How far an operation is from right, as a part of what is allowed; 0 where its kernel can be none of the parts."""
-    held = held_by(file, operation)
-    alike = [part for part in parts if held and squeezed(part.kernel.shape) == squeezed(held.kernel.values.shape)]
-    if held is None or not alike:
-        return 0.0
-    return max(min(_of_weights(part, held) for part in alike), _of_output(localiser, file, operation, held))
+@dataclass(frozen=True)
+class _Steps:
+    """The operations of a file that steps of recurrent layers are made of."""
+
+    localiser: Localiser
+    file: TFLiteGraph
+    own_data: bool
+
+    def worst(self, path: str, parts: Sequence[Part]) -> float:
+        """How far the operations whose names tell of one layer alone are from right, as a part of what is allowed."""
+        own = {tensor.index for tensor in self.localiser.tensors if tensor.layers == (path,)}
+        operations = (o for o in self.file.operations if o.name in LINEAR_OPS and o.outputs[0] in own)
+        return max((self._error(operation, parts) for operation in operations), default=0.0)
+
+    def _error(self, operation: Operation, parts: Sequence[Part]) -> float:
+        """The same for one operation; 0 where its kernel can be none of the parts."""
+        held = held_by(self.file, operation)
+        alike = [part for part in parts if held and squeezed(part.kernel.shape) == squeezed(held.kernel.values.shape)]
+        if held is None or not alike:
+            return 0.0
+        must_have_bias = operation.name != "FULLY_CONNECTED"  # be it of zeros
+        weights = min(_of_weights(part, held, zero=must_have_bias) for part in alike)
+        return max(weights, self._of_output(operation, held) if self.own_data else 0.0)
+
+    def _of_output(self, operation: Operation, held: Held) -> float:
+        """Above 1 where a Dense operation gives other than ``x W + b``, by more than rounding and than noise may be."""
+        tensors = {tensor.index: tensor for tensor in self.localiser.tensors}
+        allowed = self.localiser.gate.min_sqnr
+        dense = operation.name == "FULLY_CONNECTED" and operation.activation == "NONE"
+        if not dense or operation.inputs[0] not in tensors or allowed is None:
+            return 0.0
+        kernel = held.kernel.values
+        x = tensors[operation.inputs[0]].load().reshape(-1, kernel.shape[0])
+        right = x.astype(np.float64) @ kernel + (0.0 if held.bias is None else np.ravel(held.bias.values))
+        given = tensors[operation.outputs[0]].load().reshape(right.shape)
+        if float(np.max(np.abs(right - given))) <= ROUNDING * self.file.step(operation.outputs[0]):
+            return 0.0
+        return float(10.0 ** ((allowed - measure(right, given).sqnr_db) / 20.0))
 
 
-def _of_weights(part: Part, held: Held) -> float:
+def _of_weights(part: Part, held: Held, *, zero: bool) -> float:
     kernel = distance(part.kernel, held.kernel)
-    return kernel if held.bias is None else max(kernel, min(distance(bias, held.bias) for bias in part.biases))
-
-
-def _of_output(localiser: Localiser, file: TFLiteGraph, operation: Operation, held: Held) -> float:
-    """Above 1 where a Dense operation gives other than ``x W + b``, by more than rounding and than noise may be."""
-    tensors = {tensor.index: tensor for tensor in localiser.tensors}
-    if operation.name != "FULLY_CONNECTED" or operation.inputs[0] not in tensors or operation.activation != "NONE":
-        return 0.0
-    kernel = held.kernel.values
-    x = tensors[operation.inputs[0]].load().reshape(-1, kernel.shape[0])
-    right = x.astype(np.float64) @ kernel + (0.0 if held.bias is None else np.ravel(held.bias.values))
-    found = tensors[operation.outputs[0]].load().reshape(right.shape)
-    allowed = localiser.gate.min_sqnr
-    if allowed is None or float(np.max(np.abs(right - found))) <= ROUNDING * file.step(operation.outputs[0]):
-        return 0.0
-    return float(10.0 ** ((allowed - measure(right, found).sqnr_db) / 20.0))
+    if held.bias is None:
+        return kernel
+    biases = (*part.biases, np.zeros_like(part.biases[0])) if zero else part.biases
+    return max(kernel, min(distance(bias, held.bias) for bias in biases))

@@ -27,12 +27,14 @@ class Subject:
         rank: The number of its spatial dimensions.
         body: Its first part, which sets it apart from the others.
         inputs: The names of its inputs; their sum goes into the body.
+        recurrent: Whether it has recurrent layers.
     """
 
     name: str
     rank: int
     body: Body
     inputs: tuple[str, ...] = ("x",)
+    recurrent: bool = False
 
     def build(self, flavour: Flavour, seed: int = 0) -> Any:
         """The model with random weights and statistics: gammas of both signs, variances over decades."""
@@ -155,7 +157,7 @@ def _functions(layers: Any, x: Any) -> Any:
 
 def _recurrent(layers: Any, x: Any) -> Any:
     x = _block(layers, x, "a", 1)
-    y = _bn(layers, layers.LSTM(CHANNELS, return_sequences=True, name="lstm")(x), "lstm_bn")
+    y = layers.LSTM(CHANNELS, return_sequences=True, name="lstm")(x)
     return _block(layers, layers.Add(name="around")([x, y]), "b", 1)
 
 
@@ -200,6 +202,6 @@ SUBJECTS = (
     Subject("padded", 2, _padded),
     Subject("functions", 2, _functions),
     Subject("two inputs", 2, _plain(2), ("z", "a")),
-    Subject("recurrent", 1, _recurrent),
-    Subject("both_ways", 1, _both_ways),
+    Subject("recurrent", 1, _recurrent, recurrent=True),
+    Subject("both_ways", 1, _both_ways, recurrent=True),
 )
