@@ -19,16 +19,18 @@ import numpy as np
 
 from kerasbn_export.affine import Affine
 from kerasbn_export.graph import Call
-from kerasbn_export.recurrent_layers import KINDS
+from kerasbn_export.recurrent_layers import CONVOLUTIONAL, KINDS
 from kerasbn_export.verification.fit import squeezed
 from kerasbn_export.verification.forward import source_of
 from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison
-from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
+from kerasbn_export.verification.tflite_graph import Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, distance, held_by
 
+DENSE = frozenset(KINDS).difference(CONVOLUTIONAL)
+"""Layers whose cells multiply by matrices; of a ConvLSTM only the noise is judged."""
 NOT_LINEAR = frozenset({"sigmoid", "tanh", "relu"})
 """Activations of which a converter folds nothing into the kernels, as it does with 0.2 x + 0.5 of a hard sigmoid."""
 GATES = 4
@@ -58,7 +60,7 @@ def by_steps(localiser: Localiser, file: TFLiteGraph, found: Found, *, own_data:
     """
     parts: dict[str, list[Part]] = {}
     for call in localiser.network.computing():  # the calls of one layer may have become layers of one name
-        if call.layer.kind in KINDS and _activations(call.layer.config) <= NOT_LINEAR:
+        if call.layer.kind in DENSE and _activations(call.layer.config) <= NOT_LINEAR:
             parts.setdefault(call.layer.path, []).extend(_parts(call.layer.weights, *_before(localiser, call)))
     steps = _Steps(localiser, file, own_data)
     worst = {path: steps.worst(path, its) for path, its in parts.items()}
@@ -95,7 +97,7 @@ def _parts(weights: Mapping[str, Array], known: bool, before: Affine | None) -> 
         kernel = np.asarray(array, np.float64)
         bias = np.asarray(weights.get(f"{prefix}bias", np.zeros(kernel.shape[-1])), np.float64)
         rows = np.atleast_2d(bias)
-        if kind == "" and before is not None and kernel.ndim == 2:
+        if kind == "" and before is not None:
             rows = rows + np.concatenate([(before.shift @ kernel)[None], np.zeros_like(rows[1:])])
             kernel = kernel * before.scale[:, None]
         yield from _columns(kernel, _biases(rows, recurrent=kind != ""))
@@ -130,7 +132,7 @@ class _Steps:
     def worst(self, path: str, parts: Sequence[Part]) -> float:
         """How far the operations whose names tell of one layer alone are from right, as a part of what is allowed."""
         own = {tensor.index for tensor in self.localiser.tensors if tensor.layers == (path,)}
-        operations = (o for o in self.file.operations if o.name in LINEAR_OPS and o.outputs[0] in own)
+        operations = (o for o in self.file.operations if o.name == "FULLY_CONNECTED" and o.outputs[0] in own)
         return max((self._error(operation, parts) for operation in operations), default=0.0)
 
     def _error(self, operation: Operation, parts: Sequence[Part]) -> float:
@@ -139,16 +141,14 @@ class _Steps:
         alike = [part for part in parts if held and squeezed(part.kernel.shape) == squeezed(held.kernel.values.shape)]
         if held is None or not alike:
             return 0.0
-        must_have_bias = operation.name != "FULLY_CONNECTED"  # be it of zeros
-        weights = min(_of_weights(part, held, zero=must_have_bias) for part in alike)
+        weights = min(_of_weights(part, held) for part in alike)
         return max(weights, self._of_output(operation, held) if self.own_data else 0.0)
 
     def _of_output(self, operation: Operation, held: Held) -> float:
-        """Above 1 where a Dense operation gives other than ``x W + b``, by more than rounding and than noise may be."""
+        """Above 1 where an operation gives other than ``x W + b``, by more than rounding and than noise may be."""
         tensors = {tensor.index: tensor for tensor in self.localiser.tensors}
         allowed = self.localiser.gate.min_sqnr
-        dense = operation.name == "FULLY_CONNECTED" and operation.activation == "NONE"
-        if not dense or operation.inputs[0] not in tensors or allowed is None:
+        if operation.activation != "NONE" or operation.inputs[0] not in tensors or allowed is None:
             return 0.0
         kernel = held.kernel.values
         x = tensors[operation.inputs[0]].load().reshape(-1, kernel.shape[0])
@@ -159,9 +159,6 @@ class _Steps:
         return float(10.0 ** ((allowed - measure(right, given).sqnr_db) / 20.0))
 
 
-def _of_weights(part: Part, held: Held, *, zero: bool) -> float:
+def _of_weights(part: Part, held: Held) -> float:
     kernel = distance(part.kernel, held.kernel)
-    if held.bias is None:
-        return kernel
-    biases = (*part.biases, np.zeros_like(part.biases[0])) if zero else part.biases
-    return max(kernel, min(distance(bias, held.bias) for bias in biases))
+    return kernel if held.bias is None else max(kernel, min(distance(bias, held.bias) for bias in part.biases))
