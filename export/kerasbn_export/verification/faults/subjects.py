@@ -201,7 +201,7 @@ SUBJECTS = (
     Subject("branches", 2, _branches),
     Subject("padded", 2, _padded),
     Subject("functions", 2, _functions),
-    Subject("two inputs", 2, _plain(2), ("z", "a")),
+    Subject("two_inputs", 2, _plain(2), ("z", "a")),
     Subject("recurrent", 1, _recurrent, recurrent=True),
     Subject("both_ways", 1, _both_ways, recurrent=True),
 )
