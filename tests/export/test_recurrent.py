@@ -9,11 +9,13 @@ import tensorflow as tf
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import TF_KERAS
 from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.optional_package import TFLITE_MICRO
 from kerasbn_export.verification.faults import QUANTIZED
 from kerasbn_export.verification.fresh_state import _states
 from kerasbn_export.verification.records import Status
 from kerasbn_export.verification.runtimes import open_file
 
+needs_micro = pytest.mark.skipif(TFLITE_MICRO.tool is None, reason="tflite-micro is not installed")
 STEPS, FEATURES = 3, 3
 SEQUENCES = {"return_sequences": True}
 GROUPS = {
@@ -131,7 +133,7 @@ def test_stateful_layers_start_from_zeros_in_a_file_and_keep_their_state_in_the_
     assert verify(model, fold(model).model, data=data).status is Status.EQUAL
 
 
-@pytest.mark.parametrize("backend", ["builtin", "micro"])
+@pytest.mark.parametrize("backend", ["builtin", pytest.param("micro", marks=needs_micro)])
 def test_every_run_of_a_file_starts_from_a_fresh_state(tmp_path, backend):
     model = single(TF_KERAS, lambda k: k.LSTM(3))
     result = export_tflite(model, tmp_path / "m.tflite")
