@@ -79,7 +79,7 @@ def swept(rounds: int) -> list[str]:
     for section in (Section(), Section(inference=True)):
         for shape, axis in sweep():
             steps = steps_of(section, shape, axis)
-            times = interleaved({name: steps[name] for name in steps if name != "raw"}, rounds)
+            times = interleaved(steps, rounds)
             found = {flavour: judged(times, flavour, NOT_SLOWER) for flavour in NAMES}
             ours, cells = f"{1000 * statistics.median(times['ours keras']):.3f}", [cell for cell, _ in found.values()]
             name = "inference" if section.inference else "training"

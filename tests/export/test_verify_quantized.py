@@ -112,6 +112,31 @@ def test_the_fault_is_caught_and_named(keras_flavour, fault):
     assert report.first_divergence.layer in blamed, report.verdict
 
 
+def test_a_sum_with_a_constant_has_a_bound(keras_flavour):
+    """Or a lone ADD of small values fails by its noise, and a wrong layer behind it seems to make that good."""
+    layers = keras_flavour.keras.layers
+    x = keras_flavour.keras.Input((8, 8, 3))
+    shifted = layers.Rescaling(1.0, [0.5, -0.2, 0.1], name="shift")(layers.Activation("tanh")(x))
+    model = keras_flavour.keras.Model(x, layers.MaxPooling2D()(shifted))
+    reference, content = open_runnable(model, backend="builtin", allow_code=False), int8(model)
+
+    def judged(content):
+        report = compare(reference, TFLiteRunner(content, "m.tflite", "builtin"), QUESTION)
+        return report, next(layer for layer in report.per_layer if layer.layer == "shift")
+
+    report, layer = judged(content)
+    assert report, report.verdict
+    assert layer.rounding < 1
+    file = File(content)
+    (node,) = [node for node in file.nodes if node.kind == "ADD"]
+    constant = next(tensor for tensor in node.inputs if file.is_constant(tensor, "INT8"))
+    file.store(constant, np.roll(file.stored(constant), 1))
+    report, layer = judged(file.content())
+    assert report.exit_code == 1
+    assert layer.rounding > 1
+    assert report.first_divergence.layer == "shift"
+
+
 def clipped(content):
     """The file with a third of the range that the middle convolution needs."""
     file = File(content)

@@ -6,6 +6,7 @@ bias on grids of their own, their steps ``d_W`` and ``d_b``::
     linear      |error| <= 2*d + d_b + 6*sqrt(x^2 conv d_W^2 / 12)
     maximum     |error| <= d/100              for it copies integers
     any other   |error| <= 2*d                and over n elements  |mean error| <= (0.6 + 0.5/sqrt(n))*d
+    + constant  |error| <= 2*d + d_c          for a sum with a constant that is rounded to a grid of step d_c
 
 Rounding a number to a grid is off by at most half a step, evenly spread, with variance ``d^2/12`` (Bennett 1948,
 Spectra of quantized signals); 2 steps are what LiteRT's kernels were measured to differ by. An operation that is off by
@@ -36,6 +37,8 @@ MEASURED = frozenset({
 
 COPYING = ("MAX_POOL_2D",)
 """Operations that choose among integers: what they take and what they give lies on one grid."""
+SUMS = ("ADD", "SUB")
+"""Operations in which the rounding of a constant is as large in what they give."""
 COPIED = 0.01
 """Steps: room for float64."""
 
@@ -135,9 +138,11 @@ class Grids:
 
     def _spread(self, operation: Operation, error: Array, step: float) -> float | None:
         dtypes = {self.graph.tensors[i].dtype for i in operation.outputs}
-        constants = any(self.graph.step(i) > 0 and self.graph.tensors[i].constant for i in operation.inputs)
-        if constants or not step or not dtypes <= {"int8", "uint8"} or operation.name not in MEASURED:
+        constant = sum(self.graph.step(i) for i in operation.inputs if self.graph.tensors[i].constant)
+        if not step or not dtypes <= {"int8", "uint8"} or operation.name not in MEASURED:
             return None
+        if constant:
+            return _part(error, np.full(1, STEPS * step + constant)) if operation.name in SUMS else None
         if operation.name in COPYING:
             return _part(error, np.full(1, COPIED * step))
         mean = abs(float(error.mean())) / ((0.6 + 0.5 / math.sqrt(error.size)) * step)
