@@ -115,6 +115,7 @@ def _result(
         float_layers=_counted([origins.describe(op) for op in file.float_ops]) if options.calibrated else (),
         unfolded=prepared.unfolded if options.fold else "",
         notes=prepared.notes,
+        folded=options.fold,
         device=None if device is None else measure_device(device, data, file, origins.describe),
     )
 

@@ -11,7 +11,8 @@ from kerasbn_export.best import Trial
 from kerasbn_export.calibration import WANTED
 from kerasbn_export.convert import CALIBRATED, ConversionOptions
 from kerasbn_export.devices import Device, DeviceReport, find_device
-from kerasbn_export.verdict import Verdict
+from kerasbn_export.shown import Rows, Shown
+from kerasbn_export.verdict import Verdict, count_of, left, table_of
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class ExportOptions:
         return self.precision_taken in CALIBRATED
 
 
-@dataclass(frozen=True)
-class ExportResult:
+@dataclass(frozen=True, repr=False)
+class ExportResult(Shown):
     """A ``.tflite`` file that was written.
 
     Attributes:
@@ -126,6 +127,7 @@ class ExportResult:
         device: What the device makes of the file; None where none was named.
         trials: The forms that were converted and measured, each with its SQNR; empty where there was no choice.
         notes: What was done with layers other than BatchNorms, in sentences: loops unrolled, states forgotten.
+        folded: Whether folding was asked for.
     """
 
     path: Path
@@ -141,6 +143,40 @@ class ExportResult:
     device: DeviceReport | None = None
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
+    folded: bool = True
+
+    def summary(self) -> list[str]:
+        """The file, what became of the BatchNorms, and what to know of the conversion."""
+        return [*self.about_batchnorms(), *self.about_conversion(), self.about_file()]
+
+    def about_file(self) -> str:
+        """Its name, precision, size and number of operations."""
+        return f"{self.path}: {self.precision}, {self.bytes:,} bytes, {sum(self.ops.values())} operations."
+
+    def about_batchnorms(self) -> list[str]:
+        """How many are gone, and what is left of the others."""
+        if self.unfolded:
+            return [f"Not folded: {self.unfolded.rstrip('.')}."]
+        if not self.folded:
+            return ["Not folded, as asked for."]
+        return [count_of(self.verdicts), *map(str, left(self.verdicts))]
+
+    def about_conversion(self) -> list[str]:
+        """What was done and measured on the way."""
+        lines = list(self.notes)
+        if self.affine_ops_left:
+            lines.insert(0, f"{self.affine_ops_left} operations multiply or add a per-channel constant.")
+        if self.float_layers:
+            lines.append(f"Left in float by the converter: {', '.join(self.float_layers)}.")
+        if self.calibration:
+            lines.append(f"Calibrated on {self.calibration}.")
+        if self.trials:
+            lines.append(f"Forms tried: {'; '.join(map(str, self.trials))}.")
+        return lines + (self.device.lines() if self.device else [])
+
+    def table(self) -> Rows:
+        """A row for each BatchNorm."""
+        return table_of(self.verdicts)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""

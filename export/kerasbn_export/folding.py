@@ -11,7 +11,8 @@ from kerasbn_export.cost import Choices, choices, weight_bytes
 from kerasbn_export.emit import emit
 from kerasbn_export.graph import Graph
 from kerasbn_export.rewrite import fold_batchnorms
-from kerasbn_export.verdict import Verdict
+from kerasbn_export.shown import Rows, Shown
+from kerasbn_export.verdict import Verdict, count_of, left, table_of
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Plan:
     @property
     def left(self) -> tuple[Verdict, ...]:
         """The verdicts of the BatchNorms that are not gone."""
-        return tuple(verdict for verdict in self.verdicts if not verdict.gone)
+        return tuple(left(self.verdicts))
 
 
-@dataclass(frozen=True)
-class FoldResult:
+@dataclass(frozen=True, repr=False)
+class FoldResult(Shown):
     """A folded model.
 
     Attributes:
@@ -47,6 +48,14 @@ class FoldResult:
     model: Any
     verdicts: tuple[Verdict, ...]
     chosen: Choices
+
+    def summary(self) -> list[str]:
+        """How many BatchNorms are gone, and what is left."""
+        return [f"{self.model.name}: {count_of(self.verdicts)}", *map(str, left(self.verdicts))]
+
+    def table(self) -> Rows:
+        """A row for each BatchNorm."""
+        return table_of(self.verdicts)
 
 
 def plan(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
+
+from kerasbn_export.shown import Rows, Shown
 
 
 class Action(str, Enum):
@@ -55,8 +59,8 @@ class Reason(str, Enum):
     """It sits inside a layer that cannot be opened, or its own class is not known."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(Shown):
     """What became of one BatchNorm layer.
 
     Attributes:
@@ -90,6 +94,46 @@ class Verdict:
         """Whether no operation of this BatchNorm is left."""
         return self.action in (Action.FOLDED, Action.MERGED)
 
+    @property
+    def where(self) -> str:
+        """The layers that hold it, or why it is not gone; and what to know of either."""
+        return " ".join(filter(None, (", ".join(self.into) if self.gone else self.sentence, self.note)))
+
+    def summary(self) -> list[str]:
+        """One line."""
+        way = f" {self.direction} into" if self.gone and self.direction else ":"
+        return [f"{self.layer}: {self.action.value}{way} {self.where}".rstrip(": ")]
+
+    def table(self) -> Rows:
+        """One row."""
+        return table_of([self])
+
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""
         return {key: value.value if isinstance(value, Enum) else value for key, value in asdict(self).items()}
+
+
+def left(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Those of the BatchNorms that are not gone."""
+    return [verdict for verdict in verdicts if not verdict.gone]
+
+
+def count_of(verdicts: Sequence[Verdict]) -> str:
+    """One sentence about all BatchNorms."""
+    if not verdicts:
+        return "The model has no BatchNorm: nothing to fold."
+    rest = left(verdicts)
+    reasons = Counter(verdict.reason.value if verdict.reason else verdict.action.value for verdict in rest)
+    why = "".join(f"; {count} left: {reason}" for reason, count in reasons.items())
+    cost = sum(verdict.ops_after for verdict in rest)
+    return f"{len(verdicts) - len(rest)} of {len(verdicts)} BatchNorms folded{why}{_costing(cost)}."
+
+
+def _costing(operations: int) -> str:
+    return f"; they cost {operations} operation{'s' * (operations != 1)}" if operations else ""
+
+
+def table_of(verdicts: Sequence[Verdict]) -> Rows:
+    """What became of each BatchNorm, and where it went or why it stayed."""
+    rows = [(verdict.layer, verdict.action.value, verdict.direction or "", verdict.where) for verdict in verdicts]
+    return ("BatchNorm", "is", "direction", "into, or why not"), rows

@@ -222,11 +222,14 @@ def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys, rn
     for options in ((), ("--keep-branches",), ("--target", "ops")):
         out = tmp_path / "out.keras"
         assert run(["fold", str(tmp_path / "model.keras"), "-o", str(out), *options]) == 0
+        printed = capsys.readouterr().out
         layers[options] = sorted(type(layer).__name__ for layer in load_model(out).layers)
     assert layers[()].count("Conv2D") == 2
     assert layers[("--keep-branches",)].count("Conv2D") == 3
     assert "DepthwiseConv2D" in layers[()]
     assert "DepthwiseConv2D" not in layers[("--target", "ops")]
+    assert "On 1 of those that are gone there is a note" in printed
+    assert run(["fold", str(tmp_path / "model.keras"), "-o", str(out), "--verbose"]) == 0
     assert "coarser in int8" in capsys.readouterr().out
 
 

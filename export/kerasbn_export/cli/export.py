@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasbn_export.cli.options import DEVICE_HELP, TARGET_HELP, TARGETS
-from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, table, verdict_line, verdict_table
+from kerasbn_export.cli.options import DEVICE_HELP, TARGET_HELP, TARGETS, VERBOSE_HELP
+from kerasbn_export.cli.output import print_verdicts, progress, refuse_overwriting, stdout, table
 from kerasbn_export.devices import PRECISIONS
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ VERIFIED_SAMPLES = 32
 @click.option("--signature", metavar="NAME", help="Of a SavedModel; serving_default if not given, '*' for all.")
 @click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the file with the model.")
+@click.option("--verbose", is_flag=True, help=VERBOSE_HELP)
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
 def command(
     model: str,
@@ -69,6 +70,7 @@ def command(
     no_fold: bool,
     keep_branches: bool,
     no_verify: bool,
+    verbose: bool,
     allow_code: bool,
     **options: Any,
 ) -> int:
@@ -102,7 +104,7 @@ def command(
             kept = _kept([] if cost else comparisons, temporary, Path(out))
         if emit_c and kept == Path(out):
             write_bytes(emit_c, _c_array(built, Path(emit_c)))
-    _print(replace(built.result, path=kept), comparisons, folded=not no_fold)
+    _print(replace(built.result, path=kept), comparisons, verbose=verbose)
     if cost:
         stdout().print(cost, soft_wrap=True, markup=False)
         return 0
@@ -139,32 +141,11 @@ def _c_array(built: Built, path: Path) -> bytes:
     return c_array(built.data, path, built.result.ops, None if arena is None else int(arena)).encode()
 
 
-def _print(result: ExportResult, comparisons: Sequence[Comparison], *, folded: bool) -> None:
+def _print(result: ExportResult, comparisons: Sequence[Comparison], *, verbose: bool) -> None:
+    """What is left and what was done; the file and the verdict come last, where the eye is."""
     console = stdout()
-    if result.verdicts:
-        console.print(verdict_table(result.verdicts))
+    print_verdicts(result.verdicts, verbose=verbose)
     console.print(table("", ("operation", "count>"), result.ops.items()))
-    for line in _lines(result, folded):
+    verdicts = [comparison.verdict for comparison in comparisons] or ["Not verified."]
+    for line in (*result.about_conversion(), result.about_batchnorms()[0], result.about_file(), *verdicts):
         console.print(line, soft_wrap=True, markup=False)
-    for comparison in comparisons:
-        console.print(comparison.verdict, soft_wrap=True, markup=False)
-    if not comparisons:
-        console.print("Not verified.")
-
-
-def _lines(result: ExportResult, folded: bool) -> list[str]:
-    lines = [f"{result.path}: {result.precision}, {result.bytes:,} bytes, {sum(result.ops.values())} operations."]
-    if result.unfolded:
-        lines.append(f"Not folded: {result.unfolded.rstrip('.')}.")
-    else:
-        lines.append(verdict_line(result.verdicts) if folded else "Not folded, as asked for.")
-    if result.affine_ops_left:
-        lines.append(f"{result.affine_ops_left} operations multiply or add a per-channel constant.")
-    lines.extend(result.notes)
-    if result.float_layers:
-        lines.append(f"Left in float by the converter: {', '.join(result.float_layers)}.")
-    if result.calibration:
-        lines.append(f"Calibrated on {result.calibration}.")
-    if result.trials:
-        lines.append(f"Forms tried: {'; '.join(map(str, result.trials))}.")
-    return lines + (result.device.lines() if result.device else [])

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from kerasbn_export.cli.options import TARGET_HELP, TARGETS
-from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, verdict_line, verdict_table
+from kerasbn_export.cli.options import TARGET_HELP, TARGETS, VERBOSE_HELP
+from kerasbn_export.cli.output import print_verdicts, progress, refuse_overwriting, stdout
 from kerasbn_export.devices import PRECISIONS
 
 
@@ -24,8 +24,9 @@ from kerasbn_export.devices import PRECISIONS
     help="What you will convert it to: where a scale goes matters for weights in int8.",
 )
 @click.option("--keep-branches", is_flag=True, help="Do not merge parallel branches: one kernel is coarser in int8.")
+@click.option("--verbose", is_flag=True, help=VERBOSE_HELP)
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
-def command(model: str, out: str, keep_branches: bool, allow_code: bool, **options: Any) -> None:
+def command(model: str, out: str, keep_branches: bool, verbose: bool, allow_code: bool, **options: Any) -> None:
     """Write the model again without its BatchNorms."""
     refuse_overwriting(model, out)
     with progress() as step:
@@ -33,6 +34,7 @@ def command(model: str, out: str, keep_branches: bool, allow_code: bool, **optio
         from kerasbn_export.atomic import check_model_destination, save_model
         from kerasbn_export.folding import fold
         from kerasbn_export.load import load_model
+        from kerasbn_export.verdict import count_of
 
         check_model_destination(out)
         loaded = load_model(model, allow_code=allow_code)
@@ -40,7 +42,5 @@ def command(model: str, out: str, keep_branches: bool, allow_code: bool, **optio
         folded = fold(loaded, merge_branches=not keep_branches, **options)
         step(f"write {out}")
         save_model(folded.model, out)
-    console = stdout()
-    if folded.verdicts:
-        console.print(verdict_table(folded.verdicts))
-    console.print(f"{out}: {verdict_line(folded.verdicts)}", soft_wrap=True)
+    print_verdicts(folded.verdicts, verbose=verbose)
+    stdout().print(f"{out}: {count_of(folded.verdicts)}", soft_wrap=True, markup=False)

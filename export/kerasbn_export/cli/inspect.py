@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kerasbn_export.cli.inspect_tflite import inspect_tflite, is_tflite
-from kerasbn_export.cli.output import print_json, progress, stdout, table, verdict_line
+from kerasbn_export.cli.output import print_json, print_verdicts, progress, stdout, table
 
 SCHEMA_VERSION = 1
 
@@ -30,6 +30,7 @@ def command(model: str, as_json: bool, allow_code: bool) -> None:
         from kerasbn_export.folding import plan
         from kerasbn_export.inspection import inspect_model
         from kerasbn_export.load import load_model
+        from kerasbn_export.verdict import count_of
 
         loaded = load_model(model, allow_code=allow_code)
         step("inspect")
@@ -50,8 +51,8 @@ def command(model: str, as_json: bool, allow_code: bool) -> None:
     console = stdout()
     if verdicts:
         console.print(_statistics(summaries))
-        console.print(_verdicts(verdicts))
-    console.print(f"{flavour}: {verdict_line(verdicts)}")
+        print_verdicts(verdicts, verbose=True)
+    console.print(f"{flavour}: {count_of(verdicts)}")
 
 
 def _statistics(summaries: Any) -> Any:
@@ -71,9 +72,3 @@ def _statistics(summaries: Any) -> Any:
         for summary in summaries
     ]
     return table("", columns, rows)
-
-
-def _verdicts(verdicts: Any) -> Any:
-    from kerasbn_export.cli.output import verdict_table
-
-    return verdict_table(verdicts)

@@ -10,3 +10,5 @@ TARGET_HELP = "What to prefer among exact forms."
 DEVICE_HELP = (
     "What the file is for: xnnpack, tflm, ethos-u55, ethos-u65 or ethos-u85, the last three also as ethos-u55-128."
 )
+
+VERBOSE_HELP = "A line for every BatchNorm, not only for those that are left."

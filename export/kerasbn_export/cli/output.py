@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,24 +61,22 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     """What became of each BatchNorm, and where it went or why it stayed."""
-    rows = [(v.layer, v.action.value, v.direction or "", _where(v)) for v in verdicts]
-    return table("", ("BatchNorm", "is", "direction", "into, or why not"), rows)
+    from kerasbn_export.verdict import table_of
+
+    columns, rows = table_of(verdicts)
+    return table("", columns, rows)
 
 
-def _where(verdict: Verdict) -> str:
-    return " ".join(filter(None, (", ".join(verdict.into) if verdict.gone else verdict.sentence, verdict.note)))
+def print_verdicts(verdicts: Sequence[Verdict], *, verbose: bool) -> None:
+    """The BatchNorms that are not gone, or all of them."""
+    from kerasbn_export.verdict import left
 
-
-def verdict_line(verdicts: Sequence[Verdict]) -> str:
-    """One sentence about all BatchNorms."""
-    if not verdicts:
-        return "The model has no BatchNorm: nothing to fold."
-    gone = sum(verdict.gone for verdict in verdicts)
-    left = Counter(
-        verdict.reason.value if verdict.reason else verdict.action.value for verdict in verdicts if not verdict.gone
-    )
-    why = "".join(f"; {count} left: {reason}" for reason, count in left.items())
-    return f"{gone} of {len(verdicts)} BatchNorms folded{why}."
+    shown = verdicts if verbose else left(verdicts)
+    if shown:
+        stdout().print(verdict_table(shown))
+    unsaid = sum(bool(verdict.note) for verdict in verdicts if verdict not in shown)
+    if unsaid:
+        stdout().print(f"On {unsaid} of those that are gone there is a note: --verbose.")
 
 
 def refuse_overwriting(source: str, out: str) -> None:

@@ -29,9 +29,7 @@ def assert_equivalent(reference: Any, candidate: Any, **options: Any) -> Compari
     __tracebackhide__ = True  # pytest then shows the line of the test
     report = verify(reference, candidate, **options)
     if not report:
-        from kerasbn_export.verification.report import to_text
-
-        raise AssertionError(to_text(report))
+        raise AssertionError(str(report))
     return report
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from kerasbn_export.shown import Rows, Shown
 from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.measure import Measurement
 from kerasbn_export.verification.pictures import Numbers, Picture
+from kerasbn_export.verification.summary import lines_of
 
 SCHEMA_VERSION = 1
 """Of the JSON. Within a version fields are only added: one that a reader does not know is to be skipped."""
@@ -89,7 +91,7 @@ class OutputComparison:
     input_scale: float | None = None
     referee: RefereeFinding | None = None
     steps: float | None = None
-    picture: Picture | None = None
+    picture: Picture | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:
         return self.status is Status.EQUAL
@@ -169,8 +171,8 @@ class WeightComparison:
     worst_index: tuple[int, ...]
     passed: bool
     diagnosis: str
-    expected: Numbers = ()
-    found: Numbers = ()
+    expected: Numbers = field(default=(), repr=False)
+    found: Numbers = field(default=(), repr=False)
     rounding: float = 0.0
 
     @property
@@ -201,8 +203,8 @@ class Divergence:
     sentence: str
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """The result of `kerasbn_export.verification.verify`; true if the two sides are equal.
 
     Attributes:
@@ -279,6 +281,26 @@ class Comparison:
     def _worst(self) -> OutputComparison:
         order = (Status.EQUAL, Status.UNPROVEN, Status.DIFFERS)
         return max(self.outputs, key=lambda output: (order.index(output.status), output.required_tolerance))
+
+    def summary(self) -> list[str]:
+        """The verdict, the two sides, every output, what is wrong inside, and the tolerance that would have passed."""
+        return [self.verdict, *(f"  {line}" for line in lines_of(self))]
+
+    def table(self) -> Rows:
+        """A row for each output."""
+        columns = ("output", "status", "max|difference|/max|reference|", "SQNR dB", "gate", "why")
+        rows = [
+            (
+                output.title,
+                output.status.value,
+                f"{output.measurement.relative:.3g}",
+                f"{output.measurement.sqnr_db:.1f}",
+                str(output.gate),
+                output.reason,
+            )
+            for output in self.outputs
+        ]
+        return columns, rows
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values; numbers that are not finite become strings."""
