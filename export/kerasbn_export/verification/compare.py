@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from kerasbn.errors import NotComparableError
 from kerasbn_export.verification.changed_places import changed_places
+from kerasbn_export.verification.checks import Checks
 from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, Gate, coarsest, gate_for
@@ -47,8 +48,8 @@ class Question:
 
 
 RANDOM = (
-    "no layer errs beyond its own grid: the samples are random, and what is in the network may lie far from what the "
-    "ranges were measured on; judge the file by real samples (--data, data=)."
+    "no layer errs beyond its own grid, and the samples are random: what is in the network may lie far from what the "
+    "ranges were measured on. Give real samples (--data, data=)."
 )
 
 
@@ -63,12 +64,18 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     gate = gate_for(precision, question.tolerance, question.min_sqnr)
     batches = list(_batches(reference.inputs, [candidate.inputs[i] for i in sides.feeds], precision, question))
     network, note = reference.referee
-    records = draw(sides, batches, judge_outputs(sides, batches, gate, network))
-    moved = moved_on_purpose(candidate) if question.layers else ""
-    located = locate(sides, network, batches, gate, records) if question.layers and network and not moved else None
-    if located and network and located.divergence is None:
-        records = allowing_for_growth(sides, network, batches, records, located.layers)
-    notes = _notes(question, precision, records, located, network)
+    checks, extras = Checks(), Checks()
+    none: tuple[OutputComparison, ...] = ()
+    records = checks.run("outputs", lambda: judge_outputs(sides, batches, gate, network), none)
+    drawn = extras.run("no pictures", lambda: draw(sides, batches, records), records)
+    moved = checks.run("the file's record", lambda: moved_on_purpose(candidate), "") if question.layers else ""
+    located: Located | None = None
+    if question.layers and network and not moved and records:
+        located = checks.run("layers", lambda: locate(sides, network, batches, gate, drawn), None)
+    records = _settled(drawn, sides, network, batches, located, checks)
+    if located and precision in CALIBRATED and question.data is None and not _errs_beyond_rounding(located):
+        records, located = _without_data(records), replace(located, divergence=None)
+    said: list[str] = extras.run("names not compared", lambda: list(_about_ends(sides, batches, gate, records)), [])
     return Comparison(
         reference=reference.label,
         candidate=candidate.label,
@@ -82,7 +89,41 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         weights=located.weights if located else (),
         first_divergence=located.divergence if located else None,
         coverage=located.coverage if located else (0, 0),
-        notes=tuple(text for text in (*_about_ends(sides, batches, gate, records), note, moved, *notes) if text),
+        notes=tuple(text for text in (*said, note, moved, *_notes(located, network), *extras.failures) if text),
+        failures=tuple(checks.failures),
+    )
+
+
+def _settled(
+    records: Sequence[OutputComparison],
+    sides: Sides,
+    network: Network | None,
+    batches: Sequence[Batch],
+    located: Located | None,
+    checks: Checks,
+) -> tuple[OutputComparison, ...]:
+    """The outputs; equal, where no layer is wrong and rounding explains them."""
+    records = tuple(records)
+    if not located or not network or located.divergence:
+        return records
+    return checks.run(
+        "how rounding grows", lambda: allowing_for_growth(sides, network, batches, records, located.layers), records
+    )
+
+
+def _errs_beyond_rounding(located: Located) -> bool:
+    """Whether a layer does that clipping does not explain; or, where none was compared, whether one might."""
+    wrong = [layer for layer in located.layers if not layer.passed and not layer.moved and layer.rounding is not None]
+    return bool(wrong) or not located.layers
+
+
+def _without_data(records: Sequence[OutputComparison]) -> tuple[OutputComparison, ...]:
+    """The outputs of a file whose ranges were measured on other data than these: a wrong one proves nothing."""
+    return tuple(
+        replace(record, status=Status.UNPROVEN, reason=f"{record.reason.rstrip('.')}; {RANDOM}")
+        if record.status is Status.DIFFERS
+        else record
+        for record in records
     )
 
 
@@ -100,18 +141,9 @@ def _about_ends(
         yield changed_places(sides, next(batches[0].chunks()), gate)
 
 
-def _notes(
-    question: Question,
-    precision: str,
-    records: Sequence[OutputComparison],
-    located: Located | None,
-    network: Network | None,
-) -> Iterator[str]:
+def _notes(located: Located | None, network: Network | None) -> Iterator[str]:
     if located is not None:
         yield located.note
-        coarse = precision in CALIBRATED and question.data is None and not all(records)
-        if coarse and located.layers and located.divergence is None:
-            yield RANDOM
     if network is not None and network.in_float32:
         names = ", ".join(layer.path for layer in network.in_float32)
         yield f"computed in float32, for want of a float64 kernel: {names}."

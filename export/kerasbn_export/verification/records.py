@@ -24,7 +24,9 @@ class Status(str, Enum):
     EQUAL = "equal"
     DIFFERS = "differs"
     UNPROVEN = "unproven"
-    """The reference's own output shows nothing, as one that is all zero."""
+    """The reference's own output shows nothing, as one that is all zero; or the data do not tell."""
+    UNJUDGED = "unjudged"
+    """A check failed by an exception that nobody expected."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,7 @@ class Comparison(Shown):
         first_divergence: The first layer that is wrong while its inputs are right.
         coverage: Tensors of the candidate compared, and how many it has that depend on the input.
         notes: What could not be done, and why.
+        failures: The checks that failed by an exception that nobody expected.
     """
 
     reference: str
@@ -236,6 +239,7 @@ class Comparison(Shown):
     first_divergence: Divergence | None = None
     coverage: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.status is Status.EQUAL
@@ -243,6 +247,8 @@ class Comparison(Shown):
     @property
     def status(self) -> Status:
         """The worst of the outputs, unproven if there is none; a layer that is wrong beyond rounding differs too."""
+        if self.failures:
+            return Status.UNJUDGED
         found = {output.status for output in self.outputs}
         if Status.DIFFERS in found or self.first_divergence:
             return Status.DIFFERS
@@ -250,8 +256,8 @@ class Comparison(Shown):
 
     @property
     def exit_code(self) -> int:
-        """0 equal, 1 differs, 2 not comparable."""
-        return {Status.EQUAL: 0, Status.DIFFERS: 1, Status.UNPROVEN: 2}[self.status]
+        """0 equal, 1 differs, 2 that cannot be said, 3 a check failed."""
+        return {Status.EQUAL: 0, Status.DIFFERS: 1, Status.UNPROVEN: 2, Status.UNJUDGED: 3}[self.status]
 
     @property
     def required_tolerance(self) -> float:
@@ -261,6 +267,10 @@ class Comparison(Shown):
     @property
     def verdict(self) -> str:
         """The answer in one or two sentences."""
+        if self.failures:
+            found = "; ".join(f"{record.title}: {record.status.value}" for record in self.outputs) or "none"
+            failed = "; ".join(self.failures)
+            return f"Could not be judged: {failed}. This is a fault of kerasbn: please report it. Outputs: {found}."
         if self:
             count = sum(output.stage == "output" for output in self.outputs)
             return f"Equal: {count} output(s) over {self.samples} sample(s); {self._worst.reason}"

@@ -20,6 +20,9 @@ def to_junit(comparison: Comparison) -> str:
     for output in comparison.outputs:
         _add_output(suite, comparison, output)
     _add_layers(suite, comparison)
+    for failure in comparison.failures:
+        case = SubElement(suite, "testcase", classname=_clean(comparison.candidate), name=_clean(failure.split(":")[0]))
+        SubElement(case, "error", message=_clean(failure))
     SubElement(suite, "system-out").text = _clean(comparison.verdict)
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))

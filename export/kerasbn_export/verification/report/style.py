@@ -17,7 +17,7 @@ p { margin: .4rem 0; max-width: 50rem; overflow-wrap: anywhere; }
 .muted { color: var(--muted); }
 .answer { display: inline-block; padding: .1rem .7rem; border: 1px solid currentColor; border-radius: 1rem;
   font-weight: 600; }
-.equal { color: var(--equal); } .differs { color: var(--differs); } .unproven { color: var(--unproven); }
+.equal { color: var(--equal); } .differs { color: var(--differs); } .unproven, .unjudged { color: var(--unproven); }
 .moved { color: var(--moved); }
 .verdict { margin: .8rem 0; padding: .7rem 1rem; border-left: 4px solid; background: var(--card); max-width: none; }
 .verdict p { color: var(--ink); }
