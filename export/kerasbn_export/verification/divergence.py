@@ -8,6 +8,7 @@ from dataclasses import replace
 from kerasbn_export.graph import Call, Graph, Value
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.gates import Gate
+from kerasbn_export.verification.network import FLATTENING
 from kerasbn_export.verification.records import Divergence, LayerComparison
 
 Found = Sequence[tuple[Call, LayerComparison]]
@@ -62,10 +63,11 @@ def _may_be_moved(record: LayerComparison) -> bool:
     return not record.passed and record.clipping is None
 
 
-def wrong_layers(found: Found, gate: Gate, *, outputs_differ: bool) -> list[tuple[Call, LayerComparison]]:
+def wrong_layers(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> list[tuple[Call, LayerComparison]]:
     """The layers that fail and are not moved, in topological order.
 
     Args:
+        graph: The reference.
         found: The layers compared and settled, in topological order.
         gate: What an output has to reach.
         outputs_differ: Whether an output fails; if none does, only an error counts that rounding cannot explain.
@@ -75,7 +77,11 @@ def wrong_layers(found: Found, gate: Gate, *, outputs_differ: bool) -> list[tupl
     if gate.tolerance is None:  # an error beyond rounding tells more than much noise
         wrong = [(call, record) for call, record in wrong if record.rounding is not None] or wrong
     if not wrong and outputs_differ:
-        wrong = [(call, record) for call, record in found if not _by_noise(record, gate)]
+        wrong = [
+            (call, record)
+            for call, record in found
+            if not (_by_noise(record, gate) or _on_a_fixed_grid(chain_of(graph, call, record)[-1]))
+        ]
     return wrong
 
 
@@ -89,7 +95,7 @@ def first_divergence(graph: Graph, found: Found, gate: Gate, *, outputs_differ: 
         outputs_differ: Whether an output fails.
     """
     seen = {chain_of(graph, call, record)[-1] for call, record in found}
-    wrong = wrong_layers(found, gate, outputs_differ=outputs_differ)
+    wrong = wrong_layers(graph, found, gate, outputs_differ=outputs_differ)
     if not wrong:
         return None
     call, record = wrong[0]
@@ -114,6 +120,11 @@ def _right_again(record: LayerComparison, gate: Gate) -> bool:
 def _by_noise(record: LayerComparison, gate: Gate) -> bool:
     """Whether the noise of a quantised layer is as the gate of outputs has it, clipped values and all."""
     return gate.min_sqnr is None or record.local_sqnr_db >= gate.min_sqnr
+
+
+def _on_a_fixed_grid(call: Call) -> bool:
+    """Whether it is a softmax or sigmoid, whose grid clips nothing, so that its steps are all that is wrong."""
+    return call.layer.kind == "Activation" and call.layer.config.get("activation") in FLATTENING
 
 
 def _undone(graph: Graph, call: Call, found: Found, gate: Gate) -> bool:

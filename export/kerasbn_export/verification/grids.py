@@ -31,7 +31,7 @@ from kerasbn_export.verification.weights import held_by
 
 MEASURED = frozenset({
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2",
-    "RELU", "RELU6", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
+    "RELU", "RELU6", "SOFTMAX", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
 })  # fmt: skip
 """Operations that are computed to the step."""
 

@@ -24,7 +24,7 @@ from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
 from kerasbn_export.verification.recurrent_steps import by_steps
-from kerasbn_export.verification.refolded import refolded
+from kerasbn_export.verification.refolded import as_in_the_file
 from kerasbn_export.verification.sides import Batch, Sides
 from kerasbn_export.verification.stored_weights import bias_not_moved, by_weights, in_float
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
@@ -74,7 +74,7 @@ def locate(
     exact = gate.tolerance is not None and sides.candidate.precision == "float32"
     differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     try:
-        network = refolded(sides, network, sample) or network
+        network = as_in_the_file(sides, network, sample, exact=exact)
         inside = _inside(sides, network, sides.for_candidate(sample))
         grids = Grids(inside.graph, network) if inside.graph and not exact else None
         localiser = Localiser(network, inside.tensors, inside.ends, gate, exact, inside.graph, grids, differs)
@@ -116,7 +116,7 @@ def _blames(localiser: Localiser, sample: Sequence[Array], found: Found) -> Foun
         return []
     graph, gate = localiser.network.graph, localiser.gate
     marked = settled(graph, found, gate, partial(_own_errors, localiser.network, sample))
-    wrong = wrong_layers(marked, gate, outputs_differ=localiser.differs)
+    wrong = wrong_layers(graph, marked, gate, outputs_differ=localiser.differs)
     return [(call, record) for call, record in wrong if not record.clipping]
 
 

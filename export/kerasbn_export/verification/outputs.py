@@ -14,6 +14,10 @@ from kerasbn_export.verification.records import OutputComparison, Status
 from kerasbn_export.verification.sides import Batch, Sides
 
 BEFORE = "before activation"
+PROBABILITY = {"int8": 1 / 256, "int16x8": 1 / 32768}
+"""The step of what a softmax or sigmoid gives, which TFLite fixes."""
+STEPS = 2.0
+"""How many of them a right softmax may be off."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ def judge_outputs(
     found = [finding for batch in batches for finding in _of_batch(sides, batch, gate, network)]
     keys = dict.fromkeys((finding.index, finding.stage) for finding in found)
     worst = {key: _worst([f for f in found if (f.index, f.stage) == key]) for key in keys}
-    return tuple(_record(sides, _vouched_for(f, worst.get((f.index, BEFORE))), gate) for f in worst.values())
+    step = PROBABILITY.get(sides.candidate.precision)
+    return tuple(_record(sides, _vouched_for(f, worst.get((f.index, BEFORE)), step), gate) for f in worst.values())
 
 
 def _of_batch(sides: Sides, batch: Batch, gate: Gate, network: Network | None) -> Iterator[_Finding]:
@@ -92,12 +97,29 @@ def _worst(found: Sequence[_Finding]) -> _Finding:
     return max(found, key=lambda f: (order.index(f.answer.status), f.measurement.relative))
 
 
-def _vouched_for(finding: _Finding, before: _Finding | None) -> _Finding:
-    """A softmax or sigmoid so far out that its output is constant: what goes into it speaks for it."""
-    unproven = finding.stage == "output" and finding.answer.status is Status.UNPROVEN
-    if not unproven or before is None or before.answer.status is not Status.EQUAL:
+def _vouched_for(finding: _Finding, before: _Finding | None, step: float | None) -> _Finding:
+    """A softmax or sigmoid whose output tells little: what goes into its activation speaks for it.
+
+    Args:
+        finding: Of the output.
+        before: Of what goes into its softmax or sigmoid; None if it ends in neither.
+        step: Between two numbers that the candidate's softmax or sigmoid can give; None if it has no grid.
+    """
+    if finding.stage != "output" or before is None or before.answer.status is not Status.EQUAL:
         return finding
-    reason = f"{finding.answer.reason} What goes into its activation varies and is equal."
+    if finding.answer.status is Status.UNPROVEN:
+        reason = f"{finding.answer.reason} What goes into its activation varies and is equal."
+        return replace(finding, answer=Judgement(Status.EQUAL, reason))
+    found = before.measurement
+    if finding.answer.status is Status.EQUAL or step is None or finding.measurement.max_difference > STEPS * step:
+        return finding
+    order = (
+        "" if found.agreement is None else f" and has the same largest score on {found.agreement:.0%} of the samples"
+    )
+    reason = (
+        f"a probability below {step:.2g} has no number of its own here; what goes into the activation has an SQNR of "
+        f"{found.sqnr_db:.1f} dB{order}. To keep small probabilities, leave the last activation off."
+    )
     return replace(finding, answer=Judgement(Status.EQUAL, reason))
 
 

@@ -24,6 +24,7 @@ from kerasbn_export.cost import Choices
 from kerasbn_export.provenance import read_provenance, weights_hash
 from kerasbn_export.rewrite import fold_batchnorms
 from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.verification.activations_apart import with_activations_apart
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.network import Network
@@ -34,23 +35,40 @@ from kerasbn_export.verification.tflite_runner import TFLiteRunner
 SAME = 1e-6
 
 
-def refolded(sides: Sides, network: Network, sample: Sequence[Array]) -> Network | None:
-    """The folded network in float64; None where the file does not say how to fold, or it is another function.
+def as_in_the_file(sides: Sides, network: Network, sample: Sequence[Array], *, exact: bool) -> Network:
+    """The reference with the layers that the candidate has, as far as that is known.
 
     Args:
         sides: The two sides.
         network: The reference in float64.
         sample: What the layers are compared on.
+        exact: Whether the candidate computes in float32.
     """
     if not (isinstance(sides.candidate, TFLiteRunner) and isinstance(sides.reference, KerasRunner)):
-        return None
-    chosen = _chosen(sides.candidate.content, sides.reference.original)
+        return network
+    folded = refolded(sides.candidate, sides.reference.original, network, sample, exact=exact)
+    return folded or (network if exact else Network(with_activations_apart(capture(sides.reference.original))))
+
+
+def refolded(
+    file: TFLiteRunner, model: Any, network: Network, sample: Sequence[Array], *, exact: bool = False
+) -> Network | None:
+    """The folded network in float64; None where the file does not say how to fold, or it is another function.
+
+    Args:
+        file: The candidate.
+        model: The reference.
+        network: The reference in float64.
+        sample: What the layers are compared on.
+        exact: Whether the file computes in float32.
+    """
+    chosen = _chosen(file.content, model)
     if chosen is None:
         return None
-    graph = capture(sides.reference.original)
+    graph = capture(model)
     graph.retype("float32")
     fold_batchnorms(graph, replace(chosen, accompany=False))  # what fuses a ReLU has the ReLU's name in the file
-    folded = Network(graph)
+    folded = Network(graph if exact else with_activations_apart(graph))
     try:
         pairs = zip(network.run(sample), folded.run(sample), strict=True)
         return folded if all(measure(*pair).relative <= SAME for pair in pairs) else None
