@@ -254,7 +254,8 @@ def summary(flavour: str, done: Sequence[Row]) -> str:
     tried = [row for row in done if row.tried]
     kinds = Counter(fault.partition(":")[0] for row in tried for fault in row.faults)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no fault"
-    return f"{flavour}: {sum(bool(row.faults) for row in tried)} of {len(tried)} rows with a fault ({counts}); {len(done) - len(tried)} not tried"
+    faulty, left = sum(bool(row.faults) for row in tried), len(done) - len(tried)
+    return f"{flavour}: {faulty} of {len(tried)} rows with a fault ({counts}); {left} not tried"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def run_guarded(
                     left.remove(row)
                 else:
                     yield row, thing
-        except _Ended as ended:
+        except _EndedError as ended:
             child.kill()
             child.join()
             died = f"took more than {LIMIT:.0f} s" if ended.late else f"the process died (exit status {child.exitcode})"
@@ -52,7 +52,7 @@ class _Done:
     """A row is over."""
 
 
-class _Ended(Exception):
+class _EndedError(Exception):
     def __init__(self, row: str, *, late: bool) -> None:
         super().__init__(row)
         self.row, self.late = row, late
@@ -62,11 +62,11 @@ def _received(pipe: Connection, first: str) -> Iterator[tuple[str, Any]]:
     row: str | None = first
     while row is not None:
         if not pipe.poll(LIMIT):
-            raise _Ended(row, late=True)
+            raise _EndedError(row, late=True)
         try:
             sent, thing = pipe.recv()
         except EOFError:
-            raise _Ended(row, late=False) from None
+            raise _EndedError(row, late=False) from None
         yield sent, thing
         row = thing.following if isinstance(thing, _Last) else sent
 
