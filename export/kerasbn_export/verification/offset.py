@@ -52,7 +52,8 @@ def _added(network: Network, call: Call, values: dict[Value, Array]) -> Array | 
     if type(layer.source).__name__ not in ATTENTION or ENDING not in layer.weights:
         return None
     bias = np.asarray(layer.weights[ENDING], np.float64)
-    return np.broadcast_to(bias, (1, *values[call.output].shape[1:])).copy()
+    added: Array = np.broadcast_to(bias, (1, *values[call.output].shape[1:])).copy()
+    return added
 
 
 def lacks_bias(graph: TFLiteGraph, index: int) -> bool:
