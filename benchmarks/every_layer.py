@@ -181,11 +181,12 @@ def prepare(flavour: str, frame: str, precisions: Sequence[str]) -> Work:
 
 
 def sweep(
-    flavour: str, frame: str, precisions: Sequence[str], only: Sequence[str], *, exact: bool = False
+    flavour: str, frame: str, precisions: Sequence[str], only: Sequence[str], *, exact: bool = False, first: str = ""
 ) -> Iterator[Row]:
     """Every row, as it is done."""
     keras = importlib.import_module(flavour)
     names = [n for n in rows(keras) if not only or (n in only if exact else any(w.lower() in n.lower() for w in only))]
+    names = names[names.index(first) :] if first else names
     notes = {**NOT_TRIED, **{name: f"is {first}" for name, first in same_as(keras).items()}}
     yield from (Row(name, notes[name]) for name in names if name in notes)
     tried = [name for name in names if name not in notes]
@@ -230,6 +231,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD")
     parser.add_argument("--exact", action="store_true", help="--only names whole rows")
     parser.add_argument("--precision", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument("--from", dest="first", default="", metavar="ROW", help="go on from this row")
     parser.add_argument("--frame", default="relu", choices=FRAMES)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
@@ -241,7 +243,9 @@ def main() -> int:
         print(f"{flavour} {importlib.import_module(flavour).__version__}, frame {options.frame}")
         print(f"{'':38} {' '.join(f'{name:12}' for name in ('folded', *PRECISIONS))} int8 against stock")
         done = []
-        for row in sweep(flavour, options.frame, options.precision, options.only, exact=options.exact):
+        for row in sweep(
+            flavour, options.frame, options.precision, options.only, exact=options.exact, first=options.first
+        ):
             done.append(row)
             print(text(row), flush=True)
         faulty += sum(bool(row.faults) for row in done)

@@ -36,7 +36,7 @@ FAULTS = frozenset({"false alarm", "wrong", "missed", "coarser", "crash"})
 GATES = {"folded": 2e-5, "float32": 2e-5, "float16": 5e-3}
 """Largest difference as a part of the largest value."""
 GATE_DB, SLACK_DB = 15.0, 0.3
-CALIBRATING, JUDGING, VERIFIED = 64, 32, 8
+CALIBRATING, JUDGING, VERIFIED = 128, 32, 8
 """Samples that ranges are measured on, that files are judged by, and that the verifier gets."""
 DRAWS = 4
 """Draws of weights and data over which int8 is compared where one is below stock's; that one does not count."""
