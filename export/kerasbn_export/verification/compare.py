@@ -13,6 +13,7 @@ from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, Gate, coarsest, gate_for
 from kerasbn_export.verification.growth import allowing_for_growth
+from kerasbn_export.verification.half_weights import allowing_for_half_weights
 from kerasbn_export.verification.locate import Located, locate
 from kerasbn_export.verification.matching import match_sides
 from kerasbn_export.verification.moved import moved_on_purpose
@@ -68,6 +69,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     located = locate(sides, network, batches, gate, records) if question.layers and network and not moved else None
     if located and network and located.divergence is None:
         records = allowing_for_growth(sides, network, batches, records, located.layers)
+        records = allowing_for_half_weights(sides, network, batches, records, located.layers)
     notes = _notes(question, precision, records, located, network)
     return Comparison(
         reference=reference.label,

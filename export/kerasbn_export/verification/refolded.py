@@ -21,6 +21,7 @@ import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.cost import Choices
+from kerasbn_export.graph import Graph
 from kerasbn_export.provenance import read_provenance, weights_hash
 from kerasbn_export.rewrite import fold_batchnorms
 from kerasbn_export.tflite_file import read_tflite
@@ -42,6 +43,19 @@ def refolded(sides: Sides, network: Network, sample: Sequence[Array]) -> Network
         network: The reference in float64.
         sample: What the layers are compared on.
     """
+    graph = folded_graph(sides)
+    if graph is None:
+        return None
+    folded = Network(graph)
+    try:
+        pairs = zip(network.run(sample), folded.run(sample), strict=True)
+        return folded if all(measure(*pair).relative <= SAME for pair in pairs) else None
+    except KerasBNError:  # a layer cannot be run alone
+        return None
+
+
+def folded_graph(sides: Sides) -> Graph | None:
+    """The reference folded as the file says; None where the file does not say how."""
     if not (isinstance(sides.candidate, TFLiteRunner) and isinstance(sides.reference, KerasRunner)):
         return None
     chosen = _chosen(sides.candidate.content, sides.reference.original)
@@ -50,12 +64,7 @@ def refolded(sides: Sides, network: Network, sample: Sequence[Array]) -> Network
     graph = capture(sides.reference.original)
     graph.retype("float32")
     fold_batchnorms(graph, replace(chosen, accompany=False))  # what fuses a ReLU has the ReLU's name in the file
-    folded = Network(graph)
-    try:
-        pairs = zip(network.run(sample), folded.run(sample), strict=True)
-        return folded if all(measure(*pair).relative <= SAME for pair in pairs) else None
-    except KerasBNError:  # a layer cannot be run alone
-        return None
+    return graph
 
 
 def _chosen(content: bytes, model: Any) -> Choices | None:
