@@ -4,6 +4,10 @@ And it has to reach an output, which what a maximum leaves out does not::
 
     max|outputs with the values clipped - outputs| > max|outputs| / 255
 
+A concatenation, a selection and a pooling take and give numbers on one grid, and the converter takes that of what they
+give: what they take is clipped where that fits and the average of clipped values is no longer the same. No range was
+measured wrongly, and the gate of the outputs decides: that is a note too.
+
 Random inputs lead a network to values that it never has: with those it is a note.
 """
 
@@ -49,7 +53,33 @@ def failed_by_clipping(sides: Sides, localiser: Localiser, batch: Batch, worst: 
         more = f", and those of {len(others)} more layer(s)" if others else ""
         return _with(found, {}), f"on random inputs {first}{more}. Other data can tell whether that matters."
     clipped = _over(sides, sides.candidate, localiser, batch, worst, list(suspects))
-    return _with(found, {id(suspects[value]): its for value, its in clipped.items()}), ""
+    shared = (
+        {}
+        if localiser.differs
+        else {v: its for v, its in clipped.items() if _of_what_is_behind(localiser, v, suspects)}
+    )
+    notes = [
+        f"{its.of(suspects[value].layer, suspects[value].tensor)}: that is the range of what is computed of them, "
+        "which TFLite wants on the same grid."
+        for value, its in shared.items()
+    ]
+    failed = {id(suspects[value]): its for value, its in clipped.items() if value not in shared}
+    return _with(found, failed), " ".join(notes)
+
+
+def _of_what_is_behind(localiser: Localiser, value: Value, suspects: Container[Value]) -> bool:
+    """Whether a tensor has the grid of another layer's output that an operation gives of it, and that one fits."""
+    graph, holding = localiser.file, {tensor.index: held for held, tensor in localiser.taken.items()}
+    waiting = [localiser.taken[value].index]
+    grid = graph.tensors[waiting[0]].quantization if graph else None
+    while graph and grid and waiting:
+        behind = [
+            i for user in graph.users(waiting.pop()) for i in user.outputs if graph.tensors[i].quantization == grid
+        ]
+        if any(i in holding and holding[i] not in suspects for i in behind):
+            return True
+        waiting += [i for i in behind if i not in holding]
+    return False
 
 
 def _with(found: Found, clipped: Mapping[int, Clipping]) -> Found:
