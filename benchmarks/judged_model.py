@@ -5,7 +5,8 @@ outcome         what happened
 ==============  =====================================================================================================
 right           the numbers are those of ``model.predict``, and the verifier says so
 cannot tell     the verifier says that the data show nothing
-coarse          the precision is too coarse for the model: the file is outside the gate, and so is stock's
+coarse          the precision is too coarse for the model: int8 below the gate; float16 no further off than weights
+                that move by half a step of float16 move the model itself
 refused         an error of kerasbn's own, that says why
 absent          the Keras cannot run the model itself
 false alarm     the verifier says no to a file that is right
@@ -35,7 +36,10 @@ from kerasbn_export import export_tflite, fold, verify
 FAULTS = frozenset({"false alarm", "wrong", "missed", "coarser", "crash"})
 GATES = {"folded": 2e-5, "float32": 2e-5, "float16": 5e-3}
 """Largest difference as a part of the largest value."""
-GATE_DB, SLACK_DB, CHANCE = 15.0, 0.3, 1.5
+GATE_DB, SLACK_DB, EXACT_DB = 15.0, 0.3, 60.0
+"""Of int8: what a file has to reach, how far below stock's it may be, and what is as good as exact."""
+HALF, ROUNDINGS, CHANCE = 2.0**-11, 4, 2.0
+"""What float16 rounds of a number, draws of such roundings, and how much further than these one may be."""
 CALIBRATING, JUDGING, VERIFIED = 128, 32, 8
 """Samples that ranges are measured on, that files are judged by, and that the verifier gets."""
 DRAWS = 4
@@ -94,8 +98,9 @@ def judge_model(build: Builder, precisions: Sequence[str] = ("float32", "float16
             yield from steps
         for precision in refused:
             yield _guarded(f"stock {precision}", lambda precision=precision: _stock(model, precision))  # type: ignore[misc]
-        if "int8" in precisions and "int8" not in refused:
-            yield from _compare_int8(build)
+        ours = Path(folder, "int8.tflite")
+        if ours.exists():
+            yield from _compare_int8(build, sqnr(wanted, run_file(ours, inputs)), model)
 
 
 def _guarded(name: str, work: Callable[[], Step]) -> Step:
@@ -150,19 +155,23 @@ def _export(model: Any, path: Path, precision: str, inputs: Arrays, wanted: Arra
     error = distance(wanted, found)
     if error <= GATES[precision]:
         return Step(precision, "right", f"{error:.1e}")
-    return Step(
-        precision, "coarse" if _stock_is_no_better(model, precision, inputs, wanted, error) else "wrong", f"{error:.1e}"
-    )
+    outcome = "coarse" if _rounding_does_it(model, precision, inputs, wanted, error) else "wrong"
+    return Step(precision, outcome, f"{error:.1e}")
 
 
-def _stock_is_no_better(model: Any, precision: str, inputs: Arrays, wanted: Arrays, error: float) -> bool:
-    """Whether it is the precision that is too coarse for the model, as float16 is behind a threshold."""
-    if precision == "float32":
+def _rounding_does_it(model: Any, precision: str, inputs: Arrays, wanted: Arrays, error: float) -> bool:
+    """Whether weights that move by what float16 rounds move the outputs as far, as behind a threshold."""
+    if precision != "float16":
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "stock.tflite")
-        stock_file(model, path, precision)
-        return error <= CHANCE * distance(wanted, run_file(path, inputs))
+    rng, held, moved = np.random.default_rng(0), model.get_weights(), 0.0
+    for _ in range(ROUNDINGS):
+        drawn = [
+            w * (1 + HALF * rng.uniform(-1, 1, w.shape)).astype("float32") if w.dtype == "float32" else w for w in held
+        ]
+        model.set_weights(drawn)
+        moved = max(moved, distance(wanted, predict(model, inputs)))
+    model.set_weights(held)
+    return error <= CHANCE * moved
 
 
 def _verify(model: Any, path: Path, data: Any, precision: str, exported: str) -> Step:
@@ -192,37 +201,50 @@ def _stock(model: Any, precision: str) -> Step:
     return Step(f"stock {precision}", "right")
 
 
-def _compare_int8(build: Builder) -> Iterator[Step]:
+def _compare_int8(build: Builder, ours: float, model: Any) -> Iterator[Step]:
     """Ours against stock's; by new draws where the first is below, since one rounding of a weight is chance."""
-    gains = [gain(build, 0)]
-    if gains[0] is None:
+    stock = _stock_sqnr(model, 0)
+    if stock is None:
         yield Step("int8 against stock", "right", "stock refuses")
         return
+    gains = [_difference(ours, stock)]
     outcome = "right"
     if gains[0] < -SLACK_DB:
         drawn = [gain(build, seed) for seed in range(1, DRAWS + 1)]
         gains = [value for value in drawn if value is not None]
         error = float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
         outcome = "coarser" if np.mean(gains) + error < -SLACK_DB else "right"
-    yield Step(
-        "int8 against stock", outcome, f"{np.mean(gains):+.1f} dB" + (f" ({len(gains)} draws)" * (len(gains) > 1))
-    )
+    draws = f" ({len(gains)} draws)" if len(gains) > 1 else ""
+    yield Step("int8 against stock", outcome, f"{np.mean(gains):+.1f} dB{draws}")
 
 
 def gain(build: Builder, seed: int) -> float | None:
     """By how many dB our int8 file is better than stock's, on samples that calibrated neither; None where it fails."""
     model = build(seed)
-    inputs, calibration = draw(model, JUDGING, 2 * seed + 1), draw(model, CALIBRATING, 2 * seed + 2)
-    wanted = predict(model, inputs)
+    stock = _stock_sqnr(model, seed)
+    if stock is None:
+        return None
+    inputs = draw(model, JUDGING, 2 * seed + 1)
     with tempfile.TemporaryDirectory() as folder, silent():
-        ours, stock = Path(folder, "ours.tflite"), Path(folder, "stock.tflite")
-        export_tflite(model, ours, precision="int8", calibration=calibration)
+        path = Path(folder, "ours.tflite")
+        export_tflite(model, path, precision="int8", calibration=draw(model, CALIBRATING, 2 * seed + 2))
+        return _difference(sqnr(predict(model, inputs), run_file(path, inputs)), stock)
+
+
+def _stock_sqnr(model: Any, seed: int) -> float | None:
+    """The SQNR of stock's int8 file on the same samples; None where it fails."""
+    inputs = draw(model, JUDGING, 2 * seed + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stock.tflite")
         try:
-            stock_file(model, stock, "int8", calibration)
-            theirs = sqnr(wanted, run_file(stock, inputs))
+            stock_file(model, path, "int8", draw(model, CALIBRATING, 2 * seed + 2))
+            return sqnr(predict(model, inputs), run_file(path, inputs))
         except Exception:  # the converter's, or the interpreter's
             return None
-        return min(sqnr(wanted, run_file(ours, inputs)), 80.0) - min(theirs, 80.0)
+
+
+def _difference(ours: float, stock: float) -> float:
+    return min(ours, EXACT_DB) - min(stock, EXACT_DB)
 
 
 def stock_file(model: Any, path: Path, precision: str, calibration: Arrays | None = None) -> None:
