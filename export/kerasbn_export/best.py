@@ -12,6 +12,8 @@ branches kept         where folding merged linear layers into one (`kerasbn_expo
 averages kept         where a BatchNorm went back through average pooling
 in place              where folding did either, or moved a scale forward: BatchNorms go backward or
                       become one operation, and nothing else is done
+not folded            where a BatchNorm went another way than back into the layer right before it: what the stock
+                      converter makes of the model as it is
 equalized             `kerasbn_export.equalize`, on the best so far
 bias corrected        `kerasbn_export.bias_correction`, on the best so far
 ====================  ==============================================================================
@@ -20,7 +22,8 @@ A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported
 
 Without being asked, an export measures only what its own folding may have cost: where it did one of these things, the
 file as folded is compared with the one in place, and if that is better by more than `SLACK`, the form with the fewest
-changes undone is taken that is not: see `kerasbn_export.forms.settle_form`.
+changes undone is taken that is not. Neither may the one not folded be better by more than `STOCK_SLACK`: see
+`kerasbn_export.forms.settle_form`.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ MARGIN = 0.1
 """dB that a form has to gain."""
 SLACK = 0.3
 """dB that folding may cost unasked."""
+STOCK_SLACK = 0.15
+"""dB that a file may be below the stock converter's on the samples that judge: half of what other samples may show."""
 HELD_OUT = 4
 """One sample in so many is kept to judge by."""
 FEWEST = 8

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kerasbn.errors import NotFoldedError, UnsupportedModelError
-from kerasbn_export.best import SLACK, Search, Trial, scorer, some_of
+from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
+from kerasbn_export.best import SLACK, STOCK_SLACK, Search, Trial, scorer, some_of
 from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.convert import ConversionOptions, convert
 from kerasbn_export.equalize import equalized
 from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.ledger import OPS_PER_CALL
-from kerasbn_export.prepared import Prepared, converted, folded
+from kerasbn_export.prepared import Prepared, converted, folded, rebuilt
 from kerasbn_export.program import functional_program
-from kerasbn_export.verdict import Reason, Verdict
+from kerasbn_export.verdict import Action, Reason, Verdict
 
-PLACED = "in place"
+PLACED, STOCK = "in place", "not folded"
 UNDONE = {
     "branches kept": {"merge_branches": False},
     "averages kept": {"through_averages": False},
@@ -64,6 +65,11 @@ def search_forms(
         if other is not None:
             on_step(f"convert: {name}")
             search.attempt(name, other)
+    if not all(map(is_stocks_own, prepared.verdicts or ())):
+        stock = _form(STOCK, model, prepared, options)
+        made = None if stock is None or options.strict else _converted(STOCK, stock, options, samples, on_step)
+        if stock is not None and made is not None:
+            search.attempt(STOCK, stock, made)
     equal = equalized(search.form.programs[0].model)
     if equal.layers:
         on_step("convert: equalized")
@@ -92,31 +98,53 @@ def settle_form(
     """
     on_step("convert")
     data = converted(prepared, options, samples, on_step)
-    in_place = _other(PLACED, model, prepared, options) if _is_to_be_measured(prepared, options) else None
-    if in_place is None:
+    wanted = _wanted(model, prepared, options)
+    if not wanted:
         return prepared, data, ()
     score = scorer(model, some_of(samples))
     measured = {"as folded": Measured(prepared, data, score(data))}
 
-    def measure(name: str, form: Prepared) -> Measured:
-        on_step(f"convert: {name}")
-        made = converted(form, options, samples, on_step)
-        measured[name] = Measured(form, made, score(made))
-        return measured[name]
+    def reached(name: str) -> float:
+        """The SQNR of a form, which is converted if it is not known; none of one that there is not."""
+        form = None if name in measured else _form(name, model, prepared, options)
+        if form is not None:
+            on_step(f"convert: {name}")
+            made = _converted(name, form, options, samples, on_step)
+            measured.update({name: Measured(form, made, score(made))} if made else {})
+        return measured[name].sqnr_db if name in measured else -math.inf
 
-    wanted, taken = measure(PLACED, in_place).sqnr_db - SLACK, "as folded"
-    if measured[taken].sqnr_db < wanted:
-        milder = ((name, _other(name, model, prepared, options)) for name in UNDONE if name != PLACED)
-        reached = (name for name, form in milder if form is not None and measure(name, form).sqnr_db >= wanted)
-        taken = next(reached, PLACED)
+    least = max(reached(name) - slack for name, slack in wanted.items())
+    taken = "as folded"
+    if measured[taken].sqnr_db < least:
+        taken = next((name for name in (*UNDONE, STOCK) if reached(name) >= least), taken)
     trials = tuple(Trial(name, each.sqnr_db, taken=name == taken) for name, each in measured.items())
     return _explained(measured[taken].form, prepared, trials), measured[taken].data, trials
 
 
-def _is_to_be_measured(prepared: Prepared, options: ExportOptions) -> bool:
-    """Whether folding did what may cost accuracy, and another form may be taken and can be run."""
-    free = options.best is None and not options.strict and not options.select_ops
-    return free and any(_may_cost(verdict) for verdict in prepared.verdicts or ())
+def _wanted(model: Any, prepared: Prepared, options: ExportOptions) -> dict[str, float]:
+    """The forms that the file is compared with, each with the dB that the file may be below it."""
+    if options.best is not None or options.strict or options.select_ops:
+        return {}
+    verdicts = prepared.verdicts or ()
+    costs = any(map(_may_cost, verdicts)) and _form(PLACED, model, prepared, options) is not None
+    placed = {PLACED: SLACK} if costs else {}
+    return placed if all(map(is_stocks_own, verdicts)) else {**placed, STOCK: STOCK_SLACK}
+
+
+def _converted(name: str, form: Prepared, options: ExportOptions, samples: Calibration, on_step: Step) -> bytes | None:
+    """The file of a form; None where the stock converter fails on the model as it is."""
+    try:
+        return converted(form, options, samples, on_step)
+    except ConversionError:
+        if name != STOCK:
+            raise
+        return None
+
+
+def is_stocks_own(verdict: Verdict) -> bool:
+    """Whether a BatchNorm is where the stock converter puts it by itself: in the layer right before it."""
+    alone = len(verdict.into) == 1 and not verdict.note
+    return alone and verdict.action is Action.FOLDED and verdict.rules == ("backward",)
 
 
 def _may_cost(verdict: Verdict) -> bool:
@@ -124,6 +152,26 @@ def _may_cost(verdict: Verdict) -> bool:
     # Of a layer that is called at several places one call may have gone another way than the others.
     magnitudes_back = "magnitude" in verdict.rules and verdict.ops_before == OPS_PER_CALL
     return bool(verdict.note) or (verdict.direction in ("forward", "both") and not magnitudes_back)
+
+
+def _form(name: str, model: Any, prepared: Prepared, options: ExportOptions) -> Prepared | None:
+    """A form by its name; None where there is none, or it is the first again."""
+    if name != STOCK:
+        return _other(name, model, prepared, options)
+    verdicts = tuple(v if is_stocks_own(v) else _left(v) for v in prepared.verdicts or ())
+    return replace(rebuilt(model, options), verdicts=verdicts)
+
+
+def _left(verdict: Verdict) -> Verdict:
+    """The same BatchNorm, left to the converter."""
+    return Verdict(
+        verdict.layer,
+        Action.KEPT,
+        ops_before=verdict.ops_before,
+        ops_after=verdict.ops_before,
+        reason=verdict.reason,
+        sentence=verdict.sentence,
+    )
 
 
 def _other(name: str, model: Any, prepared: Prepared, options: ExportOptions) -> Prepared | None:
@@ -143,7 +191,7 @@ def _traits(prepared: Prepared) -> tuple[list[tuple[int, ...]], list[tuple[str, 
 
 def _explained(form: Prepared, most: Prepared, trials: Sequence[Trial]) -> Prepared:
     """The form, its verdicts saying why a BatchNorm stays that could be gone."""
-    undone = [trial for trial in trials if trial.taken and trial.form in UNDONE]
+    undone = [trial for trial in trials if trial.taken and trial.form in (*UNDONE, STOCK)]
     if not undone:
         return form
     known = {verdict.layer: verdict for verdict in most.verdicts or ()}

@@ -61,7 +61,7 @@ def prepare(model: Any, options: ExportOptions) -> Prepared:
     if isinstance(model, tuple):
         return _whole(model, options)
     try:
-        return folded(model, options) if options.fold else _rebuilt(model, options)
+        return folded(model, options) if options.fold else rebuilt(model, options)
     except UnsupportedModelError as error:
         if _is_graph(model):
             raise
@@ -100,10 +100,16 @@ def folded(
     return _in_form(Prepared((), result.verdicts, result.chosen), result.model, options)
 
 
-def _rebuilt(model: Any, options: ExportOptions) -> Prepared:
+def rebuilt(model: Any, options: ExportOptions) -> Prepared:
+    """The model with its BatchNorms, of one fixed batch: what the converter folds is its own affair.
+
+    Args:
+        model: A model of either Keras.
+        options: How to export.
+    """
     _refuse_batch_statistics(plan(model).verdicts)
-    rebuilt = emit(capture(model), dtype="float32", batch_size=options.batch_size)
-    return _in_form(Prepared((), None), rebuilt, options)
+    made = emit(capture(model), dtype="float32", batch_size=options.batch_size)
+    return _in_form(Prepared((), None), made, options)
 
 
 def _in_form(prepared: Prepared, model: Any, options: ExportOptions) -> Prepared:

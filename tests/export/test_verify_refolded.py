@@ -49,7 +49,7 @@ def sides_of(model, path):
 
 
 def networks(model, path, data):
-    return refolded(sides_of(model, path).candidate, model, Network(capture(model)), [data[:1]])
+    return refolded(sides_of(model, path), Network(capture(model)), [data[:1]])
 
 
 def relabelled(path, **changes):

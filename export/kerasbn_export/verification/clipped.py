@@ -1,5 +1,13 @@
 """Whether the values that a layer clips count: more than one of the user's own samples has to show it.
 
+And it has to reach an output, which what a maximum leaves out does not::
+
+    max|outputs with the values clipped - outputs| > max|outputs| / 255
+
+A concatenation, a selection and a pooling take and give numbers on one grid, and the converter takes that of what they
+give: what they take is clipped where that fits and the average of clipped values is no longer the same. No range was
+measured wrongly, and the gate of the outputs decides: that is a note too.
+
 Random inputs lead a network to values that it never has: with those it is a note.
 """
 
@@ -10,9 +18,10 @@ from dataclasses import replace
 
 from kerasbn_export.graph import Call, Value
 from kerasbn_export.verification.chains import chain_of
-from kerasbn_export.verification.clipping import Clipping
+from kerasbn_export.verification.clipping import Clipping, ClippingWatch
 from kerasbn_export.verification.fit import shaped
 from kerasbn_export.verification.localise import Localiser
+from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison
@@ -20,6 +29,9 @@ from kerasbn_export.verification.sides import Batch, Sides
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 
 Found = list[tuple[Call, LayerComparison]]
+
+STEP = 1 / 255
+"""Of an output, as a part of its largest value: one step of int8."""
 
 
 def failed_by_clipping(sides: Sides, localiser: Localiser, batch: Batch, worst: int, found: Found) -> tuple[Found, str]:
@@ -41,7 +53,33 @@ def failed_by_clipping(sides: Sides, localiser: Localiser, batch: Batch, worst: 
         more = f", and those of {len(others)} more layer(s)" if others else ""
         return _with(found, {}), f"on random inputs {first}{more}. Other data can tell whether that matters."
     clipped = _over(sides, sides.candidate, localiser, batch, worst, list(suspects))
-    return _with(found, {id(suspects[value]): its for value, its in clipped.items()}), ""
+    shared = (
+        {}
+        if localiser.differs
+        else {v: its for v, its in clipped.items() if _of_what_is_behind(localiser, v, suspects)}
+    )
+    notes = [
+        f"{its.of(suspects[value].layer, suspects[value].tensor)}: that is the range of what is computed of them, "
+        "which TFLite wants on the same grid."
+        for value, its in shared.items()
+    ]
+    failed = {id(suspects[value]): its for value, its in clipped.items() if value not in shared}
+    return _with(found, failed), " ".join(notes)
+
+
+def _of_what_is_behind(localiser: Localiser, value: Value, suspects: Container[Value]) -> bool:
+    """Whether a tensor has the grid of another layer's output that an operation gives of it, and that one fits."""
+    graph, holding = localiser.file, {tensor.index: held for held, tensor in localiser.taken.items()}
+    waiting = [localiser.taken[value].index]
+    grid = graph.tensors[waiting[0]].quantization if graph else None
+    while graph and grid and waiting:
+        behind = [
+            i for user in graph.users(waiting.pop()) for i in user.outputs if graph.tensors[i].quantization == grid
+        ]
+        if any(i in holding and holding[i] not in suspects for i in behind):
+            return True
+        waiting += [i for i in behind if i not in holding]
+    return False
 
 
 def _with(found: Found, clipped: Mapping[int, Clipping]) -> Found:
@@ -62,6 +100,7 @@ def _over(
     every = {v: watch for v, i in tensors.items() if grids and (watch := grids.watch_clipping(i))}
     shown = dict.fromkeys(every, 0)
     start, arrays = batch.chunk_of(worst)
+    enough = min(2, len(arrays[0]))
     for number in range(start, start + len(arrays[0])):
         sample = batch.sample(number, candidate.inputs[0].shape[0] or 1)
         held = candidate.kept(list(tensors.values()), sides.for_candidate(sample))
@@ -71,9 +110,21 @@ def _over(
             alone = grids.watch_clipping(tensors[value]) if grids else None
             for watch in filter(None, (every[value], alone)):
                 watch.update(right, found)
-            shown[value] += bool(alone and alone.result(gate))
-    enough = min(2, len(arrays[0]))
+            if alone and alone.result(gate) and shown[value] < enough:
+                shown[value] += _reaches_an_output(localiser, sides.as_seen(sample), value, alone)
     return {v: its for v, watch in every.items() if shown[v] >= enough and (its := watch.result(gate))}
+
+
+def _reaches_an_output(localiser: Localiser, arrays: Sequence[Array], value: Value, watch: ClippingWatch) -> bool:
+    """Whether an output of the reference is another where one value is clipped."""
+    lacking = localiser.lacking.get(value, 0.0)
+
+    def clipped(array: Array) -> Array:
+        return watch.held(array - lacking) + lacking
+
+    network = localiser.network
+    pairs = zip(network.run(arrays), network.run(arrays, {value: clipped}), strict=True)
+    return any(not measure(*pair).relative <= STEP for pair in pairs)
 
 
 def _values(network: Network, arrays: Sequence[Array], wanted: Container[Value]) -> Iterator[tuple[Value, Array]]:

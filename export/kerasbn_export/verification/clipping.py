@@ -73,7 +73,7 @@ class ClippingWatch:
     def update(self, right: Array, found: Array) -> None:
         """Take in the values that the grid was to hold, and those that it holds."""
         y = np.clip(right, *self._activation)
-        beyond = y - np.clip(y, self._low, self._high)
+        beyond = y - self.held(right)
         over = np.abs(beyond) > self._margin
         at_end = np.where(beyond > 0, found >= self._high - self._margin, found <= self._low + self._margin)
         self._ends += int(np.sum(over & at_end))
@@ -81,6 +81,11 @@ class ClippingWatch:
         self._signal, self._noise = self._signal + float(np.sum(y**2)), self._noise + float(np.sum(beyond**2))
         self._furthest = max(self._furthest, float(np.max(np.abs(beyond))))
         self._reached = min(self._reached[0], float(y.min())), max(self._reached[1], float(y.max()))
+
+    def held(self, right: Array) -> Array:
+        """What the grid can hold of some values."""
+        inside: Array = np.clip(np.clip(right, *self._activation), self._low, self._high)
+        return inside
 
     def result(self, min_sqnr: float | None) -> Clipping | None:
         """What was clipped; None if that is less noise than the gate allows, or if the file has other values there.

@@ -14,6 +14,7 @@ from kerasbn_export.verification.data import given_data, random_data
 from kerasbn_export.verification.draw import draw
 from kerasbn_export.verification.gates import CALIBRATED, Gate, coarsest, gate_for
 from kerasbn_export.verification.growth import allowing_for_growth
+from kerasbn_export.verification.half_weights import allowing_for_half_weights
 from kerasbn_export.verification.locate import Located, locate
 from kerasbn_export.verification.matching import match_sides
 from kerasbn_export.verification.moved import moved_on_purpose
@@ -103,12 +104,12 @@ def _settled(
     checks: Checks,
 ) -> tuple[OutputComparison, ...]:
     """The outputs; equal, where no layer is wrong and rounding explains them."""
-    records = tuple(records)
+    found = tuple(records)
     if not located or not network or located.divergence:
-        return records
-    return checks.run(
-        "how rounding grows", lambda: allowing_for_growth(sides, network, batches, records, located.layers), records
-    )
+        return found
+    for what, allowing in (("how rounding grows", allowing_for_growth), ("half weights", allowing_for_half_weights)):
+        found = checks.run(what, partial(allowing, sides, network, batches, found, located.layers), found)
+    return found
 
 
 def _errs_beyond_rounding(located: Located) -> bool:

@@ -57,11 +57,18 @@ def with_affine(call: Call, before: Affine | None, lacking: Array | None) -> tup
         scaled = kernel * _along_the_input(before.scale, kernel, INPUT_AXIS[call.layer.kind])
         added = before.scale * added + before.shift
     given, held = copy(call), {**call.layer.weights, name: scaled}
-    known = call.layer.kind == "Dense"
-    if known:
-        held["bias"] = held.get("bias", 0.0) + np.ravel(np.broadcast_to(added, (1, len(kernel))) @ kernel)
+    by_channel = _by_channel(added, len(kernel)) if call.layer.kind == "Dense" else None
+    if by_channel is not None:
+        held["bias"] = held.get("bias", 0.0) + by_channel @ kernel
     given.layer = call.layer.with_weights(held)
-    return given, known
+    return given, by_channel is not None
+
+
+def _by_channel(added: Array, channels: int) -> Array | None:
+    """A constant for one sample as one number a channel; None where it is another at other places."""
+    rows = np.broadcast_to(added, (*np.shape(added)[:-1], channels)).reshape(-1, channels)
+    same: Array = rows[0]
+    return same if np.all(rows == same) else None
 
 
 def _along_the_input(scale: Array, kernel: Array, axis: int) -> Array:

@@ -19,10 +19,13 @@ from kerasbn_export.verification.tflite_graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.verification.weights import held_by
 
 SHAPING = ("Reshape", "Flatten", "Dropout")
+ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
+"""Layers that end in a linear one of their own, whose bias is `ENDING`."""
+ENDING = "attention_output/bias"
 
 
 def offset(network: Network, chain: Sequence[Call], values: dict[Value, Array]) -> Array | None:
-    """``s*b + t`` at every element of one sample; None if the chain is not linear or adds nothing.
+    """``s*b + t`` at every element of one sample; None if the chain does not end a linear layer, or adds nothing.
 
     Args:
         network: The reference.
@@ -30,13 +33,27 @@ def offset(network: Network, chain: Sequence[Call], values: dict[Value, Array]) 
         values: What the first takes.
     """
     plain = all(is_batchnorm(call.layer) or call.layer.kind in SHAPING for call in chain[1:])
-    if not is_linear(chain[0]) or not plain:
+    added = _added(network, chain[0], values) if plain else None
+    if added is None:
         return None
-    known = {value: np.zeros_like(values[value][:1]) for value in chain[0].inputs}
-    for call in chain:
+    known = {chain[0].output: added}
+    for call in chain[1:]:
         known.update(network.evaluate(call, known))
     added = known[chain[-1].output]
     return added if np.any(added) else None
+
+
+def _added(network: Network, call: Call, values: dict[Value, Array]) -> Array | None:
+    """What a layer adds to each element of one sample; None if it does not end in a linear layer."""
+    layer = call.layer
+    if is_linear(call) or (layer.kind == "EinsumDense" and layer.config.get("activation") in ("linear", None)):
+        zeros = {value: np.zeros_like(values[value][:1]) for value in call.inputs}
+        return network.evaluate(call, zeros)[call.output]
+    if type(layer.source).__name__ not in ATTENTION or ENDING not in layer.weights:
+        return None
+    bias = np.asarray(layer.weights[ENDING], np.float64)
+    added: Array = np.broadcast_to(bias, (1, *values[call.output].shape[1:])).copy()
+    return added
 
 
 def lacks_bias(graph: TFLiteGraph, index: int) -> bool:

@@ -21,6 +21,7 @@ import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.cost import Choices
+from kerasbn_export.graph import Graph
 from kerasbn_export.provenance import read_provenance, weights_hash
 from kerasbn_export.rewrite import fold_batchnorms
 from kerasbn_export.tflite_file import read_tflite
@@ -46,34 +47,41 @@ def as_in_the_file(sides: Sides, network: Network, sample: Sequence[Array], *, e
     """
     if not (isinstance(sides.candidate, TFLiteRunner) and isinstance(sides.reference, KerasRunner)):
         return network
-    folded = refolded(sides.candidate, sides.reference.original, network, sample, exact=exact)
+    folded = refolded(sides, network, sample, exact=exact)
     return folded or (network if exact else Network(with_activations_apart(capture(sides.reference.original))))
 
 
-def refolded(
-    file: TFLiteRunner, model: Any, network: Network, sample: Sequence[Array], *, exact: bool = False
-) -> Network | None:
+def refolded(sides: Sides, network: Network, sample: Sequence[Array], *, exact: bool = False) -> Network | None:
     """The folded network in float64; None where the file does not say how to fold, or it is another function.
 
     Args:
-        file: The candidate.
-        model: The reference.
+        sides: The two sides.
         network: The reference in float64.
         sample: What the layers are compared on.
-        exact: Whether the file computes in float32.
+        exact: Whether the candidate computes in float32.
     """
-    chosen = _chosen(file.content, model)
-    if chosen is None:
+    graph = folded_graph(sides)
+    if graph is None:
         return None
-    graph = capture(model)
-    graph.retype("float32")
-    fold_batchnorms(graph, replace(chosen, accompany=False))  # what fuses a ReLU has the ReLU's name in the file
     folded = Network(graph if exact else with_activations_apart(graph))
     try:
         pairs = zip(network.run(sample), folded.run(sample), strict=True)
         return folded if all(measure(*pair).relative <= SAME for pair in pairs) else None
     except KerasBNError:  # a layer cannot be run alone
         return None
+
+
+def folded_graph(sides: Sides) -> Graph | None:
+    """The reference folded as the file says; None where the file does not say how."""
+    if not (isinstance(sides.candidate, TFLiteRunner) and isinstance(sides.reference, KerasRunner)):
+        return None
+    chosen = _chosen(sides.candidate.content, sides.reference.original)
+    if chosen is None:
+        return None
+    graph = capture(sides.reference.original)
+    graph.retype("float32")
+    fold_batchnorms(graph, replace(chosen, accompany=False))  # what fuses a ReLU has the ReLU's name in the file
+    return graph
 
 
 def _chosen(content: bytes, model: Any) -> Choices | None:
