@@ -20,6 +20,7 @@ from kerasbn_export.structure import leaves
 from kerasbn_export.verification.fresh_state import fresh_state
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array, Port
+from kerasbn_export.verification.repeated import Repeated
 
 CHUNK = 8
 """Samples per call where the batch is open, at most."""
@@ -54,7 +55,7 @@ class KerasRunner:
             Port(end.name, _shape(tensor), _dtype(tensor), aliases=end.aliases, made_up=self._made_up(end.name))
             for end, tensor in zip(ends.outputs, self._given, strict=True)
         )
-        self._final = self._keras.Model(self._taken, self._given)
+        self._final = Repeated(self._keras.Model(self._taken, self._given))
         self._before = [self._linear_part(tensor) for tensor in self._given]
 
     @cached_property
@@ -77,9 +78,9 @@ class KerasRunner:
         return values[:count], [None if tensor is None else next(rest) for tensor in self._before]
 
     @cached_property
-    def _with_scores(self) -> Any:
+    def _with_scores(self) -> Repeated:
         before = [tensor for tensor in self._before if tensor is not None]
-        return self._keras.Model(self._taken, [*self._given, *before])
+        return Repeated(self._keras.Model(self._taken, [*self._given, *before]))
 
     def _input_port(self, end: ModelInput, tensor: Any) -> Port:
         made_up = bool(re.fullmatch(r"(input|input_layer|keras_tensor)(_\d+)?", end.name))
@@ -104,7 +105,7 @@ class KerasRunner:
             return self._linear_part(layer.input)
         return linear_part(layer)
 
-    def _in_chunks(self, model: Any, arrays: Sequence[Array]) -> list[Array]:
+    def _in_chunks(self, model: Repeated, arrays: Sequence[Array]) -> list[Array]:
         batch = self.inputs[0].shape[0] or self._at_a_time
         chunks = [self._call(model, [array[i : i + batch] for array in arrays], batch) for i in _starts(arrays, batch)]
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
@@ -114,12 +115,12 @@ class KerasRunner:
         room = max(ROOM, 4 * int(self.model.count_params()))
         return max(1, min(CHUNK, room // max(1, 4 * _elements(self.model))))
 
-    def _call(self, model: Any, arrays: list[Array], batch: int) -> list[Array]:
+    def _call(self, repeated: Repeated, arrays: list[Array], batch: int) -> list[Array]:
         count = len(arrays[0])
         if self.inputs[0].shape[0] is not None and count < batch:
             arrays = [np.concatenate([array, np.repeat(array[-1:], batch - count, axis=0)]) for array in arrays]
-        with fresh_state(model):
-            results = [np.asarray(value) for value in _flat(model(arrays, training=False))]
+        with fresh_state(repeated.model):
+            results = [np.asarray(value) for value in _flat(repeated(arrays))]
         for value, port in zip(results, self.outputs, strict=False):
             if not value.ndim or len(value) != len(arrays[0]):
                 raise NotComparableError(
