@@ -18,6 +18,8 @@ SHAPES: dict[str, Shape] = {"1D": (12, 6), "2D": (10, 10, 3), "3D": (6, 6, 6, 3)
 FLAT: Shape = (6,)
 STEPS: Shape = (8, 5)
 IMAGE: Shape = SHAPES["2D"]
+EVEN: Shape = (10, 10, 4)
+"""An image of which a gated unit can take half the channels."""
 
 ARGUMENTS: dict[str, Any] = {
     "activation": "relu",
@@ -255,5 +257,5 @@ def case_of(row: str) -> Case:
     """What a row tries."""
     kind, _, way = row.partition(" ")
     if kind == "activation":
-        return Case(lambda k: k.layers.Activation(way), (IMAGE,))
+        return Case(lambda k: k.layers.Activation(way), (EVEN,))
     return next(case for case in cases(kind) if case.name == way)
