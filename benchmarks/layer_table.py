@@ -123,7 +123,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     **_images(
         "CenterCrop", "RandomCrop", "Resizing", "AutoContrast", "Equalization", "Solarization", "CutMix", "MixUp"
     ),
-    **_images("AugMix", "RandAugment", "ContrastLimitedAdaptiveHistogramEqualization", "GroupNormalization", "PReLU"),
+    **_images("AugMix", "RandAugment", "ContrastLimitedAdaptiveHistogramEqualization", "PReLU"),
     "BatchNormalization": (Case(lambda k: k.layers.BatchNormalization(), (IMAGE,)),),
     "Dot": (
         Case(lambda k: k.layers.Dot(axes=-1), (FLAT, FLAT)),
@@ -167,6 +167,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "Permute": (Case(lambda k: k.layers.Permute((2, 1)), (STEPS,)),),
     "Masking": (Case(lambda k: k.layers.Masking(), (STEPS,)),),
     "Flatten": (Case(lambda k: k.layers.Flatten(), (IMAGE,)),),
+    "GroupNormalization": (Case(lambda k: k.layers.GroupNormalization(3), (IMAGE,)),),
     "Softmax": (Case(lambda k: k.layers.Softmax()), Case(lambda k: k.layers.Softmax(), (IMAGE,), name="of images")),
     "Normalization": (Case(lambda k: k.layers.Normalization(mean=[0.2] * 6, variance=[0.5] * 6)),),
     "MelSpectrogram": (Case(lambda k: k.layers.MelSpectrogram(64, 32, sampling_rate=400, num_mel_bins=8), ((400,),)),),
