@@ -85,11 +85,18 @@ def test_rounding_of_weights_that_a_steep_function_makes_more_of(keras_flavour, 
 
 
 @pytest.mark.parametrize(
-    ("exact", "rounded", "status"),
-    [(0.009, 0.001, Status.EQUAL), (0.009, 0.006, Status.DIFFERS), (0.03, 0.001, Status.DIFFERS)],
+    ("exact", "rounded", "random", "status"),
+    [
+        (0.009, 0.001, False, Status.EQUAL),
+        (0.009, 0.006, False, Status.DIFFERS),
+        (0.03, 0.001, False, Status.DIFFERS),
+        (0.03, 0.001, True, Status.UNPROVEN),
+        (0.03, 0.006, True, Status.DIFFERS),
+        (float("nan"), float("nan"), True, Status.DIFFERS),
+    ],
 )
-def test_what_rounding_may_explain(exact, rounded, status):
+def test_what_rounding_may_explain(exact, rounded, random, status):
     found = measure(np.array([[1.0, 2.0]]), np.array([[1.0, 2.1]]))
     output = OutputComparison("y", "y", "output", Status.DIFFERS, "far.", GATES["float16"], found)
-    assert _again(output, [_Apart(exact, rounded)]).status is status
-    assert _again(output, [_Apart(exact, rounded), None]).status is Status.DIFFERS
+    assert _again(output, [_Apart(exact, rounded)], random=random).status is status
+    assert _again(output, [_Apart(exact, rounded), None], random=random).status is Status.DIFFERS
