@@ -224,6 +224,39 @@ def text(row: Row) -> str:
     return "\n".join([line.rstrip(), *(f"    {fault}" for fault in row.faults)])
 
 
+def markdown(flavour: str, version: str, done: Sequence[Row]) -> str:
+    """The rows by what becomes of them, as a table for the docs."""
+    groups: dict[str, list[str]] = {}
+    for row in done:
+        if not row.note.startswith("is "):
+            groups.setdefault(_group(row), []).append(_named(row))
+    order = sorted(groups, key=lambda group: -len(groups[group]))
+    lines = [f"| {group} | {', '.join(groups[group])} |" for group in order]
+    return "\n".join([f"## {flavour} {version}", "", "| what | layers |", "| --- | --- |", *lines, ""])
+
+
+def _group(row: Row) -> str:
+    if row.note:
+        return f"not tried: {row.note}"
+    if not row.tried:
+        return "not tried: this Keras cannot build or run it alone"
+    if row.faults:
+        return "**faults**"
+    outcomes = {precision: row.outcome(precision) for precision in PRECISIONS if row.outcome(precision)}
+    refused = [precision for precision, outcome in outcomes.items() if outcome == "refused"]
+    if refused:
+        others = (
+            f"; {', '.join(p for p in outcomes if p not in refused)} go through" if len(refused) < len(outcomes) else ""
+        )
+        return f"refused in {', '.join(refused)}, as by the stock converter{others}"
+    coarse = [precision for precision, outcome in outcomes.items() if outcome == "coarse"]
+    return f"right; {' and '.join(coarse)} too coarse for the test model" if coarse else "right in every precision"
+
+
+def _named(row: Row) -> str:
+    return f"`{row.name.removeprefix('activation ')}`"
+
+
 def main() -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -234,6 +267,9 @@ def main() -> int:
     parser.add_argument("--from", dest="first", default="", metavar="ROW", help="go on from this row")
     parser.add_argument("--frame", default="relu", choices=FRAMES)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table of docs/compatibility.md behind the rows"
+    )
     options = parser.parse_args()
     faulty = 0
     for flavour in options.keras:
@@ -250,6 +286,8 @@ def main() -> int:
             print(text(row), flush=True)
         faulty += sum(bool(row.faults) for row in done)
         print(summary(flavour, done))
+        if options.markdown:
+            print(markdown(flavour, importlib.import_module(flavour).__version__, done))
     return int(faulty > 0)
 
 

@@ -18,6 +18,8 @@ SHAPES: dict[str, Shape] = {"1D": (12, 6), "2D": (10, 10, 3), "3D": (6, 6, 6, 3)
 FLAT: Shape = (6,)
 STEPS: Shape = (8, 5)
 IMAGE: Shape = SHAPES["2D"]
+EVEN: Shape = (10, 10, 4)
+"""An image of which a gated unit can take half the channels."""
 
 ARGUMENTS: dict[str, Any] = {
     "activation": "relu",
@@ -121,7 +123,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     **_images(
         "CenterCrop", "RandomCrop", "Resizing", "AutoContrast", "Equalization", "Solarization", "CutMix", "MixUp"
     ),
-    **_images("AugMix", "RandAugment", "ContrastLimitedAdaptiveHistogramEqualization", "GroupNormalization", "PReLU"),
+    **_images("AugMix", "RandAugment", "ContrastLimitedAdaptiveHistogramEqualization", "PReLU"),
     "BatchNormalization": (Case(lambda k: k.layers.BatchNormalization(), (IMAGE,)),),
     "Dot": (
         Case(lambda k: k.layers.Dot(axes=-1), (FLAT, FLAT)),
@@ -165,6 +167,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "Permute": (Case(lambda k: k.layers.Permute((2, 1)), (STEPS,)),),
     "Masking": (Case(lambda k: k.layers.Masking(), (STEPS,)),),
     "Flatten": (Case(lambda k: k.layers.Flatten(), (IMAGE,)),),
+    "GroupNormalization": (Case(lambda k: k.layers.GroupNormalization(3), (IMAGE,)),),
     "Softmax": (Case(lambda k: k.layers.Softmax()), Case(lambda k: k.layers.Softmax(), (IMAGE,), name="of images")),
     "Normalization": (Case(lambda k: k.layers.Normalization(mean=[0.2] * 6, variance=[0.5] * 6)),),
     "MelSpectrogram": (Case(lambda k: k.layers.MelSpectrogram(64, 32, sampling_rate=400, num_mel_bins=8), ((400,),)),),
@@ -255,5 +258,5 @@ def case_of(row: str) -> Case:
     """What a row tries."""
     kind, _, way = row.partition(" ")
     if kind == "activation":
-        return Case(lambda k: k.layers.Activation(way), (IMAGE,))
+        return Case(lambda k: k.layers.Activation(way), (EVEN,))
     return next(case for case in cases(kind) if case.name == way)

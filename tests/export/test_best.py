@@ -8,7 +8,7 @@ from kerasbn_export import bias_correction, export_tflite, verify
 from kerasbn_export.best import MARGIN, Search, held_out, scorer
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.export_records import ExportOptions
-from kerasbn_export.forms import UNDONE
+from kerasbn_export.forms import STOCK, UNDONE
 from kerasbn_export.provenance import read_provenance
 from kerasbn_export.tflite_file import read_tflite
 
@@ -80,7 +80,7 @@ def test_every_form_is_tried_reported_and_the_best_one_written(keras_flavour, rn
     model, data = branching(keras_flavour, rng), pictures(rng, 40)
     result = export_tflite(model, tmp_path / "best.tflite", precision="int8", calibration=data, best=True)
     tried = {trial.form: trial for trial in result.trials}
-    assert list(tried) == ["as folded", *UNDONE, "equalized", "bias corrected"]
+    assert list(tried) == ["as folded", *UNDONE, STOCK, "equalized", "bias corrected"]
     assert result.calibration == "30 samples from array"
     taken = max(trial.sqnr_db for trial in result.trials if trial.taken)
     assert taken >= tried["as folded"].sqnr_db

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call
+from kerasbn_export.graph import Call, Graph
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.faults.folding import LINEAR, is_linear
 from kerasbn_export.verification.forward import source_of, with_affine
 from kerasbn_export.verification.localise import MERGED, Localiser
+from kerasbn_export.verification.network import FLATTENING
 from kerasbn_export.verification.records import LayerComparison, WeightComparison
 from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, compare_layer, compare_weights, held_by
@@ -41,7 +42,7 @@ def by_weights(localiser: Localiser, file: TFLiteGraph, found: Found) -> tuple[F
         compared, known = _weights(localiser, file, call, record)
         wrong = [weight for weight in compared if not weight.passed]
         bounded = record.rounding is not None and (known or not localiser.exact)
-        decides = record.passed and (bounded or (known and _activated(call)))
+        decides = record.passed and (bounded or (known and _activated(localiser.network.graph, call)))
         weights += compared if decides or not wrong or not record.passed else []
         rounding = max((weight.rounding for weight in wrong), default=0.0)
         settled.append((call, replace(record, passed=False, rounding=rounding) if wrong and decides else record))
@@ -83,8 +84,10 @@ def in_float(localiser: Localiser, held: Callable[[Call], Held | None], found: F
     return tuple(record for record in compared if record.passed or record.layer not in right)
 
 
-def _activated(call: Call) -> bool:
+def _activated(graph: Graph, call: Call) -> bool:
     """Whether an operation of its own behind the weights hides what rounding explains; a fused ReLU hides nothing."""
+    if any(user.layer.config.get("activation") in FLATTENING for user in graph.users(call.output)):
+        return True
     return call.layer.config.get("activation", "linear") not in ("linear", "relu", "relu6")
 
 

@@ -1,0 +1,102 @@
+"""Correct files that were called wrong, each by its kind; and what is wrong in such files is still seen."""
+
+import numpy as np
+import pytest
+from kerasbn_testing.statistics import randomise
+
+from kerasbn_export import export_tflite, verify
+from kerasbn_export.verification.faults.quantized import calibrated_on_too_little
+from kerasbn_export.verification.gates import GATES
+from kerasbn_export.verification.half_weights import _again, _Apart
+from kerasbn_export.verification.measure import measure
+from kerasbn_export.verification.records import OutputComparison, Status
+
+STEPS, IMAGE, STEEP = (6, 4), (8, 8, 3), 16
+
+
+def attention(flavour):
+    layers = flavour.keras.layers
+    steps = flavour.keras.Input(STEPS)
+    x = flavour.batch_normalization()(layers.Dense(4, activation="relu")(steps))
+    x = layers.MultiHeadAttention(2, 3)(x, x)
+    return flavour.keras.Model(steps, layers.Dense(5)(layers.Dense(4)(x)))
+
+
+def einsum(flavour):
+    layers = flavour.keras.layers
+    steps = flavour.keras.Input(STEPS)
+    x = layers.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d")(layers.Dense(4, activation="relu")(steps))
+    return flavour.keras.Model(steps, layers.Dense(5)(layers.Dense(4)(x)))
+
+
+def pooled(flavour, kind):
+    """Two poolings into one concatenation: TFLite wants all of it on one grid."""
+    layers, pool = flavour.keras.layers, getattr(flavour.keras.layers, f"{kind}Pooling2D")
+    image = flavour.keras.Input(IMAGE)
+    x = layers.ReLU()(layers.Conv2D(4, 3, name="before")(image))
+    x = flavour.batch_normalization(name="clipped")(x)
+    x = layers.Concatenate()([pool(size, strides=1, padding="same")(x) for size in (3, 5)])
+    return flavour.keras.Model(image, layers.Conv2D(3, 1)(layers.Conv2D(4, 3, activation="relu")(x)))
+
+
+def exported(model, folder, rng, precision="int8"):
+    randomise(model, rng)
+    data = rng.uniform(-1, 1, (64, *model.input_shape[1:])).astype("float32")
+    options = {"calibration": data, "best": False} if precision == "int8" else {}
+    return export_tflite(model, folder / "m.tflite", precision=precision, **options).path, data[:8]
+
+
+@pytest.mark.parametrize("build", [attention, einsum])
+def test_a_bias_that_moves_out_of_a_layer(keras_flavour, rng, tmp_path, build):
+    model = build(keras_flavour)
+    path, data = exported(model, tmp_path, rng)
+    report = verify(model, path, data=data)
+    assert report, report.verdict
+    for layer in model.layers[-3:]:  # the one that loses its bias, the one that takes it, and the one behind
+        held = layer.get_weights()
+        layer.set_weights([*held[:-1], np.roll(held[-1], 1) + 0.1])
+        assert not verify(model, path, data=data), layer.name
+        layer.set_weights(held)
+
+
+@pytest.mark.parametrize("kind", ["Max", "Average"])
+def test_values_that_a_later_operation_clips(keras_flavour, rng, tmp_path, kind):
+    model = pooled(keras_flavour, kind)
+    path, data = exported(model, tmp_path, rng)
+    report = verify(model, path, data=data)
+    assert report, report.verdict
+    assert any("on the same grid" in note for note in report.notes) is (kind == "Average")
+    content, _ = calibrated_on_too_little.apply(path.read_bytes())
+    (tmp_path / "wrong.tflite").write_bytes(content)
+    assert not verify(model, tmp_path / "wrong.tflite", data=data)
+
+
+def test_rounding_of_weights_that_a_steep_function_makes_more_of(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+    steps = keras_flavour.keras.Input((6,))
+    x = layers.Activation("exponential")(layers.Dense(6)(layers.Dense(6, activation="relu")(steps)))
+    model = keras_flavour.keras.Model(steps, layers.Dense(3)(x))
+    path, data = exported(model, tmp_path, rng, "float16")
+    report = verify(model, path, data=STEEP * data)
+    assert report, report.verdict
+    assert "weights rounded to float16" in report.outputs[0].reason
+    model.layers[1].set_weights([1.004 * weight for weight in model.layers[1].get_weights()])
+    assert not verify(model, path, data=STEEP * data)
+
+
+@pytest.mark.parametrize(
+    ("exact", "rounded", "random", "status"),
+    [
+        (0.009, 0.001, False, Status.EQUAL),
+        (0.009, 0.006, False, Status.DIFFERS),
+        (0.03, 0.001, False, Status.DIFFERS),
+        (0.03, 0.001, True, Status.UNPROVEN),
+        (0.03, 0.006, True, Status.DIFFERS),
+        (float("nan"), float("nan"), True, Status.DIFFERS),
+    ],
+)
+def test_what_rounding_may_explain(exact, rounded, random, status):
+    found = measure(np.array([[1.0, 2.0]]), np.array([[1.0, 2.1]]))
+    output = OutputComparison("y", "y", "output", Status.DIFFERS, "far.", GATES["float16"], found)
+    assert _again(output, [_Apart(exact, rounded)], random=random).status is status
+    assert _again(output, [_Apart(exact, rounded), None], random=random).status is Status.DIFFERS
