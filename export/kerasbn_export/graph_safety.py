@@ -25,6 +25,7 @@ SAVES = frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"})
 PRINTS = frozenset({"Print", "PrintV2"})
 STREAMS = frozenset({b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"})
 TEXT_FILES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+ASSET_COLLECTION = "saved_model_assets"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
@@ -171,22 +172,20 @@ class _MetaGraph:
 
     # Files of the SavedModel's own
 
-    def _own_assets(self) -> list[bool]:
-        return [_is_inside(asset.filename) for asset in self.meta.asset_file_def]
+    def _assets(self) -> list[Any]:
+        """The files that the SavedModel says are its own; TensorFlow 1 lists them in a collection."""
+        if self.meta.asset_file_def:
+            return list(self.meta.asset_file_def)
+        return [_unpacked(packed) for packed in self.meta.collection_def[ASSET_COLLECTION].any_list.value]
 
     def _asset_tensors(self) -> set[str]:
-        own = self._own_assets()
-        return {
-            _node_name(asset.tensor_info.name)
-            for asset, inside in zip(self.meta.asset_file_def, own, strict=True)
-            if inside
-        }
+        return {_node_name(asset.tensor_info.name) for asset in self._assets() if _is_inside(asset.filename)}
 
     def _asset_arguments(self, name: str, body: Any) -> set[str]:
         """The arguments of a function that are bound to the path of one of these files."""
         bound = self.meta.object_graph_def.concrete_functions[name].bound_inputs
         arguments = [argument.name for argument in body.signature.input_arg]
-        nodes, own = self.meta.object_graph_def.nodes, self._own_assets()
+        nodes, own = self.meta.object_graph_def.nodes, [_is_inside(asset.filename) for asset in self._assets()]
         captured = zip(arguments[len(arguments) - len(bound) :], bound, strict=False)
         return {
             argument
@@ -210,6 +209,12 @@ def _source(nodes: dict[str, Any], tensor: str) -> str:
             break
         name = _node_name(nodes[name].input[0])
     return name
+
+
+def _unpacked(packed: Any) -> Any:
+    asset = tf.compat.v1.MetaGraphDef().asset_file_def.add()
+    packed.Unpack(asset)
+    return asset
 
 
 def _is_inside(filename: str) -> bool:

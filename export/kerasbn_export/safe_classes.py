@@ -54,6 +54,8 @@ PARTS = names_in(
     """
 )
 """Initializers, regularizers, constraints, dtype policies, quantizers and seeds."""
+TENSORFLOW_INITIALIZERS = frozenset({"tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2"})
+"""The modules of TensorFlow's own initializers, as ``tf.constant_initializer``, which have the names of Keras'."""
 TRAINING = names_in(
     """
     AUC Accuracy Adadelta Adafactor Adagrad Adam AdamW Adamax BinaryAccuracy BinaryFocalCrossentropy BinaryIoU CTC

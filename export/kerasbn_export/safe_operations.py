@@ -139,7 +139,8 @@ IN_MEMORY = names_in(
     AssignSub AssignSubVariableOp AssignVariableOp Case CheckNumerics CheckNumericsV2 CountUpTo CudnnRNN
     CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3 CudnnRNNV2 CudnnRNNV3 DeepCopy DestroyResourceOp
     DestroyTemporaryVariable DeviceIndex DisableCopyOnRead Empty GuaranteeConst If IsTensorFloat32Enabled
-    IsVariableInitialized LearnedUnigramCandidateSampler LogUniformCandidateSampler Multinomial NonDeterministicInts
+    IsVariableInitialized IteratorGetNext IteratorGetNextAsOptional IteratorGetNextSync
+    LearnedUnigramCandidateSampler LogUniformCandidateSampler Multinomial NonDeterministicInts
     ParameterizedTruncatedNormal RandomCrop RandomGamma RandomPoisson RandomPoissonV2 RandomShuffle
     RandomStandardNormal RandomUniform RandomUniformInt ReadVariableOp ResourceApplyAdaMax ResourceApplyAdadelta
     ResourceApplyAdagrad ResourceApplyAdagradDA ResourceApplyAdagradV2 ResourceApplyAdam
@@ -168,7 +169,10 @@ IN_MEMORY = names_in(
     TruncatedNormal UniformCandidateSampler VarHandleOp VarIsInitializedOp Variable VariableShape VariableV2 While
     """
 )
-"""Variables, random numbers, loops and calls, arrays in a loop, assertions: nothing outlives the process."""
+"""Variables, random numbers, loops and calls, arrays in a loop, assertions: nothing outlives the process.
+
+``IteratorGetNext`` stands in what Keras' preprocessing layers adapt with; nothing on the list makes an iterator.
+"""
 TABLES = names_in(
     """
     AnonymousHashTable AnonymousMutableDenseHashTable AnonymousMutableHashTable AnonymousMutableHashTableOfTensors

@@ -110,11 +110,12 @@ def _judge_class(node: dict[str, Any], name: str, registered: Registered) -> str
     if _is_registered(node, name, registered):
         return None
     module, alias = node.get("module"), node.get("registered_name")
-    if name in CLASSES and _is_modelling(module) and alias in (None, name):
+    of_tensorflow = module in classes.TENSORFLOW_INITIALIZERS and name in classes.PARTS
+    if name in CLASSES and (of_tensorflow or _is_modelling(module)) and alias in (None, name):
         return _judge_files(_config(node))
     # Without a module Keras looks a name up in its tables and imports nothing; what is in none of them it refuses
     # itself, or makes from its graph in a SavedModel. Functions stand in these tables too, in lower case.
-    in_no_table = module is None and name not in CLASSES and not name.islower()
+    in_no_table = module is None and alias in (None, name) and name not in CLASSES and not name.islower()
     return None if in_no_table else _needs(node, name)
 
 
