@@ -23,9 +23,24 @@ MAIN_GRAPH = ""
 RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 SAVES = frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"})
 PRINTS = frozenset({"Print", "PrintV2"})
-STREAMS = frozenset({b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"})
+STREAMS = frozenset({b"", b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"})
 TEXT_FILES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 ASSET_COLLECTION = "saved_model_assets"
+CALLS = frozenset(
+    {
+        "Case",
+        "For",
+        "If",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "StatelessCase",
+        "StatelessIf",
+        "StatelessWhile",
+    }
+    | {"SymbolicGradient", "While"}
+)
+"""The allowed operations that call functions."""
+NONE: frozenset[str] = frozenset()
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
@@ -59,6 +74,34 @@ def find_operations(saved: Any) -> Iterator[GraphFinding]:
         yield from _MetaGraph(meta).findings()
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A function or the main graph, and what its operations may do beyond the list.
+
+    Attributes:
+        function: Its name.
+        nodes: Its operations by name.
+        may: The further kinds of operations.
+        prefixes: Where the path of the SavedModel's own checkpoint comes from.
+        files: Where the path of a file of its own comes from.
+    """
+
+    function: str
+    nodes: dict[str, Any]
+    may: Set[str]
+    prefixes: Set[str]
+    files: Set[str]
+
+    def source(self, tensor: str) -> str:
+        """What a tensor is a copy of."""
+        name = _node_name(tensor)
+        for _ in range(len(self.nodes)):  # a broken graph may go in circles
+            if name not in self.nodes or self.nodes[name].op != "Identity":
+                break
+            name = _node_name(self.nodes[name].input[0])
+        return name
+
+
 class _MetaGraph:
     """One graph with its functions, and who may call what."""
 
@@ -75,33 +118,31 @@ class _MetaGraph:
     def findings(self) -> Iterator[GraphFinding]:
         saving, restoring = self._saver_functions()
         for name, body in self.functions.items():
-            may = (RESTORES if name in restoring else frozenset()) | (SAVES if name in saving else frozenset())
-            sources = {argument.name for argument in body.signature.input_arg}
-            files = self._asset_arguments(name, body)
-            nodes = {node.name: node for node in body.node_def}
-            yield from self._judged(body.node_def, nodes, name, may, sources, files)
+            if all(node.op in ALLOWED for node in body.node_def):
+                continue
+            may = (RESTORES if name in restoring else NONE) | (SAVES if name in saving else NONE)
+            place = _Place(
+                name,
+                {node.name: node for node in body.node_def},
+                may,
+                {argument.name for argument in body.signature.input_arg},
+                self._asset_arguments(name, body),
+            )
+            yield from self._judged(body.node_def, place)
         yield from self._judged_main()
 
-    def _judged(
-        self,
-        body: Iterable[Any],
-        nodes: dict[str, Any],
-        function: str,
-        may: Set[str],
-        prefixes: Set[str],
-        files: Set[str],
-    ) -> Iterator[GraphFinding]:
+    def _judged(self, body: Iterable[Any], place: _Place) -> Iterator[GraphFinding]:
         for node in body:
             op = node.op
             if op in ALLOWED or (op in self.functions and not _is_operation(op)):
                 continue
-            if op in PRINTS and node.attr["output_stream"].s in (STREAMS | {b""}):
+            if op in PRINTS and node.attr["output_stream"].s in STREAMS:
                 continue
-            if op in may and (op in SAVES or _source(nodes, node.input[0]) in prefixes):
+            if op in place.may and (op in SAVES or place.source(node.input[0]) in place.prefixes):
                 continue
-            if op in TEXT_FILES and _source(nodes, node.input[1]) in files:
+            if op in TEXT_FILES and place.source(node.input[1]) in place.files:
                 continue
-            yield GraphFinding(op, node.name, function)
+            yield GraphFinding(op, node.name, place.function)
 
     # The functions that save and restore
 
@@ -122,6 +163,8 @@ class _MetaGraph:
         """The functions that the operations of a body name in any way."""
         names = set()
         for node in body:
+            if node.op in ALLOWED and node.op not in CALLS:
+                continue
             names.add(node.op)
             for value in node.attr.values():
                 names.update((value.func.name, *(function.name for function in value.list.func)))
@@ -143,10 +186,10 @@ class _MetaGraph:
         restoring = self._above({self.restoring}) - running
         saving = self._above({self.saving}) - running - restoring
         for node in self.meta.graph_def.node:
-            may = (RESTORES if node.name in restoring | saving else frozenset()) | (
-                SAVES if node.name in saving else frozenset()
-            )
-            yield from self._judged([node], self.main, MAIN_GRAPH, may, {self.filename}, self._asset_tensors())
+            if node.op not in ALLOWED:
+                may = RESTORES | SAVES if node.name in saving else RESTORES if node.name in restoring else NONE
+                place = _Place(MAIN_GRAPH, self.main, may, {self.filename}, self._asset_tensors())
+                yield from self._judged([node], place)
 
     def _run_when_loaded(self) -> set[str]:
         """What a signature gives, and what initializes."""
@@ -199,16 +242,6 @@ class _MetaGraph:
 
 def _node_name(tensor: str) -> str:
     return tensor.removeprefix("^").partition(":")[0]
-
-
-def _source(nodes: dict[str, Any], tensor: str) -> str:
-    """What a tensor is a copy of."""
-    name = _node_name(tensor)
-    for _ in range(len(nodes)):  # a broken graph may go in circles
-        if name not in nodes or nodes[name].op != "Identity":
-            break
-        name = _node_name(nodes[name].input[0])
-    return name
 
 
 def _unpacked(packed: Any) -> Any:
