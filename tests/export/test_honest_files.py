@@ -22,11 +22,16 @@ GUESSES = {
     "output_shape": 2, "height_factor": 0.2, "width_factor": 0.2, "shape": (4,), "max_number": 3, "head_dim": 2,
     "num_query_heads": 2, "num_key_value_heads": 1, "output_size": 2, "pool_size": 2, "layers": [], "ratio": 0.2,
 }  # fmt: skip
+PARTICULAR = {
+    "CategoryEncoding": {"num_tokens": 3},
+    "Discretization": {"num_bins": 3},
+    "RandomPosterization": {"factor": 4},
+}
 NOT_LAYERS = names_in("Layer Wrapper RNN Lambda JaxLayer FlaxLayer TFSMLayer TorchModuleWrapper AbstractRNNCell")
 
 
 def layer_classes(keras):
-    found = {name: getattr(keras.layers, name) for name in dir(keras.layers) if name not in NOT_LAYERS}
+    found = {name: getattr(keras.layers, name) for name in dir(keras.layers) if name not in NOT_LAYERS | {"InputLayer"}}
     return {name: cls for name, cls in found.items() if inspect.isclass(cls) and issubclass(cls, keras.layers.Layer)}
 
 
@@ -41,7 +46,7 @@ def made(keras, cls):
     }  # fmt: skip
     if cls is layers.Bidirectional:
         options = {"layer": layers.LSTM(2)}
-    options |= {"CategoryEncoding": {"num_tokens": 3}, "Discretization": {"num_bins": 3}}.get(cls.__name__, {})
+    options |= PARTICULAR.get(cls.__name__, {})
     return cls(**options)
 
 
