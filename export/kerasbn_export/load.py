@@ -8,6 +8,7 @@ from typing import Any
 from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn_export.model_file import ModelFile, read_model_file
 from kerasbn_export.safety import find_code
+from kerasbn_export.saved_model import refuse_operations
 from kerasbn_export.signatures import is_foreign, is_saved_model, signature_programs
 
 
@@ -16,8 +17,8 @@ def load_model(path: str | Path, *, allow_code: bool = False) -> Any:
 
     Args:
         path: A ``.keras`` file, a ``.h5``/``.hdf5`` file or a SavedModel folder of Keras 2 or Keras 3.
-        allow_code: Whether code that the file carries or names may run: Lambda layers, and classes and
-            functions that are neither Keras' nor kerasbn's nor registered in this process.
+        allow_code: Whether code that the file carries or names may run: Lambda layers, classes and functions that are
+            neither Keras' nor kerasbn's nor registered in this process, operations that read or write files.
 
     Returns:
         A model of Keras 3 or of tf_keras.
@@ -61,12 +62,14 @@ def load_source(path: str | Path, *, allow_code: bool = False, signature: str | 
 
 def _refuse_code(file: ModelFile) -> None:
     registered = file.flavour.keras.saving.get_registered_object
-    for finding in find_code(file.configs, lambda name: registered(name) is not None):
+    for finding in find_code(file.configs, registered):
         who = f"layer {finding.layer!r}" if finding.layer else "the model"
         raise UnsafeModelError(
             f"{file.path}: {who} {finding.what}; loading would run it. "
             "If you trust the file, load it with allow_code=True (on the command line: --allow-code)."
         )
+    if file.format == "saved_model":
+        refuse_operations(file.path)
 
 
 def _load(file: ModelFile, allow_code: bool) -> Any:

@@ -1,34 +1,46 @@
-"""Finds in a model's configuration what would run foreign code if the model were loaded.
+"""Says what in a model's configuration is more than a description of layers, before any Keras reads it.
 
-A saved Keras model is a description of layers, and a description can name code: a Lambda layer carries
-marshalled bytecode, and a class or function is looked up by importing the module written beside it.
-Keras' own ``safe_mode`` covers the ``.keras`` format only, so the description is read here, before any
-Keras sees it, by the same rules for every format. What remains is Keras' own code with the weights as data.
+A saved Keras model is a description of layers, and a description can name code: a Lambda layer carries marshalled
+bytecode, a class or function is looked up by importing the module written beside it, and an operator read as a layer
+calls any function of TensorFlow. So every name in the description must be on a list of what computes with tensors and
+does no more (`safe_classes`, `safe_functions`), or be registered in this process by the user. What is on no list is
+found here, by the same rules for every format and both Kerases.
 """
 
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-TRUSTED_PACKAGES = frozenset({"keras", "tf_keras", "kerasbn"})
-# Parts of Keras that load, download or write: an attacker may name their functions as an activation.
-REFUSED_PARTS = frozenset({"utils", "saving", "config", "datasets", "callbacks", "export", "distribution"})
-# The TensorFlow functions that a layer made from an operator may name; the rest of the API reads and writes files.
-TRUSTED_OP_PREFIXES = frozenset(
-    {
-        "__operators__", "bitwise", "debugging", "dtypes", "image", "linalg", "math", "nn", "ragged", "random",
-        "signal", "sparse", "strings",
-    }
-)  # fmt: skip
-REFUSED_OPS = frozenset({"load_library", "load_op_library", "numpy_function", "py_function", "py_func", "group"})
+from kerasbn_export import safe_classes as classes
+from kerasbn_export import safe_functions as functions
+from kerasbn_export.safe_operations import STATELESS, names_in
+
+CLASSES = classes.LAYERS | classes.PARTS | classes.TRAINING | classes.OPERATIONS | classes.COLUMNS
+FUNCTIONS = classes.ACTIVATIONS | classes.FUNCTIONS
+AREAS = names_in(
+    """
+    activations applications constraints dtype_policies engine experimental initializers layers losses metrics
+    mixed_precision models ops optimizers premade_models quantizers random regularizers
+    """
+)
+"""The parts of Keras that a class or function may come from. Others load, download and write, as utils and saving."""
+PRIVATE_LEVELS = frozenset({"src", "api", "_tf_keras", "_legacy", "legacy", "keras"})
+"""Levels of Keras' packages that stand above these parts."""
+OURS = "kerasbn>"
+FILE_OPTIONS = ("vocabulary", "vocabulary_file", "idf_weights", "initial_vocabulary", "ckpt_to_load_from")
+"""Options of Keras' layers that name a file where they hold a text."""
+
+Registered = Callable[[str], Any]
+"""From a name to the class or function that this process registered under it, or to something false."""
 
 
 @dataclass(frozen=True)
 class CodeFinding:
-    """One place in a configuration that needs foreign code.
+    """One place in a configuration that is on no list.
 
     Attributes:
         layer: The name of the layer it belongs to; empty if it belongs to none.
@@ -39,29 +51,25 @@ class CodeFinding:
     what: str
 
 
-def find_code(config: Any, is_registered: Callable[[str], bool] = lambda _: False) -> Iterator[CodeFinding]:
-    """Every place in a configuration where loading would run code that is not Keras' or kerasbn's.
+def find_code(config: Any, registered: Registered = lambda _: None) -> Iterator[CodeFinding]:
+    """Every place in a configuration where loading would do more than make layers of Keras or kerasbn.
 
     Args:
         config: The configuration as JSON values, of any Keras and any format.
-        is_registered: Whether a name is a class that this process has registered itself: such a class is
-            used as it is, and nothing is imported for it.
+        registered: What this process has registered itself under a name: it is used as it is, nothing is imported.
     """
-    yield from _walk(config, "", is_registered)
-
-
-def _walk(node: Any, layer: str, is_registered: Callable[[str], bool]) -> Iterator[CodeFinding]:
-    if isinstance(node, dict):
-        layer = _layer_name(node, layer)
-        what = _judge(node, is_registered)
-        if what is not None:
-            yield CodeFinding(layer, what)
-            return
-        for child in node.values():
-            yield from _walk(child, layer, is_registered)
-    elif isinstance(node, (list, tuple)):
-        for child in node:
-            yield from _walk(child, layer, is_registered)
+    waiting = [(config, "")]
+    while waiting:  # no recursion: a description may be nested deeper than Python's stack
+        node, layer = waiting.pop()
+        if isinstance(node, dict):
+            layer = _layer_name(node, layer)
+            what = _judge(node, registered)
+            if what is not None:
+                yield CodeFinding(layer, what)
+                continue
+        if isinstance(node, (dict, list, tuple)):
+            children = node.values() if isinstance(node, dict) else node
+            waiting.extend((child, layer) for child in reversed(list(children)))
 
 
 def _layer_name(node: dict[str, Any], inherited: str) -> str:
@@ -71,38 +79,141 @@ def _layer_name(node: dict[str, Any], inherited: str) -> str:
     return name if isinstance(name, str) and "Policy" not in str(node["class_name"]) else inherited
 
 
-def _judge(node: dict[str, Any], is_registered: Callable[[str], bool]) -> str | None:
-    """What in this node needs foreign code, or None."""
-    class_name = node.get("class_name")
-    if class_name == "Lambda":
-        return "is a Lambda layer, which carries Python code"
-    if class_name == "__lambda__" or node.get("function_type") == "lambda":
+def _judge(node: dict[str, Any], registered: Registered) -> str | None:
+    """What in this node is on no list, or None."""
+    name = node.get("class_name")
+    if name == "__lambda__" or node.get("function_type") == "lambda":
         return "carries a Python lambda"
-    if class_name == "TFOpLambda":
-        return _judge_operator(node)
-    if not isinstance(class_name, str) or is_registered(str(node.get("registered_name") or class_name)):
+    if not isinstance(name, str) or not ({"config", "module"} & node.keys()):
+        return None  # names nothing: Keras takes it for plain data
+    if name in OPERATORS:
+        return OPERATORS[name](_config(node))
+    if name == "__typespec__":
+        return _judge_type_spec(node)
+    if name in classes.VALUES:
         return None
-    return _judge_module(node, class_name)
+    if name == "function":
+        return _judge_function(node, registered)
+    return _judge_class(node, name, registered)
 
 
-def _judge_operator(node: dict[str, Any]) -> str | None:
+def _config(node: dict[str, Any]) -> dict[str, Any]:
     config = node.get("config")
-    name = str(config.get("function") if isinstance(config, dict) else None)
-    plain = name.removeprefix("compat.v1.").removeprefix("compat.v2.")
-    prefix, dot, _ = plain.partition(".")
-    if (dot and prefix not in TRUSTED_OP_PREFIXES) or plain in REFUSED_OPS:
-        return f"calls tf.{name}, which is no mathematical operation"
-    return None
+    return config if isinstance(config, dict) else {}
 
 
-def _judge_module(node: dict[str, Any], class_name: str) -> str | None:
-    module = node.get("module")
-    if module is None:  # an older format: the name is looked up in Keras' own tables only
+def _judge_class(node: dict[str, Any], name: str, registered: Registered) -> str | None:
+    if name == "Lambda":
+        return "is a Lambda layer, which carries Python code"
+    if name in classes.CARRIERS:
+        return f"is a {name}, which carries code or loads another file"
+    if _is_registered(node, name, registered):
         return None
-    named = f"{node.get('config')!s}" if class_name == "function" else class_name
-    parts = str(module).split(".")
-    if module == "builtins":
-        return f"names Python's {named}" if hasattr(builtins, named) else None
-    if parts[0] not in TRUSTED_PACKAGES or REFUSED_PARTS.intersection(parts):
-        return f"needs {module}.{named}, which is no layer of Keras or kerasbn"
+    module, alias = node.get("module"), node.get("registered_name")
+    of_tensorflow = module in classes.TENSORFLOW_INITIALIZERS and name in classes.PARTS
+    if name in CLASSES and (of_tensorflow or _is_modelling(module)) and alias in (None, name):
+        return _judge_files(_config(node))
+    # Without a module Keras looks a name up in its tables and imports nothing; what is in none of them it refuses
+    # itself, or makes from its graph in a SavedModel. Functions stand in these tables too, in lower case.
+    in_no_table = module is None and alias in (None, name) and name not in CLASSES and not name.islower()
+    return None if in_no_table else _needs(node, name)
+
+
+def _is_registered(node: dict[str, Any], name: str, registered: Registered) -> bool:
+    """Whether Keras takes a class that is registered; a name of ours stands for our own module only."""
+    alias = node.get("registered_name")
+    if isinstance(alias, str) and alias.startswith(OURS):
+        return alias == f"{OURS}{name}" and node.get("module") in (None, "kerasbn.keras", "kerasbn.tf_keras")
+    return bool(registered(name) or (isinstance(alias, str) and registered(alias)))
+
+
+def _judge_function(node: dict[str, Any], registered: Registered) -> str | None:
+    name, module, alias = node.get("config"), node.get("module"), node.get("registered_name")
+    if not isinstance(name, str):
+        return "names a function by something that is no name"
+    if registered(name) or (isinstance(alias, str) and _is_loaded(registered(alias), module, name)):
+        return None
+    known = name in FUNCTIONS and (module == "builtins" or _is_modelling(module))
+    if known and alias in (None, "function", name):
+        return None
+    if module == "builtins" and hasattr(builtins, name):
+        return f"names Python's {name}"
+    return _needs(node, name)
+
+
+def _is_loaded(found: Any, module: Any, name: str) -> bool:
+    """Whether what was registered is what tf_keras finds by the module and name, and the module is imported already."""
+    return bool(found) and getattr(sys.modules.get(str(module)), name, None) is found
+
+
+def _is_modelling(module: Any) -> bool:
+    """Whether a module is a part of Keras that only describes models; None is Keras' own table of names."""
+    if module is None:
+        return True
+    root, *levels = str(module).split(".")
+    inner = [level for level in levels if level not in PRIVATE_LEVELS]
+    plain = all(level.isidentifier() and "test" not in level for level in levels)
+    return root in ("keras", "tf_keras") and plain and (not inner or inner[0] in AREAS)
+
+
+def _needs(node: dict[str, Any], name: str) -> str:
+    where = "" if node.get("module") is None else f"{node['module']}."
+    alias = node.get("registered_name")
+    called = f" (as {alias!r})" if isinstance(alias, str) and alias not in (name, "function") else ""
+    return f"needs {where}{name}{called}, which is no layer of Keras or kerasbn and is not registered in this process"
+
+
+def _judge_type_spec(node: dict[str, Any]) -> str | None:
+    wanted = node.get("module"), node.get("spec_name")
+    return None if wanted in classes.TYPE_SPECS else f"needs {wanted[0]}.{wanted[1]}, which is no type of a tensor"
+
+
+def _judge_files(config: dict[str, Any]) -> str | None:
+    for option in FILE_OPTIONS:
+        if isinstance(config.get(option), str):
+            return f"reads the file {config[option]!r}, which its option {option!r} names"
     return None
+
+
+# An operator read as a layer
+
+
+def _judge_symbol(config: dict[str, Any]) -> str | None:
+    name = config.get("function")
+    return None if isinstance(name, str) and functions.is_pure(name) else _calls(f"tf.{name}")
+
+
+def _judge_class_method(config: dict[str, Any]) -> str | None:
+    name = f"{config.get('cls_symbol')}.{config.get('method_name')}"
+    return None if name in functions.CLASS_METHODS else _calls(f"tf.{name}")
+
+
+def _judge_method(config: dict[str, Any]) -> str | None:
+    name = config.get("attr_name")
+    return None if isinstance(name, str) and name in functions.METHODS else _calls(f"the method {name}")
+
+
+def _judge_property(config: dict[str, Any]) -> str | None:
+    name = config.get("attr_name")
+    return None if isinstance(name, str) and name in functions.PROPERTIES else _calls(f"the property {name}")
+
+
+def _judge_node(config: dict[str, Any]) -> str | None:
+    node = config.get("node_def")
+    op = node.get("op") if isinstance(node, dict) else "an operation that is not written in words"
+    return None if isinstance(op, str) and op in STATELESS else _calls(str(op))
+
+
+def _calls(what: str) -> str:
+    return f"calls {what}, which is no mathematical operation"
+
+
+OPERATORS: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "TFOpLambda": _judge_symbol,
+    "SlicingOpLambda": _judge_symbol,
+    "ClassMethod": _judge_class_method,
+    "InstanceMethod": _judge_method,
+    "InstanceProperty": _judge_property,
+    "TensorFlowOpLayer": _judge_node,
+}
+"""The layers of tf_keras that call what their configuration names, and how each is judged."""

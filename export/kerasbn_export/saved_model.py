@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from kerasbn.errors import ModelFileError
+from kerasbn.errors import ModelFileError, UnsafeModelError
+from kerasbn_export.graph_safety import find_operations
 
 
 def keras_metadata(folder: Path) -> tuple[Any, ...]:
@@ -36,19 +36,23 @@ def _own_file(folder: Path) -> list[str]:
     return [node.metadata for node in saved.nodes]
 
 
-def graph_operations(folder: Path) -> Iterator[str]:
-    """The name of every operation in the graph of a SavedModel, functions included.
+def refuse_operations(folder: Path) -> None:
+    """Refuse a SavedModel whose graph holds an operation that may do more than compute.
 
     Raises:
         ModelFileError: The file is damaged.
+        UnsafeModelError: It holds one.
     """
     try:
         saved = read_saved_model(folder)
     except DecodeError as error:
         raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
-    for meta in saved.meta_graphs:
-        bodies = [meta.graph_def.node, *(function.node_def for function in meta.graph_def.library.function)]
-        yield from (node.op for body in bodies for node in body)
+    for finding in find_operations(saved):
+        raise UnsafeModelError(
+            f"{folder}: its {finding.where} holds the operation {finding.operation} ({finding.node!r}), which is not "
+            "one of those that only compute or keep values in memory; loading or running the model could run it. "
+            "If you trust the file, load it with allow_code=True (on the command line: --allow-code)."
+        )
 
 
 def read_saved_model(folder: Path) -> Any:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
+from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.chosen_signature import chosen
 from kerasbn_export.program import SERVING, Program
-from kerasbn_export.saved_model import graph_operations, keras_metadata
+from kerasbn_export.saved_model import keras_metadata, refuse_operations
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -20,8 +20,6 @@ UNFOLDED = "the SavedModel carries no Keras layers, so its BatchNorms cannot be 
 CHOSEN = "a signature was asked for, and it holds no layers; leave it out to fold the layers of the model"
 ALL = "*"
 """In place of a name: every signature."""
-DANGEROUS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "LoadLibrary"})
-"""Operations of a graph that read or write files or call into Python."""
 OF_KERAS = "serve"
 """Keras 3 writes its one signature a second time under this name."""
 
@@ -54,15 +52,15 @@ def signature_programs(path: Path, signature: str | None, *, allow_code: bool = 
     Args:
         path: The folder.
         signature: The one to take, or ``"*"`` for all; None is ``serving_default``, or all where it is missing.
-        allow_code: Whether the graph may read and write files.
+        allow_code: Whether the graph may hold operations that do more than compute, as reading and writing files.
 
     Raises:
         InvalidArgumentError: There is no signature of that name.
         ModelFileError: TensorFlow cannot load it, or it has no signature.
-        UnsafeModelError: The graph reads or writes files, and ``allow_code`` is false.
+        UnsafeModelError: The graph holds such an operation, and ``allow_code`` is false.
     """
     if not allow_code:
-        _refuse_code(path)
+        refuse_operations(path)
     try:
         loaded = tf.saved_model.load(str(path))
         found = dict(loaded.signatures)
@@ -114,15 +112,6 @@ def _ends(specs: dict[str, Any]) -> tuple[ModelInput, ...]:
         ModelInput(name, tuple(() if spec.shape.rank is None else spec.shape.as_list()), spec.dtype.name)
         for name, spec in specs.items()
     )
-
-
-def _refuse_code(path: Path) -> None:
-    for op in graph_operations(path):
-        if op in DANGEROUS:
-            raise UnsafeModelError(
-                f"{path}: its graph holds the operation {op}, which reads or writes files or calls into Python. "
-                "If you trust the file, load it with allow_code=True (on the command line: --allow-code)."
-            )
 
 
 def _digest(path: Path) -> str:
