@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.interpreter import open_interpreter
 
@@ -42,12 +43,13 @@ class Latency:
     spread: tuple[float, float]
 
 
+@checks_arguments
 def compare_latency(
     paths: Sequence[Path],
     *,
-    rounds: int = 60,
-    threads: int = 1,
-    seed: int = 0,
+    rounds: AtLeastOne = 60,
+    threads: AtLeastOne = 1,
+    seed: Seed = 0,
     backend: str = "xnnpack",
     delegate: str | None = None,
 ) -> list[Latency]:

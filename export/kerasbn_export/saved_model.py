@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
 from kerasbn.errors import ModelFileError
+from kerasbn_export.reading import read_json, reading
 
 
 def keras_metadata(folder: Path) -> tuple[Any, ...]:
@@ -21,11 +19,9 @@ def keras_metadata(folder: Path) -> tuple[Any, ...]:
     Raises:
         ModelFileError: The files are damaged.
     """
-    try:
+    with reading(folder, "the SavedModel is damaged or cut short", ModelFileError):
         texts = _own_file(folder) if (folder / "keras_metadata.pb").is_file() else _object_graph(folder)
-        return tuple(json.loads(text) for text in texts)
-    except (DecodeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
+        return tuple(read_json(text) for text in texts)
 
 
 def _own_file(folder: Path) -> list[str]:
@@ -42,10 +38,8 @@ def graph_operations(folder: Path) -> Iterator[str]:
     Raises:
         ModelFileError: The file is damaged.
     """
-    try:
+    with reading(folder, "the SavedModel is damaged or cut short", ModelFileError):
         saved = read_saved_model(folder)
-    except DecodeError as error:
-        raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
     for meta in saved.meta_graphs:
         bodies = [meta.graph_def.node, *(function.node_def for function in meta.graph_def.library.function)]
         yield from (node.op for body in bodies for node in body)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from kerasbn_export.cli.output import json_text, refuse_overwriting, stdout, table
+from kerasbn_export.cli.output import json_text, stdout, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from kerasbn_export.verification.records import Comparison, Match
 
+STANDARD_OUTPUT = "-"
 SHOWN = 8
 """Rows of a table of what is wrong; the files have them all."""
 
@@ -25,8 +26,12 @@ JUDGING = (
 )
 FILES = (
     click.option("--json", "json_path", metavar="OUT.json", help="Write the result as JSON; - for standard output."),
-    click.option("--junit", "junit_path", metavar="OUT.xml", help="Write the result as JUnit XML, for a build server."),
-    click.option("--html", "html_path", metavar="OUT.html", help="Write a page with pictures that needs no network."),
+    click.option(
+        "--junit", "junit_path", metavar="OUT.xml", help="Write it as JUnit XML, for a build server; - as above."
+    ),
+    click.option(
+        "--html", "html_path", metavar="OUT.html", help="Write a page with pictures that needs no network; - as above."
+    ),
 )
 
 
@@ -37,32 +42,38 @@ def report_options(command: Command) -> Command:
     return command
 
 
-def check_reports(paths: Sequence[str | None], sources: Sequence[str]) -> None:
-    """Raises `OutputError` if a report cannot be written or would replace what is compared, before that is run."""
-    from kerasbn_export.atomic import check_destination
+def check_reports(paths: Sequence[str | None], sources: Mapping[str, str | None]) -> None:
+    """Raises `OutputError` if a report cannot be written or would cost a file, before anything is run.
 
-    for path in paths:
-        if path not in (None, "-"):
-            check_destination(str(path))
-            for source in sources:
-                refuse_overwriting(source, str(path))
+    Args:
+        paths: Of the reports as JSON, as JUnit XML and as HTML; ``-`` is standard output.
+        sources: What is read, by the names of the arguments.
+    """
+    from kerasbn_export.paths import HTML, JSON, JUNIT, Output, check_paths
+
+    kinds = {"--json": JSON, "--junit": JUNIT, "--html": HTML}
+    check_paths(sources, [Output(name, path, kind) for (name, kind), path in zip(kinds.items(), paths, strict=True)])
 
 
 def report(comparison: Comparison, json_path: str | None, junit_path: str | None, html_path: str | None) -> int:
-    """Writes the files asked for, prints the tables unless JSON goes there, and gives the exit code."""
-    from kerasbn_export.atomic import write_bytes
+    """Writes the files asked for, prints the tables unless a report goes there, and gives the exit code."""
+    from kerasbn_export.atomic import replacing_all
     from kerasbn_export.verification.report import to_html, to_junit
 
-    text = json_text(comparison.to_json())
-    page = "" if html_path is None else to_html(comparison)
-    files = ((json_path, text), (junit_path, to_junit(comparison)), (html_path, page))
-    for path, content in files:  # all of them are made before the first is written
-        if path not in (None, "-"):
-            write_bytes(str(path), content.encode())
-    if json_path == "-":
-        click.echo(text, nl=False)
-    else:
+    makers = {
+        json_path: lambda: json_text(comparison.to_json()),
+        junit_path: lambda: to_junit(comparison),
+        html_path: lambda: to_html(comparison),
+    }
+    made = {path: make() for path, make in makers.items() if path is not None}
+    printed = made.pop(STANDARD_OUTPUT, None)
+    with replacing_all(list(made)) as temporaries:
+        for temporary, text in zip(temporaries, made.values(), strict=True):
+            temporary.write_bytes(text.encode(errors="backslashreplace"))
+    if printed is None:
         _print(comparison)
+    else:
+        click.echo(printed, nl=not printed.endswith("\n"))
     return comparison.exit_code
 
 

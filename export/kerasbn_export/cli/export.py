@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasbn_export.cli.options import DEVICE_HELP, TARGET_HELP, TARGETS
-from kerasbn_export.cli.output import progress, refuse_overwriting, stdout, table, verdict_line, verdict_table
+from kerasbn_export.cli.output import progress, stdout, table, verdict_line, verdict_table
 from kerasbn_export.devices import PRECISIONS
 
 if TYPE_CHECKING:
@@ -77,31 +77,36 @@ def command(
     A file that does not compute what the model computes does not get the name asked for: it is left beside it, with
     .rejected in its name, and the exit code is 1.
     """
-    refuse_overwriting(model, out)
+    rejected = ".rejected".join(os.path.splitext(out))
     options["batch_size"] = options["batch_size"] or None
     options["fold"] = not no_fold
     options["per_channel_dense"] = options.pop("dense") == "per-channel"
     options["merge_branches"] = not keep_branches
     with progress() as step:
         step(f"load {model}")
-        from kerasbn_export.atomic import check_destination, replacing, write_bytes
+        from kerasbn_export.atomic import replacing_all
         from kerasbn_export.cli.format_cost import cost_of_the_format
         from kerasbn_export.export import ExportOptions, build_tflite
         from kerasbn_export.load import load_source
+        from kerasbn_export.paths import C_SOURCE, TFLITE, Output, check_paths
 
         asked = ExportOptions(**options)
-        for destination in filter(None, (out, emit_c)):
-            check_destination(destination)
+        outputs = [Output("-o", out, TFLITE), Output("-o, if refused,", rejected, TFLITE)]
+        outputs += [Output("--emit-c", emit_c, C_SOURCE)]
+        check_paths({"MODEL": model, "--calibration": asked.calibration}, outputs)
         loaded = load_source(model, allow_code=allow_code, signature=asked.signature)
         built = build_tflite(loaded, Path(out), asked, step)
-        with replacing(out) as temporary:
+        with replacing_all([out, rejected, *filter(None, [emit_c])]) as (temporary, refused, *array):
             temporary.write_bytes(built.data)
             step("verify")
             comparisons = [] if no_verify else _verified(loaded, temporary, built)
             cost = cost_of_the_format(loaded, asked, comparisons)
-            kept = _kept([] if cost else comparisons, temporary, Path(out))
-        if emit_c and kept == Path(out):
-            write_bytes(emit_c, _c_array(built, Path(emit_c)))
+            kept = Path(out)
+            if not cost and not all(comparisons):
+                kept, array = Path(rejected), []
+                os.replace(temporary, refused)
+            for path in array:
+                path.write_bytes(_c_array(built, Path(str(emit_c))))
     _print(replace(built.result, path=kept), comparisons, folded=not no_fold)
     if cost:
         stdout().print(cost, soft_wrap=True, markup=False)
@@ -120,15 +125,6 @@ def _verified(model: Any, path: Path, built: Built) -> list[Comparison]:
 
     pairs = [(ProgramRunner(program), program.signature) for program in built.programs]
     return [verify(runner, path, data=data, signature=signature) for runner, signature in pairs]
-
-
-def _kept(comparisons: Sequence[Comparison], temporary: Path, out: Path) -> Path:
-    """Where the file ends up; one that was refused is moved away from under its name."""
-    if all(comparisons):
-        return out
-    rejected = out.with_name(f"{out.stem}.rejected{out.suffix}")
-    os.replace(temporary, rejected)
-    return rejected
 
 
 def _c_array(built: Built, path: Path) -> bytes:

@@ -24,6 +24,6 @@ def command(
     """
     from kerasbn_export.verification.report import read_report, recheck
 
-    check_reports((json_path, junit_path, html_path), ())
+    check_reports((json_path, junit_path, html_path), {"REPORT.json": report_path})
     comparison = recheck(read_report(report_path), tolerance=tolerance, min_sqnr=min_sqnr)
     return report(comparison, json_path, junit_path, html_path)

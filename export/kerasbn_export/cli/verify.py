@@ -58,7 +58,8 @@ def command(
 
     Each is a .keras, .h5/.hdf5, SavedModel or .tflite.
     """
-    check_reports((json_path, junit_path, html_path), (reference, candidate))
+    sources = {"REFERENCE": reference, "CANDIDATE": candidate, "--data": options["data"]}
+    check_reports((json_path, junit_path, html_path), sources)
     with progress() as step:
         step("compare")
         from kerasbn_export.verification import verify
