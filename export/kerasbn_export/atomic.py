@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and several together: beside their destinations first, to the disk, then renamed."""
+"""Writes files whole or not at all, several together: beside their destinations, to the disk, then renamed."""
 
 from __future__ import annotations
 

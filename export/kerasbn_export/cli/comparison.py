@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kerasbn_export.cli.options import Finite
 from kerasbn_export.cli.output import json_text, stdout, table
 
 if TYPE_CHECKING:
@@ -21,17 +22,13 @@ SHOWN = 8
 Command = Callable[..., int]
 
 JUDGING = (
-    click.option("--tolerance", type=float, help="Largest accepted max|difference| / max|reference|."),
-    click.option("--min-sqnr", type=float, help="Smallest accepted signal to noise in dB, for quantized files."),
+    click.option("--tolerance", type=Finite(), help="Largest accepted max|difference| / max|reference|."),
+    click.option("--min-sqnr", type=Finite(), help="Smallest accepted signal to noise in dB, for quantized files."),
 )
 FILES = (
     click.option("--json", "json_path", metavar="OUT.json", help="Write the result as JSON; - for standard output."),
-    click.option(
-        "--junit", "junit_path", metavar="OUT.xml", help="Write it as JUnit XML, for a build server; - as above."
-    ),
-    click.option(
-        "--html", "html_path", metavar="OUT.html", help="Write a page with pictures that needs no network; - as above."
-    ),
+    click.option("--junit", "junit_path", metavar="OUT.xml", help="Write the result as JUnit XML, for a build server."),
+    click.option("--html", "html_path", metavar="OUT.html", help="Write a page with pictures that needs no network."),
 )
 
 
@@ -60,12 +57,13 @@ def report(comparison: Comparison, json_path: str | None, junit_path: str | None
     from kerasbn_export.atomic import replacing_all
     from kerasbn_export.verification.report import to_html, to_junit
 
-    makers = {
-        json_path: lambda: json_text(comparison.to_json()),
-        junit_path: lambda: to_junit(comparison),
-        html_path: lambda: to_html(comparison),
-    }
-    made = {path: make() for path, make in makers.items() if path is not None}
+    made: dict[str, str] = {}
+    if json_path is not None:
+        made[json_path] = json_text(comparison.to_json())
+    if junit_path is not None:
+        made[junit_path] = to_junit(comparison)
+    if html_path is not None:
+        made[html_path] = to_html(comparison)
     printed = made.pop(STANDARD_OUTPUT, None)
     with replacing_all(list(made)) as temporaries:
         for temporary, text in zip(temporaries, made.values(), strict=True):

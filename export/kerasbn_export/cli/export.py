@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasbn_export.cli.options import DEVICE_HELP, TARGET_HELP, TARGETS
+from kerasbn_export.cli.options import BATCH_SIZE, DEVICE_HELP, SEED, TARGET_HELP, TARGETS, Finite
 from kerasbn_export.cli.output import progress, stdout, table, verdict_line, verdict_table
 from kerasbn_export.devices import PRECISIONS
 
@@ -35,12 +35,12 @@ VERIFIED_SAMPLES = 32
 @click.option(
     "--image-range",
     nargs=2,
-    type=float,
+    type=Finite(),
     help="What 0 and 255 become, for a FOLDER of images; or the range of the inputs, for data-free.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of --calibration data-free and random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of --calibration data-free and random.")
 @click.option("--io-dtype", type=click.Choice(IO_DTYPES), help="The type of inputs and outputs, for int8 and int16x8.")
-@click.option("--batch-size", type=click.IntRange(min=0), default=1, show_default=True, help="0 leaves it open.")
+@click.option("--batch-size", type=BATCH_SIZE, default=1, show_default=True, help="0 leaves it open.")
 @click.option("--no-fold", is_flag=True, help="Leave the BatchNorms in, to compare.")
 @click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
 @click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
