@@ -18,6 +18,8 @@ from kerasbn.errors import OutputError
 from kerasbn_export.atomic import check_destination
 
 STANDARD_OUTPUT = "-"
+MODELS = ("MODEL", "REFERENCE", "CANDIDATE", "model")
+"""What a model is called among what is read."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,14 @@ def check_paths(reads: Mapping[str, Any], outputs: Sequence[Output]) -> None:
     """
     files = [output for output in outputs if output.to_file]
     for output in files:
-        _check_suffix(output)
         check_destination(_path(output))
     _check_apart([output for output in outputs if output.path is not None])
     for option, source in reads.items():
         if isinstance(source, (str, Path)) and is_there(source):
             for output in files:
                 _check_source(option, Path(source), output)
+    for output in files:
+        _check_suffix(output)
 
 
 def is_there(path: str | Path) -> bool:
@@ -129,8 +132,9 @@ def _plain(path: Path) -> str:
 def _check_source(option: str, source: Path, output: Output) -> None:
     path = _path(output)
     if path.exists() and path.samefile(source):
+        what = "the model itself" if option in MODELS else "what is read"
         raise OutputError(
-            f"{output.path}: {output.option} would take the place of {option}, which is read; give another name."
+            f"{output.path}: is {what}, given as {option}; give another name for {output.option}, the result."
         )
     if source.is_dir() and any(_inside(source, path)):
         raise OutputError(

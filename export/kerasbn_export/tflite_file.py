@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import ModelFileError
+from kerasbn_export.reading import reading
+from kerasbn_export.tflite_check import check_model
 
 AFFINE_OPS = frozenset({"MUL", "ADD", "SUB", "DIV"})
 
@@ -169,10 +171,10 @@ def read_tflite(source: str | Path | bytes) -> TFLiteFile:
         raise ModelFileError(f"{name}: no .tflite file, it begins with {data[:8]!r}.")
     from ai_edge_litert.tools import flatbuffer_utils
 
-    try:
-        return _parse(flatbuffer_utils.read_model_from_bytearray(data), len(data))
-    except Exception as error:  # the flatbuffer reader checks nothing, so anything may come out of a damaged file
-        raise ModelFileError(f"{name}: the .tflite file is damaged or cut short ({error}).") from error
+    with reading(name, "the .tflite file is damaged or cut short", ModelFileError):
+        model = flatbuffer_utils.read_model_from_bytearray(data)
+        check_model(model)
+        return _parse(model, len(data))
 
 
 def read_ops(source: str | Path | bytes) -> dict[str, int]:
@@ -181,10 +183,8 @@ def read_ops(source: str | Path | bytes) -> dict[str, int]:
 
 
 def _read(path: str | Path) -> bytes:
-    try:
+    with reading(path, "cannot be read", ModelFileError):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
 def _parse(model: Any, size: int) -> TFLiteFile:

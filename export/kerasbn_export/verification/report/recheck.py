@@ -22,6 +22,9 @@ from kerasbn_export.verification.records import (
     Status,
 )
 
+NOT_FINITE = ("inf", "-inf", "nan")
+"""How JSON has the numbers that it has not."""
+
 
 def read_report(path: str | Path) -> Comparison:
     """The comparison that `Comparison.to_json` wrote.
@@ -123,6 +126,8 @@ def _built(kind: Any, held: Any) -> Any:
         _check(held, list, kind)
         kinds = [one for one in get_args(kind) if one is not ...]
         return tuple(_built(kinds[min(i, len(kinds) - 1)], item) for i, item in enumerate(held))
+    if kind is float and held in NOT_FINITE:
+        return float(held)
     if kind in (int, float, str, bool):
         _check(held, (int, float) if kind is float else kind, kind)
     return kind(held) if isinstance(kind, type) else held
