@@ -24,6 +24,7 @@ from kerasbn_export.array_file import SUFFIXES, read_arrays
 from kerasbn_export.array_values import as_array, as_dtype
 from kerasbn_export.image_folder import read_images
 from kerasbn_export.named_arrays import in_order
+from kerasbn_export.reading import told_of
 from kerasbn_export.structure import leaves
 
 RANDOM, DATA_FREE = "random", "data-free"
@@ -125,7 +126,8 @@ def read_calibration(
             or infinite.
     """
     if isinstance(data, str | Path) and Path(data).suffix.lower() in SUFFIXES:
-        return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
+        with told_of(data):
+            return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
     if isinstance(data, str | Path) and data not in (RANDOM, DATA_FREE) and Path(data).is_dir():
         images = read_images(Path(data), _only(inputs), image_range, limit)
         return checked([images], inputs, f"the images in {Path(data).name}")

@@ -38,6 +38,17 @@ def reading(path: str | Path, said: str, error: type[KerasBNError], *, missing: 
         raise error(f"{path}: {_said(said, found)}.") from found
 
 
+@contextmanager
+def told_of(path: str | Path) -> Iterator[None]:
+    """Puts the name of a file before what is said of its content."""
+    try:
+        yield
+    except KerasBNError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
 def _said(said: str, found: Exception) -> str:
     if isinstance(found, OSError) and found.errno:
         return f"cannot be read: {found.strerror or found}"

@@ -12,6 +12,7 @@ from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableEr
 from kerasbn_export.array_file import read_arrays
 from kerasbn_export.array_values import as_array, as_dtype
 from kerasbn_export.named_arrays import in_order
+from kerasbn_export.reading import told_of
 from kerasbn_export.verification.ports import Array, Port
 
 OPEN_SIZE = 32
@@ -74,7 +75,8 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
         NotComparableError: There is no sample in them.
     """
     if isinstance(data, (str, Path)):
-        data = _load(Path(data))
+        with told_of(data):
+            return given_data(_load(Path(data)), ports)
     arrays = [as_array(array, "data", InvalidArgumentError) for array in _in_order(data, ports)]
     for array, port in zip(arrays, ports, strict=True):
         _check(array, port)
