@@ -7,6 +7,7 @@ it goes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -47,8 +48,8 @@ def _children(node: Any) -> Iterator[Any]:
 
 def _check_connected(layers: list[Any]) -> None:
     """Raises `ValueError` if layers of a list wait for each other, or for a call that there is not."""
-    calls = dict(_calls(layers))
-    waiting = {(name, i): _taken(name, i, calls) for name, nodes in calls.items() for i in range(len(nodes))}
+    called = {layer.name: layer for layer in _called(layers)}
+    waiting = {(name, i): _taken(layer, i, called) for name, layer in called.items() for i in range(len(layer.calls))}
     for (name, _), taken in waiting.items():
         for other, index in taken:
             if (other, index) not in waiting:
@@ -60,24 +61,38 @@ def _check_connected(layers: list[Any]) -> None:
         raise ValueError(f"the layers {circle} form a circle") from error
 
 
-def _calls(layers: list[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """The name of each layer that is called, with what each call takes."""
+@dataclass(frozen=True)
+class _Layer:
+    """A layer that is called.
+
+    Attributes:
+        name: Its name.
+        calls: What each call takes.
+        is_model: Whether it is a model, whose calls Keras 2 counts from 1.
+    """
+
+    name: str
+    calls: list[Any]
+    is_model: bool
+
+
+def _called(layers: list[Any]) -> Iterator[_Layer]:
     for layer in layers:
-        nodes = layer.get("inbound_nodes") if isinstance(layer, dict) else None
-        if isinstance(nodes, list) and nodes:
-            config = layer.get("config")
-            name = layer.get("name") or (config.get("name") if isinstance(config, dict) else None)
+        calls = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        if isinstance(calls, list) and calls:
+            config = layer["config"] if isinstance(layer.get("config"), dict) else {}
+            name = layer.get("name") or config.get("name")
             if isinstance(name, str):
-                yield name, nodes
+                yield _Layer(name, calls, "layers" in config)
 
 
-def _taken(name: str, index: int, calls: dict[str, list[Any]]) -> set[Call]:
+def _taken(layer: _Layer, index: int, called: dict[str, _Layer]) -> set[Call]:
     """The calls whose outputs a call takes, and the call of the same layer before it."""
-    found, left = {(name, index - 1)} if index else set(), [calls[name][index]]
+    found, left = {(layer.name, index - 1)} if index else set(), [layer.calls[index]]
     while left:
         node = left.pop()
-        if isinstance(node, list) and _is_output(node) and node[0] in calls:
-            found.add((node[0], node[1]))
+        if isinstance(node, list) and _is_output(node) and node[0] in called:
+            found.add((node[0], max(node[1] - 1, 0) if called[node[0]].is_model else node[1]))
         left.extend(_children(node))
     return found
 

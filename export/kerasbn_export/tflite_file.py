@@ -154,17 +154,18 @@ class TFLiteFile:
         return "dynamic" if "INT8" in weights else "float32"
 
 
-def read_tflite(source: str | Path | bytes) -> TFLiteFile:
+def read_tflite(source: str | Path | bytes, name: str = "the data") -> TFLiteFile:
     """Reads a ``.tflite`` file.
 
     Args:
         source: Its path or its content.
+        name: What to call it in messages, where it is its content.
 
     Raises:
         ModelFileError: The file is missing or is no ``.tflite``.
     """
     if isinstance(source, (bytes, bytearray)):
-        name, data = "the data", bytes(source)
+        data = bytes(source)
     else:
         name, data = str(source), _read(source)
     if data[4:8] != b"TFL3":
@@ -201,8 +202,13 @@ def _parse(model: Any, size: int) -> TFLiteFile:
         ops=tuple(ops),
         main_ops=len(model.subgraphs[0].operators),
         signatures=tuple(signatures),
-        metadata={_text(entry.name): bytes(model.buffers[entry.buffer].data) for entry in model.metadata or []},
+        metadata={_text(entry.name): _content(model, entry) for entry in model.metadata or []},
     )
+
+
+def _content(model: Any, entry: Any) -> bytes:
+    data = model.buffers[entry.buffer].data
+    return b"" if data is None else bytes(data)
 
 
 def _signature(model: Any, index: int, signature: Any, tensors: list[list[Tensor]]) -> FileSignature:
