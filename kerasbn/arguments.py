@@ -133,13 +133,13 @@ def _is_number(value: Any, kind: type) -> bool:
 
 
 def _is_sequence(value: Any, hint: Any) -> bool:
-    """A sequence of at least one such item; of a tuple, of as many as it says."""
+    """A sequence of at least one such number; of a tuple, of as many as it says."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         return False
     items = get_args(hint)
     if get_origin(hint) is tuple:
         return len(value) == len(items) and all(map(_fits, items, value))
-    return len(value) > 0 and all(_fits(items[0], item) for item in value)
+    return get_origin(items[0]) is not Annotated or (len(value) > 0 and all(_fits(items[0], item) for item in value))
 
 
 def _shown(value: Any) -> str:

@@ -107,7 +107,7 @@ ARCHIVES = {
     "list": (lambda data: rezipped(data, lambda _: [1]), "names no class"),
     "layer": (
         lambda data: rezipped(data, lambda c: layer(c, "relu")),
-        "no Keras model: it describes a ReLU|cannot load it",
+        "describes a ReLU|cannot load it",
     ),
     "circle": (lambda data: rezipped(data, circle), "conv .* form a circle"),
     "call": (lambda data: rezipped(data, absent_call), "takes output of call 3 of layer 'norm', which has none"),
@@ -323,7 +323,7 @@ def test_a_tflite_file_that_does_not_hold_together(case, model, tmp_path, capsys
     refused("verify m.keras bad.tflite", "bad.tflite", capsys, tmp_path)
 
 
-def test_names_that_are_no_text_for_a_terminal(model, tmp_path, monkeypatch, capsys):
+def test_names_that_are_no_text_for_a_terminal(model, tmp_path, capsys):
     """A path may hold what looks like markup, and control characters, which move no cursor."""
     folder = tmp_path / "a[/b]\x1b[31m:smile:"
     folder.mkdir(parents=True)

@@ -51,7 +51,8 @@ def contents(folder):
         ({"MODEL": "m.keras"}, "sm", JSON, "is no regular file"),
     ],
 )
-def test_an_output_that_would_cost_a_file_is_refused(reads, out, kind, said, place):
+@pytest.mark.usefixtures("place")
+def test_an_output_that_would_cost_a_file_is_refused(reads, out, kind, said):
     with pytest.raises(OutputError, match=said) as caught:
         check_paths(reads, [Output("-o", out, kind)])
     assert out in str(caught.value)
@@ -103,7 +104,8 @@ def test_a_command_refuses_before_it_reads_anything(line, place, capsys):
 
 
 @pytest.mark.parametrize(("model", "out"), [("m.keras", "m.keras"), ("m.keras", "link.keras"), ("sm", "sm/a.tflite")])
-def test_the_function_refuses_the_same(model, out, place):
+@pytest.mark.usefixtures("place")
+def test_the_function_refuses_the_same(model, out):
     with pytest.raises(OutputError):
         export_tflite(model, out)
     with pytest.raises(OutputError, match="given as calibration"):
@@ -117,6 +119,12 @@ def test_several_files_take_their_places_together(tmp_path):
         b.write_bytes(b"new")
         assert contents(tmp_path)["a"] == b"old"
     assert contents(tmp_path) == {"a": b"new", "b": b"new"}
+
+
+def write_three(folder):
+    with replacing_all([folder / name for name in "abc"]) as temporaries:
+        for temporary in temporaries:
+            temporary.write_bytes(b"new")
 
 
 @pytest.mark.parametrize("failure", [OSError(5, "the disk is gone"), KeyboardInterrupt()])
@@ -138,12 +146,8 @@ def test_if_one_cannot_take_its_place_none_does(failure, failing, links, tmp_pat
     monkeypatch.setattr(os, "replace", replace)
     if not links:
         monkeypatch.setattr(os, "link", no_link)
-    with (
-        pytest.raises((OutputError, KeyboardInterrupt)),
-        replacing_all([tmp_path / name for name in "abc"]) as temporaries,
-    ):
-        for temporary in temporaries:
-            temporary.write_bytes(b"new")
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        write_three(tmp_path)
     assert contents(tmp_path) == {"a": b"old a", "c": b"old c"}
 
 
@@ -153,7 +157,8 @@ def test_the_reports_of_verify_appear_together(keras_flavour, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     model.save("m.keras")
     np.save("x.npy", np.ones((2, 3)) * [[1], [2]])
-    assert run("verify m.keras m.keras --data x.npy --junit - --json r.json".split()) == 0
+    compared = ["verify", "m.keras", "m.keras", "--data", "x.npy", "--json", "r.json"]
+    assert run([*compared, "--junit", "-"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("<?xml")
     assert err == ""
@@ -166,6 +171,6 @@ def test_the_reports_of_verify_appear_together(keras_flavour, tmp_path, monkeypa
         real(source, destination)
 
     monkeypatch.setattr(os, "replace", replace)
-    assert run("verify m.keras m.keras --data x.npy --json r.json --junit r.xml --html r.html".split()) == 3
+    assert run([*compared, "--junit", "r.xml", "--html", "r.html"]) == 3
     assert "r.html: cannot be written: No space left on device" in capsys.readouterr().err
     assert contents(tmp_path) == before
