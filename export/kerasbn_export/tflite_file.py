@@ -184,7 +184,7 @@ def read_ops(source: str | Path | bytes) -> dict[str, int]:
 
 
 def _read(path: str | Path) -> bytes:
-    with reading(path, "cannot be read", ModelFileError):
+    with reading(path, "cannot be read", ModelFileError, missing="cannot be read: No such file"):
         return Path(path).read_bytes()
 
 
