@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,27 +115,28 @@ class BatchNormMixin(WeightsMixin):
     ) -> None:
         super().__init__(**kwargs)
         keras = self._library.keras
+        made = partial(options.checked_object, keras)
         self.axis = options.checked_axis(axis)
         self.momentum = options.checked_momentum(momentum)
         self.epsilon = options.checked_epsilon(epsilon)
-        self.center = bool(center)
-        self.scale = bool(scale)
-        self.beta_initializer = keras.initializers.get(beta_initializer)
-        self.gamma_initializer = keras.initializers.get(gamma_initializer)
-        self.moving_mean_initializer = keras.initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = keras.initializers.get(moving_variance_initializer)
-        self.beta_regularizer = keras.regularizers.get(beta_regularizer)
-        self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
-        self.beta_constraint = keras.constraints.get(beta_constraint)
-        self.gamma_constraint = keras.constraints.get(gamma_constraint)
-        self.renorm = bool(renorm)
+        self.center = options.checked_switch("center", center)
+        self.scale = options.checked_switch("scale", scale)
+        self.beta_initializer = made("beta_initializer", beta_initializer)
+        self.gamma_initializer = made("gamma_initializer", gamma_initializer)
+        self.moving_mean_initializer = made("moving_mean_initializer", moving_mean_initializer)
+        self.moving_variance_initializer = made("moving_variance_initializer", moving_variance_initializer)
+        self.beta_regularizer = made("beta_regularizer", beta_regularizer)
+        self.gamma_regularizer = made("gamma_regularizer", gamma_regularizer)
+        self.beta_constraint = made("beta_constraint", beta_constraint)
+        self.gamma_constraint = made("gamma_constraint", gamma_constraint)
+        self.renorm = options.checked_switch("renorm", renorm)
         self.renorm_clipping = options.checked_clipping(with_schedules(keras, renorm_clipping))
         self.renorm_momentum = options.checked_fraction("renorm_momentum", renorm_momentum)
-        self.fused = fused
+        self.fused = options.checked_choice("fused", fused)
         self.virtual_batch_size = options.checked_size(virtual_batch_size)
-        self.adjustment = adjustment
-        self.synchronized = bool(synchronized)
-        self.unbiased_variance = unbiased_variance
+        self.adjustment = options.checked_adjustment(adjustment)
+        self.synchronized = options.checked_switch("synchronized", synchronized)
+        self.unbiased_variance = options.checked_choice("unbiased_variance", unbiased_variance)
         self.supports_masking = True
         if self.virtual_batch_size is not None and (self.synchronized or adjustment is not None):
             other = "synchronized" if self.synchronized else "adjustment"
@@ -204,7 +206,11 @@ class BatchNormMixin(WeightsMixin):
                 f"BatchNormalization layer {self.name!r} has virtual_batch_size={self.virtual_batch_size} and got a "
                 f"mask; ghost batches know no masks. Call the layer without one."
             )
-        if len(mask.shape) != len(x.shape) - 1:
+        if not hasattr(mask, "shape"):
+            mask = np.asarray(mask)
+        sizes = zip(mask.shape, x.shape[:-1], strict=False)
+        fits = len(mask.shape) == len(x.shape) - 1 and all(None in pair or pair[0] == pair[1] for pair in sizes)
+        if not fits or getattr(mask.dtype, "kind", "b") not in "biuf":
             raise InvalidArgumentError(
                 f"BatchNormalization layer {self.name!r} got a mask of shape {tuple(mask.shape)} for inputs of shape "
                 f"{tuple(x.shape)}; a mask has the shape of the inputs without their last axis."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,10 +50,45 @@ def checked_epsilon(value: Any) -> float:
     return number
 
 
+def checked_switch(name: str, value: Any) -> bool:
+    """True or False, as such or as the numbers 1 and 0."""
+    if not isinstance(value, bool | np.bool_ | int | np.integer) or value not in (0, 1):
+        raise _refused(name, value, "True or False")
+    return bool(value)
+
+
+def checked_choice(name: str, value: Any) -> bool | None:
+    """True, False or None."""
+    return None if value is None else checked_switch(name, value)
+
+
+def checked_adjustment(value: Any) -> Any:
+    """A function, or None."""
+    if value is not None and not callable(value):
+        raise _refused("adjustment", value, "a function from the input's shape to (scale, bias), or None")
+    return value
+
+
+def checked_object(library: Any, name: str, value: Any) -> Any:
+    """An initializer, a regularizer or a constraint, from whatever the Keras makes one of."""
+    kind = name.rpartition("_")[2]
+    try:
+        return getattr(library, f"{kind}s").get(value)
+    except Exception as error:  # both Kerases raise several types
+        raise _refused(name, value, f"what {library.__name__}.{kind}s.get takes") from error
+
+
+def _is_plain(bound: Any) -> bool:
+    """False for a schedule and for a scalar tensor."""
+    return not callable(bound) and getattr(bound, "shape", None) != ()
+
+
 def _number(name: str, value: Any) -> float:
     try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
         return float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _refused(name, value, "a number") from error
 
 
@@ -70,7 +106,9 @@ def checked_clipping(clipping: Any) -> dict[str, Any]:
     if not isinstance(clipping, Mapping) or set(clipping) - {"rmin", "rmax", "dmax"}:
         raise _refused("renorm_clipping", clipping, accepted)
     bounds = {name: bound for name, bound in clipping.items() if bound is not None}
-    numbers = {name: bound for name, bound in bounds.items() if isinstance(bound, int | float)}
+    numbers = {name: _number(f"renorm_clipping[{name!r}]", bound) for name, bound in bounds.items() if _is_plain(bound)}
+    if any(math.isnan(bound) for bound in numbers.values()):
+        raise _refused("renorm_clipping", clipping, accepted)
     if numbers.get("rmin", 0) > numbers.get("rmax", float("inf")) or numbers.get("dmax", 0) < 0:
         raise _refused("renorm_clipping", clipping, accepted)
     return bounds

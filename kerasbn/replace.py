@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasbn.errors import UnsupportedFeatureError, UnsupportedModelError
+from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError, UnsupportedModelError
 from kerasbn.flavour import Flavour, flavour_of
 
 STOCK_NAMES = (None, "BatchNormalization")
@@ -17,10 +17,13 @@ def replace_batchnorm(model: Any) -> Any:
     which is not compiled.
 
     Raises:
+        InvalidArgumentError: It is no model of either Keras.
         UnsupportedModelError: The model cannot be rebuilt from its config, or makes a BatchNorm in its own code.
         UnsupportedFeatureError: A layer has an ``adjustment``, which no config holds.
     """
     flavour = flavour_of(model)
+    if not isinstance(model, flavour.keras.Model):
+        raise InvalidArgumentError(f"Expected a model, found the layer {model.name!r} ({type(model).__name__}).")
     _check_adjustments(model)
     saving, _ = flavour.keras.saving, flavour.batch_normalization  # Importing the layer registers it.
     try:

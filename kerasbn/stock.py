@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasbn.batch_normalization import BatchNormMixin
 from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError
 from kerasbn.flavour import flavour_of
 
@@ -46,8 +47,14 @@ def to_stock(layer: Any) -> Any:
     """The stock layer of the same Keras with the options, and if it is built the weights, of kerasbn's layer.
 
     Raises:
+        InvalidArgumentError: The layer is not kerasbn's.
         UnsupportedFeatureError: The layer has an option that the stock layer does not know.
     """
+    if not isinstance(layer, BatchNormMixin):
+        raise InvalidArgumentError(
+            f"Expected kerasbn's BatchNormalization, found {type(layer).__module__}.{type(layer).__qualname__} "
+            f"{getattr(layer, 'name', layer)!r}."
+        )
     flavour, config = flavour_of(layer), layer.get_config()
     _check_known(layer, flavour.name)
     options = {key: config[key] for key in (*SHARED, *(RENORM if layer.renorm else ()))}

@@ -8,17 +8,23 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from kerasbn.arguments import Range, checks_arguments
 from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError
 from kerasbn.flavour import Flavour
 
+Whole = Annotated[int, Range()]
+Rank = Annotated[int, Range(2, 5)]
 CLASSES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 
 
-def from_torch(module: Any, flavour: str = "keras", *, axis: int = 1, rank: int | None = None, **options: Any) -> Any:
+@checks_arguments
+def from_torch(
+    module: Any, flavour: str = "keras", *, axis: Whole = 1, rank: Rank | None = None, **options: Any
+) -> Any:
     """Our layer, built, with the options and weights of a PyTorch BatchNorm.
 
     Args:
@@ -29,7 +35,7 @@ def from_torch(module: Any, flavour: str = "keras", *, axis: int = 1, rank: int 
         **options: More constructor arguments, as ``name``.
 
     Raises:
-        InvalidArgumentError: The module is of another class.
+        InvalidArgumentError: The module is of another class, or an argument is not accepted.
         UnsupportedFeatureError: The module keeps no running statistics: Keras' layer always does.
     """
     name = type(module).__name__
@@ -47,6 +53,8 @@ def from_torch(module: Any, flavour: str = "keras", *, axis: int = 1, rank: int 
         **options,
     )
     shape: list[int | None] = [None] * (rank or {"BatchNorm1d": 2, "BatchNorm2d": 4, "BatchNorm3d": 5}[name])
+    if not -len(shape) <= axis < len(shape):
+        raise InvalidArgumentError(f"axis={axis} for inputs of rank {len(shape)}; accepted: 1 or -1.")
     shape[axis] = module.num_features
     layer.build(tuple(shape))
     weights = [module.weight, module.bias, module.running_mean, module.running_var]

@@ -35,9 +35,18 @@ class WeightsMixin:
     variable_dtype: str
     add_weight: Callable[..., Any]
 
+    def _known(self, input_shape: Any) -> tuple[int | None, ...]:
+        try:
+            return tuple(input_shape)
+        except (TypeError, ValueError) as error:  # no inputs at all, and a shape of unknown rank
+            raise InvalidArgumentError(
+                f"BatchNormalization layer {self.name!r} got inputs of shape {input_shape}; it needs a tensor of known "
+                f"rank as its inputs."
+            ) from error
+
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the weights, in the stock layer's order."""
-        self._layout = Layout.of(self.axis, tuple(input_shape), self.name)
+        self._layout = Layout.of(self.axis, self._known(input_shape), self.name)
         if self.virtual_batch_size is not None and 0 in self._layout.axes:
             raise InvalidArgumentError(
                 f"BatchNormalization layer {self.name!r} has virtual_batch_size={self.virtual_batch_size} and axis "

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.reading import check_memory, reading
 
 SUFFIXES = (".npy", ".npz")
+MISSING = "no such file; give a .npy or .npz file"
+MAGIC_PREFIX = b"\x93NUMPY"
 
 
 def read_arrays(path: str | Path) -> NDArray[Any] | list[NDArray[Any]] | dict[str, NDArray[Any]]:
@@ -26,13 +30,28 @@ def read_arrays(path: str | Path) -> NDArray[Any] | list[NDArray[Any]] | dict[st
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidArgumentError(f"{path}: arrays are read from .npy and .npz files.")
-    try:
-        with path.open("rb") as file:
-            return _content(np.load(file, allow_pickle=False))
-    except FileNotFoundError as error:
-        raise InvalidArgumentError(f"{path}: no such file; give a .npy or .npz file.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidArgumentError(f"{path}: cannot be read as arrays of numbers ({error}).") from error
+    with (
+        reading(path, "cannot be read as arrays of numbers", InvalidArgumentError, missing=MISSING),
+        path.open("rb") as file,
+    ):
+        check_memory(_size(file))
+        file.seek(0)
+        return _content(np.load(file, allow_pickle=False))
+
+
+def _size(file: IO[bytes]) -> int:
+    """The bytes that the arrays of a file have, as it says itself."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    file.seek(0)
+    if file.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
+        return 0
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return math.prod(shape) * dtype.itemsize
 
 
 def _content(loaded: Any) -> NDArray[Any] | list[NDArray[Any]] | dict[str, NDArray[Any]]:

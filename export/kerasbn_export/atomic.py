@@ -1,15 +1,19 @@
-"""Writes a file whole or not at all: beside its destination first, to the disk, then renamed."""
+"""Writes files whole or not at all, several together: beside their destinations, to the disk, then renamed."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import OutputError
+from kerasbn.errors import KerasBNError, OutputError
+
+NAME_KEPT = 40
+"""Letters of the destination's name in that of its temporary file, which may not be too long for the file system."""
 
 
 @contextmanager
@@ -26,19 +30,81 @@ def replacing(path: str | Path) -> Iterator[Path]:
         OutputError: The folder is missing or may not be written, the destination is no regular file, or the
             disk is full.
     """
-    destination = _destination(path)
-    temporary = destination.with_name(f".{destination.stem}.{secrets.token_hex(4)}{destination.suffix}")
-    try:
+    with replacing_all([path]) as (temporary,):
         yield temporary
-        if temporary.exists():
-            _flush(temporary)
-            os.replace(temporary, destination)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def replacing_all(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
+    """The same for several files: all of them take their places at the end, or none does.
+
+    Raises:
+        OutputError: See `replacing`.
+    """
+    destinations = [_destination(path) for path in paths]
+    temporaries = [_beside(destination) for destination in destinations]
+    try:
+        with _named(", ".join(map(str, paths))):
+            yield temporaries
+        _move(paths, temporaries, destinations)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Turns what the operating system refuses into an `OutputError` that names the path."""
+    try:
+        yield
+    except KerasBNError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}.") from error
+
+
+def _beside(destination: Path) -> Path:
+    return destination.with_name(f".{destination.stem[:NAME_KEPT]}.{secrets.token_hex(4)}{destination.suffix}")
+
+
+def _move(paths: Sequence[str | Path], temporaries: Sequence[Path], destinations: Sequence[Path]) -> None:
+    written = [each for each in zip(paths, temporaries, destinations, strict=True) if each[1].exists()]
+    for path, temporary, _ in written:
+        with _named(path):
+            _flush(temporary)
+    olds: list[tuple[Path, Path | None]] = []
+    try:
+        for path, temporary, destination in written:
+            with _named(path):
+                olds.append((destination, _second_name(destination) if len(written) > 1 else None))
+                os.replace(temporary, destination)
+    except BaseException:
+        _take_back(olds[:-1])  # the last one has not been replaced
+        raise
+    finally:
+        for _, old in olds:
+            if old is not None:
+                old.unlink(missing_ok=True)
+
+
+def _second_name(destination: Path) -> Path | None:
+    """A second name for the file at the destination; None where there is none."""
+    if not destination.exists():
+        return None
+    kept = _beside(destination)
+    try:
+        os.link(destination, kept)
+    except OSError:  # a file system without hard links
+        shutil.copy2(destination, kept)
+    return kept
+
+
+def _take_back(replaced: Sequence[tuple[Path, Path | None]]) -> None:
+    for destination, old in reversed(replaced):
+        if old is None:
+            destination.unlink(missing_ok=True)
+        else:
+            os.replace(old, destination)
 
 
 def check_destination(path: str | Path) -> None:
@@ -82,10 +148,14 @@ def save_model(model: Any, path: str | Path) -> None:
 
 
 def _destination(path: str | Path) -> Path:
-    destination = Path(path).resolve()  # a link stays a link: what it points at is replaced
-    if not destination.parent.is_dir():
+    try:
+        destination = Path(path).resolve()  # a link stays a link: what it points at is replaced
+        there, regular, folder = destination.exists(), destination.is_file(), destination.parent.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, links in a circle, a null character
+        raise OutputError(f"{path}: no name for a file: {getattr(error, 'strerror', None) or error}.") from error
+    if not folder:
         raise OutputError(f"{path}: the folder {Path(path).parent} does not exist; create it first.")
-    if destination.exists() and not destination.is_file():
+    if there and not regular:
         raise OutputError(f"{path}: is no regular file, and is left alone; give the name of a file.")
     return destination
 

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from kerasbn.errors import CalibrationError
 from kerasbn_export.array_file import SUFFIXES, read_arrays
+from kerasbn_export.array_values import as_array, as_dtype
 from kerasbn_export.image_folder import read_images
 from kerasbn_export.named_arrays import in_order
+from kerasbn_export.reading import told_of
 from kerasbn_export.structure import leaves
 
 RANDOM, DATA_FREE = "random", "data-free"
@@ -30,6 +32,8 @@ RANDOM, DATA_FREE = "random", "data-free"
 LIMIT = 1000
 """Samples taken from a source that may be endless."""
 RANDOM_SAMPLES = 100
+LARGEST = 1e30
+"""TensorFlow's calibrator dies where an activation is infinite."""
 WANTED = (
     "an array, a list with one array per input, a dict of arrays by input name, a .npy or .npz file, a folder of "
     'images, a generator of samples, or the text "data-free" or "random"'
@@ -122,7 +126,8 @@ def read_calibration(
             or infinite.
     """
     if isinstance(data, str | Path) and Path(data).suffix.lower() in SUFFIXES:
-        return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
+        with told_of(data):
+            return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
     if isinstance(data, str | Path) and data not in (RANDOM, DATA_FREE) and Path(data).is_dir():
         images = read_images(Path(data), _only(inputs), image_range, limit)
         return checked([images], inputs, f"the images in {Path(data).name}")
@@ -175,7 +180,7 @@ def _by_input(data: Any, inputs: Sequence[ModelInput]) -> list[NDArray[Any]]:
     """One array per input, whichever way they were given."""
     found = in_order(data, [wanted.names for wanted in inputs])
     if found is not None:
-        return [np.asarray(array) for array in found]
+        return [as_array(array, "calibration data", CalibrationError) for array in found]
     if isinstance(data, Mapping):
         names = sorted(wanted.name for wanted in inputs)
         raise CalibrationError(f"Calibration data are named {sorted(map(str, data))}; the model's inputs are {names}.")
@@ -230,7 +235,16 @@ def checked(arrays: Sequence[NDArray[Any]], inputs: Sequence[ModelInput], source
         raise CalibrationError(f"The inputs have different numbers of calibration samples: {lengths}.")
     if all(array.size > 1 and array.min() == array.max() for array in arrays):
         raise CalibrationError("The calibration data are constant: no range can be measured on them.")
-    typed = [array.astype(wanted.dtype) for array, wanted in zip(arrays, inputs, strict=True)]
+    typed = [
+        as_dtype(array, wanted.dtype, f"calibration data for {wanted}", CalibrationError)
+        for array, wanted in zip(arrays, inputs, strict=True)
+    ]
+    for array, wanted in zip(typed, inputs, strict=True):
+        if np.abs(array).max() > LARGEST:
+            raise CalibrationError(
+                f"The calibration data for {wanted} reach {np.abs(array).max():g}, and what a network computes from "
+                f"numbers beyond {LARGEST:g} leaves the range of float32; give them in the unit that it was trained in."
+            )
     return Calibration(tuple(typed), source, names=tuple(wanted.name for wanted in inputs))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.program import SERVING
+from kerasbn_export.reading import reading
 
 
 def signature_names(content: bytes, label: str) -> tuple[str, ...]:
@@ -18,13 +19,10 @@ def signature_names(content: bytes, label: str) -> tuple[str, ...]:
 
     if content[4:8] != b"TFL3":
         raise ModelFileError(f"{label}: not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3').")
-    try:
+    with reading(label, "a damaged .tflite file", ModelFileError):
         model = schema.Model.GetRootAs(content, 0)
         keys = [model.SignatureDefs(index).SignatureKey() for index in range(model.SignatureDefsLength())]
-    # Whatever a reader of flatbuffers stumbles over, the file is what it stumbled over.
-    except Exception as error:
-        raise ModelFileError(f"{label}: a damaged .tflite file: {type(error).__name__}: {error}.") from error
-    return tuple((key or b"").decode() for key in keys)
+        return tuple((key or b"").decode() for key in keys)
 
 
 def chosen(names: tuple[str, ...], signature: str | None, label: str) -> str:

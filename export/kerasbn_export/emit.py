@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kerasbn.errors import KerasBNError, UnsupportedModelError
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
 from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.reading import first_line
 from kerasbn_export.structure import leaves, map_leaves
 
 FRAMES, FRAMES_PER_CALL = 1000, 10
@@ -77,7 +79,15 @@ class _Emission:
         target = self._layer(call.layer)
         args, kwargs = retyped_arguments((call.args, call.kwargs), self.dtype)
         args, kwargs = map_leaves(self._tensor, (args, kwargs))
-        outputs = target(*args, **kwargs)
+        try:
+            outputs = target(*args, **kwargs)
+        except KerasBNError:
+            raise
+        except Exception as error:  # both Kerases raise nearly every type from the code of their layers
+            raise UnsupportedModelError(
+                f"Layer {call.layer.name!r} ({call.layer.kind}) cannot be called again in a new model: "
+                f"{first_line(str(error))}."
+            ) from error
         for value, tensor in zip(call.outputs, leaves(outputs), strict=True):
             self.tensors[value] = tensor
 

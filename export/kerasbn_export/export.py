@@ -6,15 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kerasbn.arguments import AtLeastOne, Finite, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.atomic import check_destination, write_bytes
+from kerasbn_export.atomic import write_bytes
 from kerasbn_export.built import Built, build_tflite
 from kerasbn_export.export_records import ExportOptions, ExportResult
 from kerasbn_export.load import load_source
+from kerasbn_export.paths import ANY_TFLITE, Output, check_paths
 
 __all__ = ["Built", "ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
 
 
+@checks_arguments
 def export_tflite(
     model: Any,
     path: str | Path,
@@ -22,12 +25,12 @@ def export_tflite(
     precision: str | None = None,
     calibration: Any = None,
     fold: bool = True,
-    batch_size: int | None = 1,
+    batch_size: AtLeastOne | None = 1,
     strict: bool = False,
     io_dtype: str | None = None,
     per_channel_dense: bool = True,
-    seed: int = 0,
-    image_range: tuple[float, float] | None = None,
+    seed: Seed = 0,
+    image_range: tuple[Finite, Finite] | None = None,
     target: str = "latency",
     merge_branches: bool = True,
     device: str | None = None,
@@ -96,7 +99,8 @@ def export_tflite(
         isolate=isolate,
         best=best,
     )
-    check_destination(path)
+    sources = {"model": model, "calibration": calibration}
+    check_paths(sources, [Output("path", path, ANY_TFLITE)])
     if isinstance(model, (str, Path)):
         on_step("load")
         model = load_source(model, allow_code=allow_code, signature=signature)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.best import Trial
 from kerasbn_export.calibration import WANTED
@@ -50,12 +51,12 @@ class ExportOptions:
     precision: str | None = None
     calibration: Any = None
     fold: bool = True
-    batch_size: int | None = 1
+    batch_size: AtLeastOne | None = 1
     strict: bool = False
     io_dtype: str | None = None
     per_channel_dense: bool = True
-    seed: int = 0
-    image_range: tuple[float, float] | None = None
+    seed: Seed = 0
+    image_range: tuple[Finite, Finite] | None = None
     target: str = "latency"
     merge_branches: bool = True
     device: str | None = None
@@ -65,6 +66,7 @@ class ExportOptions:
     best: bool | None = None
 
     def __post_init__(self) -> None:
+        check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
         _ = self.conversion
         if self.profile is not None and self.batch_size is None and self.profile.ops is not None:
             raise InvalidArgumentError(
@@ -72,8 +74,6 @@ class ExportOptions:
             )
         if self.strict and not self.fold:
             raise InvalidArgumentError("strict=True asks that every BatchNorm be folded, and fold=False that none be.")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InvalidArgumentError(f"The batch size is {self.batch_size}; accepted: a positive number, or None.")
         if self.calibrated and self.calibration is None:
             raise CalibrationError(f"Precision {self.precision_taken!r} needs calibration data; accepted: {WANTED}.")
         if not self.calibrated and self.calibration is not None:

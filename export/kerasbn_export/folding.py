@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kerasbn.arguments import AtLeastOne, checks_arguments
 from kerasbn.errors import NotFoldedError
 from kerasbn_export.capture import capture
 from kerasbn_export.cost import Choices, choices, weight_bytes
@@ -95,12 +96,13 @@ def _planned(model: Any, dtype: str | None, chosen: Choices) -> Plan:
     return Plan(graph, tuple(fold_batchnorms(graph, chosen).verdicts()), chosen)
 
 
+@checks_arguments
 def fold(
     model: Any,
     *,
     strict: bool = False,
     dtype: str | None = None,
-    batch_size: int | None = None,
+    batch_size: AtLeastOne | None = None,
     merge_branches: bool = True,
     through_averages: bool = True,
     forward: bool = True,

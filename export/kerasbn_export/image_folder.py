@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import CalibrationError
+from kerasbn_export.reading import reading
 
 if TYPE_CHECKING:
     from kerasbn_export.calibration import ModelInput
@@ -60,9 +61,7 @@ def _image_shape(wanted: ModelInput) -> tuple[int, int, int]:
 def _decoded(path: Path, height: int, width: int, channels: int) -> NDArray[Any]:
     import tensorflow as tf
 
-    try:
+    with reading(path, "cannot be decoded as an image", CalibrationError):
         image = tf.io.decode_image(path.read_bytes(), channels=channels, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        raise CalibrationError(f"{path}: cannot be decoded as an image.") from error
     resized: NDArray[Any] = tf.image.resize(image, (height, width), antialias=True).numpy()
     return resized

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn.errors import InvalidArgumentError
+from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
+from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.interpreter import open_interpreter
+from kerasbn_export.reading import reading
 
 ROUND_SECONDS = 0.004
 OPENINGS = 4
@@ -42,12 +44,13 @@ class Latency:
     spread: tuple[float, float]
 
 
+@checks_arguments
 def compare_latency(
     paths: Sequence[Path],
     *,
-    rounds: int = 60,
-    threads: int = 1,
-    seed: int = 0,
+    rounds: AtLeastOne = 60,
+    threads: AtLeastOne = 1,
+    seed: Seed = 0,
     backend: str = "xnnpack",
     delegate: str | None = None,
 ) -> list[Latency]:
@@ -97,9 +100,10 @@ class _Runner:
         self._clock = time.thread_time if threads == 1 else time.perf_counter
         self._interpreter = interpreter
         rng = np.random.default_rng(seed)
-        for detail in self._interpreter.get_input_details():
-            self._interpreter.set_tensor(detail["index"], _input(detail, rng))
-        self.seconds(3)
+        with reading(path, "LiteRT cannot run it", ModelFileError):
+            for detail in self._interpreter.get_input_details():
+                self._interpreter.set_tensor(detail["index"], _input(detail, rng))
+            self.seconds(3)
 
     def seconds(self, repeats: int) -> float:
         start = self._clock()

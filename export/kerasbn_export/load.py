@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn_export.model_file import ModelFile, read_model_file
+from kerasbn_export.reading import first_line
 from kerasbn_export.safety import find_code
 from kerasbn_export.saved_model import refuse_operations
 from kerasbn_export.signatures import is_foreign, is_saved_model, signature_programs
@@ -75,11 +76,14 @@ def _refuse_code(file: ModelFile) -> None:
 def _load(file: ModelFile, allow_code: bool) -> Any:
     load = file.flavour.keras.models.load_model
     try:
-        return load(str(file.path), compile=False, safe_mode=not allow_code)
+        model = load(str(file.path), compile=False, safe_mode=not allow_code)
     except Exception as error:  # whatever Keras stumbles over, the file is what it stumbled over
-        raise ModelFileError(f"{file.path}: {file.flavour.name} cannot load it: {_first_line(error)}") from error
+        raise ModelFileError(f"{file.path}: {file.flavour.name} cannot load it: {_cause(error)}.") from error
+    if not isinstance(model, file.flavour.keras.Model):
+        raise ModelFileError(f"{file.path}: no Keras model: it describes a {type(model).__name__}.")
+    return model
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]
+def _cause(error: Exception) -> str:
+    """The innermost cause that Keras tells, in one line."""
+    return first_line(str(error).rpartition("Exception encountered: ")[2]) or type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from kerasbn.errors import ModelFileError
 from kerasbn.flavour import KERAS, TF_KERAS, Flavour
+from kerasbn_export.model_config import check_config
+from kerasbn_export.reading import check_memory, read_json, reading
 from kerasbn_export.saved_model import keras_metadata
 
 ACCEPTED = "a .keras file, a .h5/.hdf5 file or a SavedModel folder written by Keras 2 or Keras 3"
@@ -43,16 +44,17 @@ def read_model_file(path: str | Path) -> ModelFile:
         ModelFileError: There is nothing at the path, or it is no Keras model, or its suffix belies its content.
     """
     path = Path(path)
-    try:
+    with reading(path, "cannot be read", ModelFileError, missing=f"no such file or folder; a model is {ACCEPTED}"):
         if path.is_dir():
-            return _read_folder(path)
-        with path.open("rb") as file:
-            head = file.read(16)
-        return _read_file(path, head)
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: no such file or folder; a model is {ACCEPTED}.") from error
-    except PermissionError as error:
-        raise ModelFileError(f"{path}: may not be read ({error.strerror}).") from error
+            file = _read_folder(path)
+        else:
+            with path.open("rb") as opened:
+                head = opened.read(16)
+            file = _read_file(path, head)
+    with reading(path, "no model can be made of it", ModelFileError):
+        for config in file.configs:
+            check_config(config)
+    return file
 
 
 def _read_file(path: Path, head: bytes) -> ModelFile:
@@ -85,37 +87,37 @@ def _check_suffix(path: Path, found: str, suffixes: tuple[str, ...]) -> None:
 
 
 def _read_archive(path: Path) -> ModelFile:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            metadata = json.loads(archive.read("metadata.json"))
-            config = json.loads(archive.read("config.json"))
-            version = str(metadata["keras_version"])
-    except KeyError as error:
-        raise ModelFileError(f"{path}: a zip archive, but no Keras model: {error.args[0]}.") from error
-    except (zipfile.BadZipFile, ValueError, TypeError, RecursionError, EOFError) as error:
-        raise ModelFileError(f"{path}: the archive is damaged or cut short ({error}).") from error
-    if isinstance(config, dict):
-        config = {**config, "compile_config": None}  # never used: loading does not compile
-    return ModelFile(path, "keras", _flavour_by_version(version), (config,))
+    with reading(path, "the archive is damaged or cut short", ModelFileError), zipfile.ZipFile(path) as archive:
+        check_memory(sum(member.file_size for member in archive.infolist()))
+        for member in ("metadata.json", "config.json"):
+            if member not in archive.namelist():
+                raise ModelFileError(f"{path}: a zip archive, but no Keras model: it has no {member}.")
+        metadata, config = (read_json(archive.read(member)) for member in ("metadata.json", "config.json"))
+    if not isinstance(metadata, dict) or "keras_version" not in metadata:
+        raise ModelFileError(f"{path}: a zip archive, but no Keras model: its metadata.json has no keras_version.")
+    description = {**_checked(path, config), "compile_config": None}  # never used: loading does not compile
+    return ModelFile(path, "keras", _flavour_by_version(str(metadata["keras_version"])), (description,))
+
+
+def _checked(path: Path, config: Any) -> dict[str, Any]:
+    """The description, if it is one of an object of Keras."""
+    if isinstance(config, dict) and isinstance(config.get("class_name"), str):
+        return config
+    raise ModelFileError(f"{path}: no Keras model: its description names no class, as every one of a model does.")
 
 
 def _read_hdf5(path: Path) -> ModelFile:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            config, version = file.attrs.get("model_config"), file.attrs.get("keras_version", b"2")
-            weights_only = config is None and ("layer_names" in file.attrs or "layers" in file)
-    except (OSError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: the HDF5 file is damaged or cut short ({error}).") from error
+    with reading(path, "the HDF5 file is damaged or cut short", ModelFileError), h5py.File(path, "r") as file:
+        config, version = file.attrs.get("model_config"), file.attrs.get("keras_version", b"2")
+        weights_only = config is None and ("layer_names" in file.attrs or "layers" in file)
     if config is None:
         found = "it holds weights only; save the whole model" if weights_only else "it has no model_config"
         raise ModelFileError(f"{path}: an HDF5 file, but no Keras model: {found}.")
-    try:
-        description = json.loads(config)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: its model_config is no valid JSON ({error}).") from error
-    version = version.decode() if isinstance(version, bytes) else str(version)
+    with reading(path, "its model_config is no valid JSON", ModelFileError):
+        description = _checked(path, read_json(config))
+        version = version.decode() if isinstance(version, bytes) else str(version)
     return ModelFile(path, "h5", _flavour_by_version(version), (description,))
 
 

@@ -63,9 +63,29 @@ def read_provenance(file: TFLiteFile) -> dict[str, Any] | None:
     """What kerasbn wrote into a file; None if it did not make the file, or the record is damaged."""
     try:
         record = json.loads(file.metadata.get(KEY, b"null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION else None
+    return record if isinstance(record, dict) and _is_whole(record) else None
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether a record has everything that `provenance` writes."""
+    verdicts = record.get("verdicts", ())
+    return (
+        record.get("schema_version") == SCHEMA_VERSION
+        and all(isinstance(record.get(key), str) for key in ("kerasbn", "keras", "model", "sha256"))
+        and (verdicts is None or (isinstance(verdicts, list) and all(map(_is_verdict, verdicts))))
+    )
+
+
+def _is_verdict(verdict: Any) -> bool:
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("into"), list):
+        return False
+    texts = (verdict.get(key, "") for key in ("layer", "action", "sentence"))
+    return (
+        all(isinstance(text, str) for text in (*texts, *verdict["into"]))
+        and {"layer", "action", "sentence"} <= verdict.keys()
+    )
 
 
 def weights_hash(model: Any) -> str:

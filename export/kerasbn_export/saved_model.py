@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
 from kerasbn.errors import ModelFileError, UnsafeModelError
 from kerasbn_export.graph_safety import find_operations
+from kerasbn_export.reading import read_json, reading
 
 
 def keras_metadata(folder: Path) -> tuple[Any, ...]:
@@ -21,11 +19,9 @@ def keras_metadata(folder: Path) -> tuple[Any, ...]:
     Raises:
         ModelFileError: The files are damaged.
     """
-    try:
+    with reading(folder, "the SavedModel is damaged or cut short", ModelFileError):
         texts = _own_file(folder) if (folder / "keras_metadata.pb").is_file() else _object_graph(folder)
-        return tuple(json.loads(text) for text in texts)
-    except (DecodeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
+        return tuple(read_json(text) for text in texts)
 
 
 def _own_file(folder: Path) -> list[str]:
@@ -43,10 +39,8 @@ def refuse_operations(folder: Path) -> None:
         ModelFileError: The file is damaged.
         UnsafeModelError: It holds one.
     """
-    try:
+    with reading(folder, "the SavedModel is damaged or cut short", ModelFileError):
         saved = read_saved_model(folder)
-    except DecodeError as error:
-        raise ModelFileError(f"{folder}: the SavedModel is damaged or cut short ({error}).") from error
     for finding in find_operations(saved):
         raise UnsafeModelError(
             f"{folder}: its {finding.where} holds the operation {finding.operation} ({finding.node!r}), which is not "

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
 from kerasbn_export.latency import compare_latency
 from kerasbn_export.memory import activation_bytes, resident_bytes
 from kerasbn_export.tflite_file import read_tflite
@@ -43,15 +44,16 @@ class FileMeasurement:
         return {**asdict(self), "path": str(self.path), "quartiles": list(self.quartiles)}
 
 
+@checks_arguments
 def measure_files(
     paths: Sequence[Path],
     on_step: Callable[[str], None] = lambda _: None,
     *,
-    rounds: int = 60,
-    threads: int = 1,
+    rounds: AtLeastOne = 60,
+    threads: AtLeastOne = 1,
     backend: str = "xnnpack",
     delegate: str | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> list[FileMeasurement]:
     """One record per file, in the order given; see `kerasbn_export.latency.compare_latency` for the options.
 

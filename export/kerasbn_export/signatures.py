@@ -11,6 +11,7 @@ from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.chosen_signature import chosen
+from kerasbn_export.paths import is_there
 from kerasbn_export.program import SERVING, Program
 from kerasbn_export.saved_model import keras_metadata, refuse_operations
 
@@ -26,7 +27,7 @@ OF_KERAS = "serve"
 
 def is_saved_model(path: Path) -> bool:
     """Whether the path is the folder of a SavedModel."""
-    return (path / "saved_model.pb").is_file()
+    return is_there(path) and (path / "saved_model.pb").is_file()
 
 
 def is_foreign(path: Path) -> bool:
@@ -86,6 +87,8 @@ def _chosen(path: Path, signature: str | None, found: Collection[str]) -> list[s
 def _program(path: Path, loaded: Any, name: str, function: Any, digest: str) -> Program:
     specs = function.structured_input_signature[1]
     outputs = function.structured_outputs
+    if not specs:
+        raise ModelFileError(f"{path}: its signature {name!r} takes no inputs: there is nothing to convert or compare.")
     return Program(
         name=path.name,
         source=f"signature {name!r} of {path.name}",

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import ModelFileError
+from kerasbn_export.reading import reading
+from kerasbn_export.tflite_check import check_model
 
 AFFINE_OPS = frozenset({"MUL", "ADD", "SUB", "DIV"})
 
@@ -152,27 +154,28 @@ class TFLiteFile:
         return "dynamic" if "INT8" in weights else "float32"
 
 
-def read_tflite(source: str | Path | bytes) -> TFLiteFile:
+def read_tflite(source: str | Path | bytes, name: str = "the data") -> TFLiteFile:
     """Reads a ``.tflite`` file.
 
     Args:
         source: Its path or its content.
+        name: What to call it in messages, where it is its content.
 
     Raises:
         ModelFileError: The file is missing or is no ``.tflite``.
     """
     if isinstance(source, (bytes, bytearray)):
-        name, data = "the data", bytes(source)
+        data = bytes(source)
     else:
         name, data = str(source), _read(source)
     if data[4:8] != b"TFL3":
         raise ModelFileError(f"{name}: no .tflite file, it begins with {data[:8]!r}.")
     from ai_edge_litert.tools import flatbuffer_utils
 
-    try:
-        return _parse(flatbuffer_utils.read_model_from_bytearray(data), len(data))
-    except Exception as error:  # the flatbuffer reader checks nothing, so anything may come out of a damaged file
-        raise ModelFileError(f"{name}: the .tflite file is damaged or cut short ({error}).") from error
+    with reading(name, "the .tflite file is damaged or cut short", ModelFileError):
+        model = flatbuffer_utils.read_model_from_bytearray(data)
+        check_model(model)
+        return _parse(model, len(data))
 
 
 def read_ops(source: str | Path | bytes) -> dict[str, int]:
@@ -181,10 +184,8 @@ def read_ops(source: str | Path | bytes) -> dict[str, int]:
 
 
 def _read(path: str | Path) -> bytes:
-    try:
+    with reading(path, "cannot be read", ModelFileError, missing="cannot be read: No such file"):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
 def _parse(model: Any, size: int) -> TFLiteFile:
@@ -201,8 +202,13 @@ def _parse(model: Any, size: int) -> TFLiteFile:
         ops=tuple(ops),
         main_ops=len(model.subgraphs[0].operators),
         signatures=tuple(signatures),
-        metadata={_text(entry.name): bytes(model.buffers[entry.buffer].data) for entry in model.metadata or []},
+        metadata={_text(entry.name): _content(model, entry) for entry in model.metadata or []},
     )
+
+
+def _content(model: Any, entry: Any) -> bytes:
+    data = model.buffers[entry.buffer].data
+    return b"" if data is None else bytes(data)
 
 
 def _signature(model: Any, index: int, signature: Any, tensors: list[list[Tensor]]) -> FileSignature:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from kerasbn_export.cli.options import COUNT, SEED
 from kerasbn_export.cli.output import print_json, progress, stdout, table
 
 BACKENDS = ("xnnpack", "builtin", "reference")
@@ -26,11 +27,11 @@ COLUMNS = (
 
 @click.command("benchmark")
 @click.argument("files", nargs=-1, required=True, metavar="A.tflite [B.tflite ...]")
-@click.option("--rounds", type=click.IntRange(min=1), default=60, show_default=True, help="How often they take turns.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--rounds", type=COUNT, default=60, show_default=True, help="How often they take turns.")
+@click.option("--threads", type=COUNT, default=1, show_default=True)
 @click.option("--backend", type=click.Choice(BACKENDS), default="xnnpack", show_default=True, help="LiteRT's kernels.")
 @click.option("--delegate", metavar="LIBRARY", help="The shared library of a delegate, as for an accelerator.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random inputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(files: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Latency, size, operations and memory of .tflite files, side by side.

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from kerasbn_export.cli.output import json_text, refuse_overwriting, stdout, table
+from kerasbn_export.cli.options import Finite
+from kerasbn_export.cli.output import json_text, stdout, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from kerasbn_export.verification.records import Comparison, Match
 
+STANDARD_OUTPUT = "-"
 SHOWN = 8
 """Rows of a table of what is wrong; the files have them all."""
 
 Command = Callable[..., int]
 
 JUDGING = (
-    click.option("--tolerance", type=float, help="Largest accepted max|difference| / max|reference|."),
-    click.option("--min-sqnr", type=float, help="Smallest accepted signal to noise in dB, for quantized files."),
+    click.option("--tolerance", type=Finite(), help="Largest accepted max|difference| / max|reference|."),
+    click.option("--min-sqnr", type=Finite(), help="Smallest accepted signal to noise in dB, for quantized files."),
 )
 FILES = (
     click.option("--json", "json_path", metavar="OUT.json", help="Write the result as JSON; - for standard output."),
@@ -37,32 +39,39 @@ def report_options(command: Command) -> Command:
     return command
 
 
-def check_reports(paths: Sequence[str | None], sources: Sequence[str]) -> None:
-    """Raises `OutputError` if a report cannot be written or would replace what is compared, before that is run."""
-    from kerasbn_export.atomic import check_destination
+def check_reports(paths: Sequence[str | None], sources: Mapping[str, str | None]) -> None:
+    """Raises `OutputError` if a report cannot be written or would cost a file, before anything is run.
 
-    for path in paths:
-        if path not in (None, "-"):
-            check_destination(str(path))
-            for source in sources:
-                refuse_overwriting(source, str(path))
+    Args:
+        paths: Of the reports as JSON, as JUnit XML and as HTML; ``-`` is standard output.
+        sources: What is read, by the names of the arguments.
+    """
+    from kerasbn_export.paths import HTML, JSON, JUNIT, Output, check_paths
+
+    kinds = {"--json": JSON, "--junit": JUNIT, "--html": HTML}
+    check_paths(sources, [Output(name, path, kind) for (name, kind), path in zip(kinds.items(), paths, strict=True)])
 
 
 def report(comparison: Comparison, json_path: str | None, junit_path: str | None, html_path: str | None) -> int:
-    """Writes the files asked for, prints the tables unless JSON goes there, and gives the exit code."""
-    from kerasbn_export.atomic import write_bytes
+    """Writes the files asked for, prints the tables unless a report goes there, and gives the exit code."""
+    from kerasbn_export.atomic import replacing_all
     from kerasbn_export.verification.report import to_html, to_junit
 
-    text = json_text(comparison.to_json())
-    page = "" if html_path is None else to_html(comparison)
-    files = ((json_path, text), (junit_path, to_junit(comparison)), (html_path, page))
-    for path, content in files:  # all of them are made before the first is written
-        if path not in (None, "-"):
-            write_bytes(str(path), content.encode())
-    if json_path == "-":
-        click.echo(text, nl=False)
-    else:
+    made: dict[str, str] = {}
+    if json_path is not None:
+        made[json_path] = json_text(comparison.to_json())
+    if junit_path is not None:
+        made[junit_path] = to_junit(comparison)
+    if html_path is not None:
+        made[html_path] = to_html(comparison)
+    printed = made.pop(STANDARD_OUTPUT, None)
+    with replacing_all(list(made)) as temporaries:
+        for temporary, text in zip(temporaries, made.values(), strict=True):
+            temporary.write_bytes(text.encode(errors="backslashreplace"))
+    if printed is None:
         _print(comparison)
+    else:
+        click.echo(printed, nl=not printed.endswith("\n"))
     return comparison.exit_code
 
 

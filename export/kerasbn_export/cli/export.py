@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasbn_export.cli.options import DEVICE_HELP, TARGET_HELP, TARGETS, VERBOSE_HELP
-from kerasbn_export.cli.output import print_verdicts, progress, refuse_overwriting, stdout, table
+from kerasbn_export.cli.options import BATCH_SIZE, DEVICE_HELP, SEED, TARGET_HELP, TARGETS, VERBOSE_HELP, Finite
+from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
 from kerasbn_export.devices import PRECISIONS
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ VERIFIED_SAMPLES = 32
 @click.option(
     "--image-range",
     nargs=2,
-    type=float,
+    type=Finite(),
     help="What 0 and 255 become, for a FOLDER of images; or the range of the inputs, for data-free.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of --calibration data-free and random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of --calibration data-free and random.")
 @click.option("--io-dtype", type=click.Choice(IO_DTYPES), help="The type of inputs and outputs, for int8 and int16x8.")
-@click.option("--batch-size", type=click.IntRange(min=0), default=1, show_default=True, help="0 leaves it open.")
+@click.option("--batch-size", type=BATCH_SIZE, default=1, show_default=True, help="0 leaves it open.")
 @click.option("--no-fold", is_flag=True, help="Leave the BatchNorms in, to compare.")
 @click.option("--strict", is_flag=True, help="Exit 1 and write nothing if a BatchNorm is left.")
 @click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
@@ -79,31 +79,36 @@ def command(
     A file that does not compute what the model computes does not get the name asked for: it is left beside it, with
     .rejected in its name, and the exit code is 1.
     """
-    refuse_overwriting(model, out)
+    rejected = ".rejected".join(os.path.splitext(out))
     options["batch_size"] = options["batch_size"] or None
     options["fold"] = not no_fold
     options["per_channel_dense"] = options.pop("dense") == "per-channel"
     options["merge_branches"] = not keep_branches
     with progress() as step:
         step(f"load {model}")
-        from kerasbn_export.atomic import check_destination, replacing, write_bytes
+        from kerasbn_export.atomic import replacing_all
         from kerasbn_export.cli.format_cost import cost_of_the_format
         from kerasbn_export.export import ExportOptions, build_tflite
         from kerasbn_export.load import load_source
+        from kerasbn_export.paths import C_SOURCE, TFLITE, Output, check_paths
 
         asked = ExportOptions(**options)
-        for destination in filter(None, (out, emit_c)):
-            check_destination(destination)
+        outputs = [Output("-o", out, TFLITE), Output("-o, if refused,", rejected, TFLITE)]
+        outputs += [Output("--emit-c", emit_c, C_SOURCE)]
+        check_paths({"MODEL": model, "--calibration": asked.calibration}, outputs)
         loaded = load_source(model, allow_code=allow_code, signature=asked.signature)
         built = build_tflite(loaded, Path(out), asked, step)
-        with replacing(out) as temporary:
+        with replacing_all([out, rejected, *filter(None, [emit_c])]) as (temporary, refused, *array):
             temporary.write_bytes(built.data)
             step("verify")
             comparisons = [] if no_verify else _verified(loaded, temporary, built)
             cost = cost_of_the_format(loaded, asked, comparisons)
-            kept = _kept([] if cost else comparisons, temporary, Path(out))
-        if emit_c and kept == Path(out):
-            write_bytes(emit_c, _c_array(built, Path(emit_c)))
+            kept = Path(out)
+            if not cost and not all(comparisons):
+                kept, array = Path(rejected), []
+                os.replace(temporary, refused)
+            for path in array:
+                path.write_bytes(_c_array(built, Path(str(emit_c))))
     _print(replace(built.result, path=kept), comparisons, verbose=verbose)
     if cost:
         stdout().print(cost, soft_wrap=True, markup=False)
@@ -122,15 +127,6 @@ def _verified(model: Any, path: Path, built: Built) -> list[Comparison]:
 
     pairs = [(ProgramRunner(program), program.signature) for program in built.programs]
     return [verify(runner, path, data=data, signature=signature) for runner, signature in pairs]
-
-
-def _kept(comparisons: Sequence[Comparison], temporary: Path, out: Path) -> Path:
-    """Where the file ends up; one that was refused is moved away from under its name."""
-    if all(comparisons):
-        return out
-    rejected = out.with_name(f"{out.stem}.rejected{out.suffix}")
-    os.replace(temporary, rejected)
-    return rejected
 
 
 def _c_array(built: Built, path: Path) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kerasbn_export.cli.options import TARGET_HELP, TARGETS, VERBOSE_HELP
-from kerasbn_export.cli.output import print_verdicts, progress, refuse_overwriting, stdout
+from kerasbn_export.cli.output import print_verdicts, progress, stdout
 from kerasbn_export.devices import PRECISIONS
 
 
@@ -28,15 +28,15 @@ from kerasbn_export.devices import PRECISIONS
 @click.option("--allow-code", is_flag=True, help="Run code that the model file carries: only for files you trust.")
 def command(model: str, out: str, keep_branches: bool, verbose: bool, allow_code: bool, **options: Any) -> None:
     """Write the model again without its BatchNorms."""
-    refuse_overwriting(model, out)
     with progress() as step:
         step(f"load {model}")
-        from kerasbn_export.atomic import check_model_destination, save_model
+        from kerasbn_export.atomic import save_model
         from kerasbn_export.folding import fold
         from kerasbn_export.load import load_model
+        from kerasbn_export.paths import KERAS_MODEL, Output, check_paths
         from kerasbn_export.verdict import count_of
 
-        check_model_destination(out)
+        check_paths({"MODEL": model}, [Output("-o", out, KERAS_MODEL)])
         loaded = load_model(model, allow_code=allow_code)
         step("fold")
         folded = fold(loaded, merge_branches=not keep_branches, **options)

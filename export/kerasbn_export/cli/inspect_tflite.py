@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn_export.cli.output import print_json, stdout, table
+from kerasbn_export.paths import is_there
 
 SCHEMA_VERSION = 1
 
@@ -15,7 +16,7 @@ def is_tflite(path: str) -> bool:
     """Whether the path names a ``.tflite`` file, by its suffix or its content."""
     if Path(path).suffix == ".tflite":
         return True
-    if not Path(path).is_file():
+    if not is_there(path) or not Path(path).is_file():
         return False
     with Path(path).open("rb") as file:
         return file.read(8)[4:] == b"TFL3"

@@ -1,104 +1,46 @@
-"""The entry point: finds the command, keeps it quiet, and turns every error into one line and an exit code."""
+"""The entry point: sees to signals and streams first, then imports what takes time."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from importlib import import_module
-from typing import NoReturn
-
-import click
-
-import kerasbn
-from kerasbn.errors import KerasBNError
-from kerasbn_export.cli.quiet import quiet
-from kerasbn_export.cli.supervise import supervised
+from typing import Any, NoReturn
 
 COMMANDS = ("demo", "inspect", "fold", "export", "verify", "recheck", "benchmark")
-INTERRUPTED, FAILED, USAGE = 130, 3, 2
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The commands in the order in which one uses them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """The command of that name, from the module of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"kerasbn_export.cli.{cmd_name}").command
-        return command
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(kerasbn.__version__, prog_name="kerasbn", message="%(prog)s %(version)s")
-@click.option("--debug", is_flag=True, help="Show log lines and the traceback of an error.")
-def kerasbn_command(debug: bool) -> None:
-    """Train with BatchNorm, ship without it, and prove that nothing changed.
-
-    MODEL is a .keras, .h5/.hdf5 or SavedModel of Keras 2 or Keras 3; kerasbn finds out which.
-    """
+INTERRUPTED = 130
+INTERRUPTION = "interrupted; nothing half-written is left"
 
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
-    sys.exit(supervised(_run_process))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    from kerasbn_export.cli.streams import open_missing
 
+    open_missing()
+    from kerasbn_export.cli.supervise import supervised
 
-def _run_process() -> int:
-    signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C does, so that what is half-written is removed
-    return run(sys.argv[1:])
+    sys.exit(supervised(lambda: run(sys.argv[1:])))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; gives its exit code."""
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    try:
-        with quiet(enabled=not debug):
-            return _run(arguments)
-    except BaseException as error:
-        if debug:
-            traceback.print_exc()
-        return _report(error)
+    from kerasbn_export.cli.dispatch import run
+
+    return run(arguments)
 
 
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _leave(*_: object) -> NoReturn:
+    """Nothing is begun yet, so nothing is there to remove."""
+    os.write(2, f"error: {INTERRUPTION}\n".encode())
+    os._exit(INTERRUPTED)
 
 
-def _run(arguments: list[str]) -> int:
-    code = kerasbn_command.main(arguments, prog_name="kerasbn", standalone_mode=False)
-    return code if isinstance(code, int) else 0
+def __getattr__(name: str) -> Any:
+    if name != "kerasbn_command":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kerasbn_export.cli import dispatch
 
-
-def _report(error: BaseException) -> int:
-    """Writes an error as one line; gives the exit code."""
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return _say("interrupted; nothing half-written is left", INTERRUPTED)
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return USAGE
-    if isinstance(error, click.UsageError):
-        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-        return _say(error.format_message() + hint, USAGE)
-    if isinstance(error, click.ClickException):
-        return _say(error.format_message(), USAGE)
-    if isinstance(error, KerasBNError):
-        return _say(str(error), error.exit_code)
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else FAILED
-    what = str(error) or "no message"
-    return _say(f"unexpected {type(error).__name__}: {what} (--debug shows the traceback)", FAILED)
-
-
-def _say(message: str, code: int) -> int:
-    click.echo("error: " + " ".join(message.split()), err=True)
-    return code
+    return dispatch.kerasbn_command

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import click
+
+from kerasbn.arguments import LARGEST_COUNT, LARGEST_SEED
+
 TARGETS = ("latency", "ops", "size")
 """As `kerasbn_export.cost.TARGETS`, which is not imported for the sake of ``--help``."""
 
@@ -12,3 +19,20 @@ DEVICE_HELP = (
 )
 
 VERBOSE_HELP = "A line for every BatchNorm, not only for those that are left."
+
+SEED = click.IntRange(0, LARGEST_SEED)
+BATCH_SIZE = click.IntRange(0, LARGEST_COUNT)
+COUNT = click.IntRange(1, LARGEST_COUNT)
+
+
+class Finite(click.ParamType[float]):
+    """A number that is neither NaN nor infinite."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(click.FLOAT.convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r}: accepted: a finite number.", param, ctx)
+        return number

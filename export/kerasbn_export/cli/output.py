@@ -7,15 +7,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
-
-from kerasbn.errors import OutputError
+from rich.text import Text
 
 if TYPE_CHECKING:
     from kerasbn_export.verdict import Verdict
@@ -26,16 +23,32 @@ _LIST_OF_NUMBERS = re.compile(r"\[\n\s+([-\d][^\[\]{}\"]*)\]")
 """It goes on one line; no string matches, since JSON has no line break in one."""
 
 
+class PlainConsole(Console):
+    """Takes every text as it is: what comes from a file or a path is no markup, and moves no cursor."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text with its control characters shown."""
+        return super().render_str(printable(text), **options)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters, and what no stream can write, as their numbers."""
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+
+
 def stdout() -> Console:
     """Standard output."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    return PlainConsole(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what is being done; nothing where that is no terminal."""
-    with Console(stderr=True).status("start ...") as status:
-        yield lambda step: status.update(f"{step} ...")
+    with PlainConsole(stderr=True).status("start ...") as status:
+        yield lambda step: status.update(Text(printable(f"{step} ...")))
 
 
 def print_json(record: dict[str, Any]) -> None:
@@ -55,7 +68,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for column in columns:
         made.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(escape(str(cell)) for cell in row))
+        made.add_row(*(str(cell) for cell in row))
     return made
 
 
@@ -77,9 +90,3 @@ def print_verdicts(verdicts: Sequence[Verdict], *, verbose: bool) -> None:
     unsaid = sum(bool(verdict.note) for verdict in verdicts if verdict not in shown)
     if unsaid:
         stdout().print(f"On {unsaid} of those that are gone there is a note: --verbose.")
-
-
-def refuse_overwriting(source: str, out: str) -> None:
-    """Raises `OutputError` if the result would take the place of the model it is made from."""
-    if Path(out).exists() and Path(source).exists() and Path(out).samefile(source):
-        raise OutputError(f"{out}: is the model itself; give another name for the result.")

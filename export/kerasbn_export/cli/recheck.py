@@ -22,8 +22,11 @@ def command(
 
     Without an option the precision's own gate applies.
     """
+    from kerasbn.errors import ModelFileError
+    from kerasbn_export.reading import reading
     from kerasbn_export.verification.report import read_report, recheck
 
-    check_reports((json_path, junit_path, html_path), ())
-    comparison = recheck(read_report(report_path), tolerance=tolerance, min_sqnr=min_sqnr)
-    return report(comparison, json_path, junit_path, html_path)
+    check_reports((json_path, junit_path, html_path), {"REPORT.json": report_path})
+    with reading(report_path, "the report does not hold together", ModelFileError):
+        comparison = recheck(read_report(report_path), tolerance=tolerance, min_sqnr=min_sqnr)
+        return report(comparison, json_path, junit_path, html_path)

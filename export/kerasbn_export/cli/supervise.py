@@ -15,6 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
+
+from kerasbn_export.cli.main import INTERRUPTED, INTERRUPTION
 
 CRASHED = 3
 PASSED_ON = (signal.SIGINT, signal.SIGTERM)
@@ -23,12 +26,18 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 def supervised(run: Callable[[], int]) -> int:
     """The exit code of `run`; if its process dies of a signal, a line on standard error and exit code 3.
 
-    What the child left in the folder of temporary files is removed when it crashes. Where there is no fork, `run` runs
-    in this process.
+    Within `run` SIGINT and SIGTERM raise KeyboardInterrupt, so that what is half-written is removed. What it left in
+    the folder of temporary files is removed when it crashes. Where there is no fork, `run` runs in this process.
     """
     if not hasattr(os, "fork"):
+        _interruptible()
         return run()
-    scratch = Path(tempfile.mkdtemp(prefix="kerasbn_"))
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until someone is there to remove the folder
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix="kerasbn_"))
+    except OSError as error:
+        sys.stderr.write(f"error: no folder for temporary files: {error.strerror}\n")
+        return CRASHED
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -42,24 +51,37 @@ def supervised(run: Callable[[], int]) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _leave(run: Callable[[], int]) -> None:
+def _interruptible() -> None:
+    for number in PASSED_ON:
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _leave(run: Callable[[], int]) -> NoReturn:
     """Ends the child without returning into the parent's code."""
     code = CRASHED
     try:
+        _interruptible()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         code = run()
+    except KeyboardInterrupt:  # before the command began or after it ended
+        sys.stderr.write(f"error: {INTERRUPTION}\n")
+        code = INTERRUPTED
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 
 def _watch(child: int) -> int:
-    before = {number: signal.signal(number, _pass_on(child)) for number in PASSED_ON}
-    try:
-        _, status = os.waitpid(child, 0)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in PASSED_ON:
+        signal.signal(number, _pass_on(child))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kerasbn_export.cli.comparison import check_reports, report, report_options
+from kerasbn_export.cli.options import COUNT, SEED
 from kerasbn_export.cli.output import progress
 
 BACKENDS = ("xnnpack", "builtin", "reference", "compiled", "micro", "openvino")
@@ -36,8 +37,8 @@ class Scales(click.ParamType[tuple[float, ...]]):
 @click.argument("reference")
 @click.argument("candidate")
 @click.option("--data", metavar="X.npy|X.npz", help="The inputs, samples first; random ones if not given.")
-@click.option("--samples", type=click.IntRange(min=1), default=8, show_default=True, help="Random inputs per scale.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs.")
+@click.option("--samples", type=COUNT, default=8, show_default=True, help="Random inputs per scale.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random inputs.")
 @click.option("--scales", type=Scales(), metavar="A,B,..", default="1,0.1,10", show_default=True,
               help="Standard deviations of the random inputs, each judged on its own.")  # fmt: skip
 @click.option("--backend", type=click.Choice(BACKENDS), default="xnnpack", show_default=True, help="Runs a .tflite.")
@@ -58,7 +59,8 @@ def command(
 
     Each is a .keras, .h5/.hdf5, SavedModel or .tflite.
     """
-    check_reports((json_path, junit_path, html_path), (reference, candidate))
+    sources = {"REFERENCE": reference, "CANDIDATE": candidate, "--data": options["data"]}
+    check_reports((json_path, junit_path, html_path), sources)
     with progress() as step:
         step("compare")
         from kerasbn_export.verification import verify

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kerasbn.arguments import Count, Positive, Seed, Share, checks_arguments
 from kerasbn_export.verification.records import Comparison
 
 __all__ = ["Comparison", "assert_equivalent", "verify"]
@@ -33,16 +34,17 @@ def assert_equivalent(reference: Any, candidate: Any, **options: Any) -> Compari
     return report
 
 
+@checks_arguments
 def verify(
     reference: Any,
     candidate: Any,
     *,
     data: Any = None,
-    seed: int = 0,
-    samples: int = 4,
-    scales: Sequence[float] = (1.0, 0.1, 10.0),
-    tolerance: float | None = None,
-    min_sqnr: float | None = None,
+    seed: Seed = 0,
+    samples: Count = 4,
+    scales: Sequence[Positive] = (1.0, 0.1, 10.0),
+    tolerance: Share | None = None,
+    min_sqnr: Positive | None = None,
     backend: str = "xnnpack",
     layers: bool = True,
     allow_code: bool = False,

@@ -10,7 +10,9 @@ import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
 from kerasbn_export.array_file import read_arrays
+from kerasbn_export.array_values import as_array, as_dtype
 from kerasbn_export.named_arrays import in_order
+from kerasbn_export.reading import told_of
 from kerasbn_export.verification.ports import Array, Port
 
 OPEN_SIZE = 32
@@ -73,8 +75,9 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
         NotComparableError: There is no sample in them.
     """
     if isinstance(data, (str, Path)):
-        data = _load(Path(data))
-    arrays = [np.asarray(array) for array in _in_order(data, ports)]
+        with told_of(data):
+            return given_data(_load(Path(data)), ports)
+    arrays = [as_array(array, "data", InvalidArgumentError) for array in _in_order(data, ports)]
     for array, port in zip(arrays, ports, strict=True):
         _check(array, port)
     counts = {len(array) for array in arrays}
@@ -82,7 +85,10 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
         raise InvalidArgumentError(f"The inputs have different numbers of samples: {sorted(counts)}.")
     if counts == {0}:
         raise NotComparableError("The data hold no sample: comparing nothing proves nothing.")
-    return [array.astype(port.dtype) for array, port in zip(arrays, ports, strict=True)]
+    return [
+        as_dtype(array, port.dtype, f"data for the input {port}", InvalidArgumentError)
+        for array, port in zip(arrays, ports, strict=True)
+    ]
 
 
 def _load(path: Path) -> Any:
@@ -115,7 +121,7 @@ def _check(array: Array, port: Port) -> None:
     sizes = port.shape[1:]
     if array.ndim != len(port.shape) or any(a not in (None, b) for a, b in zip(sizes, array.shape[1:], strict=True)):
         raise InvalidArgumentError(f"Data of shape {array.shape} do not fit the input {port}; samples come first.")
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
-        raise InvalidArgumentError(f"Data of dtype {array.dtype} do not fit the input {port}; give numbers.")
+    if array.dtype.kind not in "biuf":
+        raise InvalidArgumentError(f"Data of dtype {array.dtype} do not fit the input {port}; give real numbers.")
     if not np.all(np.isfinite(array)):
         raise InvalidArgumentError(f"Data for the input {port} hold NaN or infinity; give finite numbers.")

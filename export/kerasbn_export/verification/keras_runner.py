@@ -16,6 +16,7 @@ from kerasbn_export.calibration import ModelInput
 from kerasbn_export.capture import capture
 from kerasbn_export.configuration import configuration_of
 from kerasbn_export.program import functional_program
+from kerasbn_export.reading import reading
 from kerasbn_export.structure import leaves
 from kerasbn_export.verification.fresh_state import fresh_state
 from kerasbn_export.verification.network import Network
@@ -119,7 +120,8 @@ class KerasRunner:
         count = len(arrays[0])
         if self.inputs[0].shape[0] is not None and count < batch:
             arrays = [np.concatenate([array, np.repeat(array[-1:], batch - count, axis=0)]) for array in arrays]
-        with fresh_state(repeated.model):
+        reported = reading(self.label, "the model cannot be run", NotComparableError)
+        with reported, fresh_state(repeated.model):
             results = [np.asarray(value) for value in _flat(repeated(arrays))]
         for value, port in zip(results, self.outputs, strict=False):
             if not value.ndim or len(value) != len(arrays[0]):

@@ -28,8 +28,11 @@ def match_sides(reference: Runnable, candidate: Runnable) -> tuple[Sides, tuple[
     Raises:
         NotComparableError: See `match_ports`.
     """
-    feeds, inputs = match_ports(reference.inputs, candidate.inputs, "input")
-    pairs, outputs = match_ports(reference.outputs, candidate.outputs, "output")
+    try:
+        feeds, inputs = match_ports(reference.inputs, candidate.inputs, "input")
+        pairs, outputs = match_ports(reference.outputs, candidate.outputs, "output")
+    except NotComparableError as error:
+        raise NotComparableError(f"{candidate.label} against {reference.label}: {error}") from error
     return Sides(reference, candidate, feeds, pairs), inputs, outputs
 
 

@@ -18,7 +18,7 @@ FORMS = ("equalized", "bias corrected")
 def moved_on_purpose(candidate: Runnable) -> str:
     """Why the layers of a candidate are not compared; empty if they are."""
     content = getattr(candidate, "content", None)
-    record = read_provenance(read_tflite(content)) if isinstance(content, bytes) else None
+    record = read_provenance(read_tflite(content, candidate.label)) if isinstance(content, bytes) else None
     forms = [name for name in FORMS if record and _taken(record.get("trials"), name)]
     return f"layers not compared: the weights of the file are {' and '.join(forms)}." if forms else ""
 

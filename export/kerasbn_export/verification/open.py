@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.reading import reading
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.ports import Runnable
 from kerasbn_export.verification.runtimes import open_file
@@ -51,11 +52,13 @@ def open_runnable(side: Any, *, backend: str, allow_code: bool, signature: str |
     if not isinstance(side, (str, Path)):
         return _runner(side.model if hasattr(side, "verdicts") else side, "")
     path = Path(side)
-    if not path.exists():
-        raise ModelFileError(f"{path}: no such file. Accepted: .tflite, .keras, .h5 or a SavedModel folder.")
-    if path.is_file() and _is_tflite(path):
-        return open_file(path.read_bytes(), path.name, backend, signature)
-    return _opened(path, allow_code, signature)
+    missing = "no such file. Accepted: .tflite, .keras, .h5 or a SavedModel folder"
+    with reading(path, "cannot be opened", ModelFileError, missing=missing):
+        path.stat()
+        content = path.read_bytes() if path.is_file() and _is_tflite(path) else None
+    if content is None:
+        return _opened(path, allow_code, signature)
+    return open_file(content, path.name, backend, signature)
 
 
 def _opened(path: Path, allow_code: bool, signature: str | None) -> Runnable:

@@ -26,6 +26,7 @@ import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.chosen_signature import chosen, only_signature, signature_names
+from kerasbn_export.reading import reading
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
 
@@ -158,7 +159,8 @@ def open_file(content: bytes, label: str, backend: str, signature: str | None = 
     names = signature_names(content, label)
     taken = chosen(names, signature, label)
     if len(names) > 1:
-        content, label = only_signature(content, taken), f"signature {taken!r} of {label}"
+        with reading(label, "a damaged .tflite file", ModelFileError):
+            content, label = only_signature(content, taken), f"signature {taken!r} of {label}"
     runner = RuntimeRunner(content, label, backend) if backend in RUNTIMES else TFLiteRunner(content, label, backend)
     runner.signature = taken
     return runner

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import ModelFileError
+from kerasbn_export.reading import reading
+from kerasbn_export.tflite_check import check_model
 from kerasbn_export.verification.gates import coarsest
 from kerasbn_export.verification.ports import Array, Quantization
 
@@ -71,17 +73,15 @@ class TFLiteGraph:
 
         if content[4:8] != b"TFL3":
             raise ModelFileError(f"{name}: not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3').")
-        try:
+        with reading(name, "a damaged .tflite file", ModelFileError):
             model = schema.ModelT.InitFromPackedBuf(content, 0)
+            check_model(model)
             subgraph = model.subgraphs[0]
             bodies = [_body(graph, model, schema) for graph in model.subgraphs]
             self.tensors, self.operations = bodies[0]
             self._bodies = bodies
             self.keeps_state = any(raw.isVariable for graph in model.subgraphs for raw in graph.tensors)
             self._stored = [(raw.quantization, model.buffers[raw.buffer].data) for raw in subgraph.tensors]
-        # Whatever a reader of flatbuffers stumbles over, the file is what it stumbled over.
-        except Exception as error:
-            raise ModelFileError(f"{name}: a damaged .tflite file: {type(error).__name__}: {error}.") from error
         self.inputs = [int(i) for i in subgraph.inputs]
         self.outputs = [int(i) for i in subgraph.outputs]
 

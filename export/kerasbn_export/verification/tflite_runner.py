@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasbn.errors import ModelFileError, NotComparableError
+from kerasbn_export.reading import reading
 from kerasbn_export.verification.ports import Array, Port
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
 
@@ -51,9 +53,10 @@ class TFLiteRunner:
         self.label = f"{label} on {backend}"
         self.precision = self.graph.precision
         self._interpreter = self._new_interpreter(keep=False)
-        names = _names_of_ends(self._interpreter)
-        self._input_indices, self.inputs = self._ends(names["inputs"], self._interpreter.get_input_details())
-        self._output_indices, self.outputs = self._ends(names["outputs"], self._interpreter.get_output_details())
+        with self._named():
+            names = _names_of_ends(self._interpreter)
+            self._input_indices, self.inputs = self._ends(names["inputs"], self._interpreter.get_input_details())
+            self._output_indices, self.outputs = self._ends(names["outputs"], self._interpreter.get_output_details())
 
     @property
     def referee(self) -> tuple[Network | None, str]:
@@ -62,7 +65,8 @@ class TFLiteRunner:
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The real values of every output."""
-        return self.values(self._interpreter, self._output_indices, arrays)
+        with self._named():
+            return self.values(self._interpreter, self._output_indices, arrays)
 
     def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
         """The outputs, and each before its own softmax or sigmoid.
@@ -71,8 +75,13 @@ class TFLiteRunner:
         """
         found = [self.graph.before_activation(index) for index in self._output_indices]
         wanted = [index for index in found if index is not None]
-        values = iter(self.values(self.keeping, wanted, arrays) if wanted else ())
-        return self.run(arrays), [None if index is None else next(values) for index in found]
+        with self._named():
+            values = iter(self.values(self.keeping, wanted, arrays) if wanted else ())
+            return self.run(arrays), [None if index is None else next(values) for index in found]
+
+    def _named(self) -> AbstractContextManager[None]:
+        """Whatever LiteRT stumbles over, the file is what it stumbled over."""
+        return reading(self.label, "LiteRT cannot run it", ModelFileError)
 
     @cached_property
     def keeping(self) -> Any:

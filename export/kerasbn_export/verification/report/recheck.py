@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from kerasbn.arguments import Positive, Share, checks_arguments
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.verification.gates import Gate, gate_for
+from kerasbn_export.reading import read_json, reading
+from kerasbn_export.verification.gates import GATES, Gate, gate_for
 from kerasbn_export.verification.judge import judge, judge_referee
 from kerasbn_export.verification.records import (
     SCHEMA_VERSION,
@@ -20,6 +22,9 @@ from kerasbn_export.verification.records import (
     Status,
 )
 
+NOT_FINITE = ("inf", "-inf", "nan")
+"""How JSON has the numbers that it has not."""
+
 
 def read_report(path: str | Path) -> Comparison:
     """The comparison that `Comparison.to_json` wrote.
@@ -27,8 +32,9 @@ def read_report(path: str | Path) -> Comparison:
     Raises:
         ModelFileError: The file is missing or holds no such report.
     """
-    try:
-        held = json.loads(Path(path).read_text("utf-8"))
+    missing = "no such file. Accepted: what kerasbn verify --json wrote"
+    with reading(path, "not a report, as kerasbn verify --json writes it", ModelFileError, missing=missing):
+        held = read_json(Path(path).read_bytes())
         version = held["schema_version"]
         if version != SCHEMA_VERSION:
             raise InvalidArgumentError(
@@ -36,18 +42,13 @@ def read_report(path: str | Path) -> Comparison:
                 "Verify the models again."
             )
         comparison: Comparison = _built(Comparison, held)
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: no such file. Accepted: what kerasbn verify --json wrote.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        raise ModelFileError(
-            f"{path}: not a report: {type(error).__name__}: {error}. Accepted: what kerasbn verify --json wrote."
-        ) from error
-    return comparison
+        if comparison.precision not in GATES:
+            raise ValueError(f"the precision {comparison.precision!r} is none of {', '.join(GATES)}")
+        return comparison
 
 
-def recheck(comparison: Comparison, *, tolerance: float | None = None, min_sqnr: float | None = None) -> Comparison:
+@checks_arguments
+def recheck(comparison: Comparison, *, tolerance: Share | None = None, min_sqnr: Positive | None = None) -> Comparison:
     """The same measurements judged by another gate.
 
     Args:
@@ -108,14 +109,30 @@ def _is_there(field: Field[Any], held: Mapping[str, Any]) -> bool:
 
 
 def _built(kind: Any, held: Any) -> Any:
-    """An object of a type from the JSON of one."""
-    if is_dataclass(kind) and isinstance(held, Mapping):
+    """An object of a type from the JSON of one.
+
+    Raises:
+        TypeError: It is the JSON of something else.
+    """
+    if get_origin(kind) in (Union, UnionType):
+        kinds = [one for one in get_args(kind) if one is not type(None)]
+        return None if held is None and len(kinds) < len(get_args(kind)) else _built(kinds[0], held)
+    if is_dataclass(kind):
+        _check(held, Mapping, kind)
         hints = get_type_hints(kind)
         known = {f.name: _built(hints[f.name], held[f.name]) for f in fields(kind) if _is_there(f, held)}
         return kind(**known)  # type: ignore[operator]  # a dataclass, not an instance of one
-    arguments = [argument for argument in get_args(kind) if argument is not type(None)]
-    if isinstance(held, list):
-        return tuple(_built(arguments[0], item) for item in held)
-    if held is None or not arguments:
-        return kind(held) if held is not None and kind not in (Any, dict) else held
-    return _built(arguments[0], held)
+    if get_origin(kind) in (tuple, Sequence):
+        _check(held, list, kind)
+        kinds = [one for one in get_args(kind) if one is not ...]
+        return tuple(_built(kinds[min(i, len(kinds) - 1)], item) for i, item in enumerate(held))
+    if kind is float and held in NOT_FINITE:
+        return float(held)
+    if kind in (int, float, str, bool):
+        _check(held, (int, float) if kind is float else kind, kind)
+    return kind(held) if isinstance(kind, type) else held
+
+
+def _check(held: Any, wanted: type | tuple[type, ...], kind: Any) -> None:
+    if not isinstance(held, wanted) or (isinstance(held, bool) and kind is not bool):
+        raise TypeError(f"a {type(held).__name__} in the place of a {getattr(kind, '__name__', kind)}")
