@@ -250,7 +250,9 @@ def _group(row: Row) -> str:
         )
         return f"refused in {', '.join(refused)}, as by the stock converter{others}"
     coarse = [precision for precision, outcome in outcomes.items() if outcome == "coarse"]
-    return f"right; {' and '.join(coarse)} too coarse for the test model" if coarse else "right in every precision"
+    return (
+        f"right; {' and '.join(coarse)} too coarse for the test model" if coarse else f"right in {', '.join(outcomes)}"
+    )
 
 
 def _named(row: Row) -> str:
