@@ -137,7 +137,26 @@ def _traced(programs: Sequence[Program], folder: Path, batch_size: int | None) -
     except OSError:  # as for a full disk: no fault of the model
         raise
     except Exception as error:  # TensorFlow raises whatever the layers' code raises
-        raise ConversionError(f"Model {programs[0].name!r} cannot be traced for conversion: {error}") from error
+        raise ConversionError(
+            f"Model {programs[0].name!r} cannot be traced for conversion: {_why_not_traced(error)}"
+        ) from error
+
+
+def _why_not_traced(error: Exception) -> str:
+    """What to do about what TensorFlow says, or its first line."""
+    text = str(error).strip()
+    if "'untracked' resource" in text:
+        return (
+            "a layer uses a table or another resource that is no attribute of it. Make it one: self.table = ... in the "
+            "layer's constructor."
+        )
+    if "is not a valid" in text and "scope name" in text:
+        return (
+            "TensorFlow takes no such name, and model.predict does not either. Give the model and its layers names of "
+            "letters, digits and _ . / - that begin with a letter, a digit or a dot."
+        )
+    lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", text).splitlines() if line.strip()]
+    return f"{' '.join(lines[:2]).rstrip('.')}. What model.predict can run as a graph can be converted."
 
 
 def convert_servable(
@@ -224,6 +243,9 @@ def _reason(error: Exception) -> str:
     text = str(error)
     missing = re.search(r"(?:TF Select|Custom) ops: (.+)", text)
     if missing:
-        return f"TFLite has no builtin operation for {missing.group(1).strip()}."
+        return (
+            f"TFLite has no builtin operation for {missing.group(1).strip()}. select_ops=True (--select-ops) keeps "
+            "TensorFlow's operations as they are, for runtimes that have them; Python code (PyFunc) runs in none."
+        )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)

@@ -91,6 +91,7 @@ def write_servable(programs: Sequence[Program], folder: Path, *, batch_size: int
         inputs, outputs = (_ends([end.name for end in ends]) for ends in (program.inputs, program.outputs))
         signatures.append(Signature(program.signature, inputs, outputs))
         graphs[program.signature] = traced(_by_key(program, outputs), program.fixed(batch_size))
+    module.captured = [variable for graph in graphs.values() for variable in graph.graph.variables]
     tf.saved_model.save(module, str(folder), signatures=graphs)
     without_overflow(folder)
     batch = programs[0].fixed(batch_size)[0].shape[0] or 1

@@ -17,6 +17,7 @@ from kerasbn_export.cli.main import run
 from kerasbn_export.cli.supervise import supervised
 from kerasbn_export.export import export_tflite
 from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.verification import verify
 
 
 def network(flavour):
@@ -192,6 +193,37 @@ def test_a_custom_operation_is_refused_unless_allowed(keras_flavour, tmp_path):
     assert list(tmp_path.iterdir()) == []
     result = export_tflite(odd(keras_flavour), tmp_path / "m.tflite", select_ops=True)
     assert "CUSTOM:FlexMatrixInverse" in read_tflite(result.path).custom_ops
+
+
+def with_resource(flavour, use, name="model"):
+    """A layer that uses what is no attribute of it."""
+
+    class Foreign(flavour.keras.layers.Layer):
+        def call(self, x):
+            return use(x)
+
+    x = flavour.keras.Input((4,))
+    return flavour.keras.Model(x, Foreign()(flavour.keras.layers.Dense(3)(x)), name=name)
+
+
+def test_a_variable_of_nobody_goes_along(keras_flavour, tmp_path):
+    import tensorflow as tf
+
+    factor = tf.Variable(2.0)
+    model = with_resource(keras_flavour, lambda x: x * factor)
+    assert verify(model, export_tflite(model, tmp_path / "m.tflite").path)
+
+
+def test_a_refusal_says_what_to_do(keras_flavour, tmp_path):
+    import tensorflow as tf
+
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([0, 1], [3.0, 4.0]), 0.0)
+    model = with_resource(keras_flavour, lambda x: table.lookup(tf.cast(x, "int32")))
+    with pytest.raises(ConversionError, match=r"no attribute of it\. Make it one: self\.table"):
+        export_tflite(model, tmp_path / "m.tflite")
+    with pytest.raises(ConversionError, match=r"Give the model and its layers names of letters"):
+        export_tflite(with_resource(keras_flavour, abs, "my model (v2)"), tmp_path / "m.tflite")
+    assert list(tmp_path.iterdir()) == []
 
 
 def save_tflite(flavour, path):
