@@ -85,6 +85,22 @@ def test_rounding_of_weights_that_a_steep_function_makes_more_of(keras_flavour, 
     assert not verify(model, path, data=STEEP * data)
 
 
+def test_an_activation_of_several_operations_of_which_the_first_is_merged(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+    image = keras_flavour.keras.Input(IMAGE)
+    x = keras_flavour.batch_normalization()(layers.Conv2D(4, 3, activation="relu")(image))
+    x = layers.Activation("hard_sigmoid")(x)
+    model = keras_flavour.keras.Model(image, layers.Dense(3)(keras_flavour.batch_normalization()(x)))
+    path, data = exported(model, tmp_path, rng)
+    for given in (data, None):
+        report = verify(model, path, data=given)
+        assert report, report.verdict
+    normal = model.layers[2]
+    gamma, beta, *rest = normal.get_weights()
+    normal.set_weights([gamma, beta + 2, *rest])
+    assert not verify(model, path, data=data)
+
+
 @pytest.mark.parametrize(
     ("exact", "rounded", "random", "status"),
     [
