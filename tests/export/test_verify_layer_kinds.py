@@ -97,7 +97,7 @@ def test_an_activation_of_several_operations_of_which_the_first_is_merged(keras_
         assert report, report.verdict
     normal = model.layers[2]
     gamma, beta, *rest = normal.get_weights()
-    normal.set_weights([gamma, beta + 2, *rest])
+    normal.set_weights([-gamma, 1 - beta, *rest])
     assert not verify(model, path, data=data)
 
 

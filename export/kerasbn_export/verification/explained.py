@@ -46,10 +46,10 @@ def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -
     before: list[float] = []
     for call, record in blames:
         before = before or _distances(localiser, localiser.network.run(arrays))
-        last = chain_of(localiser.network.graph, call, record)[-1]
-        value = last.output
-        if _goes_on(localiser, last):
-            found.add((value, record.tensor))
+        chain = chain_of(localiser.network.graph, call, record)
+        value = chain[-1].output
+        if _goes_on(localiser, chain[-1]):
+            found |= {(step.output, record.tensor) for step in chain}
             continue
         within = localiser.network.run(arrays, {value: partial(localiser.held, value)})
         if not _moves_away(before, _distances(localiser, within)):
