@@ -151,8 +151,8 @@ def _refuse_text(inputs: Sequence[ModelInput]) -> None:
     for wanted in inputs:
         if wanted.dtype == "string":
             raise CalibrationError(
-                f"The model wants {wanted}, which is text; a quantized file takes numbers only. Look the words up before "
-                "the model (a StringLookup or TextVectorization outside of it), and export what takes their numbers."
+                f"The model wants {wanted}, which is text; a quantized file takes numbers only. Look the words up "
+                "before the model (a StringLookup or TextVectorization outside of it), and export what takes their numbers."
             )
 
 
