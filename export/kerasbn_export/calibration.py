@@ -152,7 +152,7 @@ def _refuse_text(inputs: Sequence[ModelInput]) -> None:
         if wanted.dtype == "string":
             raise CalibrationError(
                 f"The model wants {wanted}, which is text; a quantized file takes numbers only. Look the words up "
-                "before the model (a StringLookup or TextVectorization outside of it), and export what takes their numbers."
+                "before the model (StringLookup or TextVectorization outside of it), and export what takes the numbers."
             )
 
 
