@@ -101,7 +101,7 @@ def _refuse_text(ports: Sequence[Port]) -> None:
         if port.dtype == "string":
             raise NotComparableError(
                 f"The input {port} takes text, and only numbers can be compared layer by layer. Look the words up "
-                "before the model (StringLookup or TextVectorization outside of it), and compare what takes the numbers."
+                "before the model (StringLookup or TextVectorization outside of it); compare what takes the numbers."
             )
 
 
