@@ -45,7 +45,10 @@ from layer_table import NOT_TRIED, Case, case_of, rows, same_as
 
 FRAMES = ("relu", "linear", "bare")
 PRECISIONS = ("float32", "float16", "int8")
-EXPLAINED: dict[str, str] = {}
+EXPLAINED: dict[str, str] = {
+    "RandomCrop": "in Keras 3 it says that it crops, and does not outside of training, so that the model's shapes are "
+    "not those it computes; take it out before the export",
+}
 """Rows that kerasbn refuses and stock does not, each with the reason that the docs give."""
 
 
@@ -244,6 +247,8 @@ def _group(row: Row) -> str:
         return "**faults**"
     outcomes = {precision: row.outcome(precision) for precision in PRECISIONS if row.outcome(precision)}
     refused = [precision for precision, outcome in outcomes.items() if outcome == "refused"]
+    if row.refused:
+        return f"refused, with a message that says what to do: {EXPLAINED[row.name]}"
     if refused:
         others = (
             f"; {', '.join(p for p in outcomes if p not in refused)} go through" if len(refused) < len(outcomes) else ""

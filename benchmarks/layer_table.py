@@ -170,6 +170,9 @@ CASES: dict[str, tuple[Case, ...]] = {
     "GroupNormalization": (Case(lambda k: k.layers.GroupNormalization(3), (IMAGE,)),),
     "Softmax": (Case(lambda k: k.layers.Softmax()), Case(lambda k: k.layers.Softmax(), (IMAGE,), name="of images")),
     "Normalization": (Case(lambda k: k.layers.Normalization(mean=[0.2] * 6, variance=[0.5] * 6)),),
+    "RandomPosterization": (Case(lambda k: k.layers.RandomPosterization(4), (IMAGE,)),),
+    "activation glu": (Case(lambda k: k.activations.glu, (EVEN,)),),
+    "activation threshold": (Case(lambda k: lambda x: k.activations.threshold(x, 0.1, -0.2), (EVEN,)),),
     "MelSpectrogram": (Case(lambda k: k.layers.MelSpectrogram(64, 32, sampling_rate=400, num_mel_bins=8), ((400,),)),),
     "STFTSpectrogram": (
         Case(lambda k: k.layers.STFTSpectrogram(frame_length=32, frame_step=16, fft_length=32), ((200, 2),)),
@@ -198,7 +201,10 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
     ),
 }
-"""The classes that need more than `ARGUMENTS` and the shape that their name says, or that are tried in several ways."""
+"""The classes that need more than `ARGUMENTS` and the shape that their name says, or that are tried in several ways.
+
+Activations are tried as a layer `Activation`; one that takes more than a tensor, or gives other channels, as here.
+"""
 
 
 def layer_classes(keras: Any) -> dict[str, type]:
@@ -257,6 +263,8 @@ def rows(keras: Any) -> Iterator[str]:
 def case_of(row: str) -> Case:
     """What a row tries."""
     kind, _, way = row.partition(" ")
+    if row in CASES:
+        return CASES[row][0]
     if kind == "activation":
         return Case(lambda k: k.layers.Activation(way), (EVEN,))
     return next(case for case in cases(kind) if case.name == way)

@@ -48,7 +48,10 @@ class Flavour:
         """
         name, layers = type(layer).__name__, self.keras.layers
         homes = (layers, getattr(layers, "experimental", None))  # where Keras 2 keeps SyncBatchNormalization
-        return name if any(getattr(home, name, None) is type(layer) for home in homes) else None
+        if any(getattr(home, name, None) is type(layer) for home in homes):
+            return name
+        # Keras 3 lists GroupedQueryAttention as GroupQueryAttention.
+        return next((listed for listed, it in vars(layers).items() if it is type(layer)), None)
 
 
 KERAS = Flavour("keras")

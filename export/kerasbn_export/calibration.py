@@ -123,8 +123,9 @@ def read_calibration(
 
     Raises:
         CalibrationError: There are none, their number, names, shapes or dtypes do not fit, or a value is NaN
-            or infinite.
+            or infinite; or an input takes text.
     """
+    _refuse_text(inputs)
     if isinstance(data, str | Path) and Path(data).suffix.lower() in SUFFIXES:
         with told_of(data):
             return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
@@ -144,6 +145,15 @@ def read_calibration(
             f"Calibration data of type {type(data).__name__} are not understood; accepted: {WANTED}."
         )
     return _from_samples(data, inputs, limit)
+
+
+def _refuse_text(inputs: Sequence[ModelInput]) -> None:
+    for wanted in inputs:
+        if wanted.dtype == "string":
+            raise CalibrationError(
+                f"The model wants {wanted}, which is text; a quantized file takes numbers only. Look the words up "
+                "before the model (StringLookup or TextVectorization outside of it), and export what takes the numbers."
+            )
 
 
 def _random(name: str, inputs: Sequence[ModelInput], seed: int) -> Calibration:

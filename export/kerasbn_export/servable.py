@@ -8,11 +8,12 @@ are tracked one by one, which both Kerases survive.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasbn.errors import UnsupportedModelError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.program import Program, functional_program
@@ -84,6 +85,9 @@ def write_servable(programs: Sequence[Program], folder: Path, *, batch_size: int
         programs: At least one, each with another signature.
         folder: An empty folder.
         batch_size: The batch to fix where a program leaves it open; None leaves it open.
+
+    Raises:
+        UnsupportedModelError: An output has another shape than the model says.
     """
     module, signatures, graphs = tf.Module(), [], {}
     module.kept = [kept for program in programs for kept in program.tracked]
@@ -91,11 +95,24 @@ def write_servable(programs: Sequence[Program], folder: Path, *, batch_size: int
         inputs, outputs = (_ends([end.name for end in ends]) for ends in (program.inputs, program.outputs))
         signatures.append(Signature(program.signature, inputs, outputs))
         graphs[program.signature] = traced(_by_key(program, outputs), program.fixed(batch_size))
+        _check_shapes(program, outputs, graphs[program.signature].structured_outputs)
     module.captured = [variable for graph in graphs.values() for variable in graph.graph.variables]
     tf.saved_model.save(module, str(folder), signatures=graphs)
     without_overflow(folder)
     batch = programs[0].fixed(batch_size)[0].shape[0] or 1
     return Servable(folder, tuple(signatures), batch, any(_loops(graph.graph) for graph in graphs.values()))
+
+
+def _check_shapes(program: Program, outputs: Sequence[End], found: Mapping[str, Any]) -> None:
+    """Whether the model computes the shapes that it says; RandomCrop of Keras 3 crops in training alone."""
+    for end, wanted in zip(outputs, program.outputs, strict=True):
+        shape = found[end.key].shape
+        if not shape.is_compatible_with(wanted.shape):
+            raise UnsupportedModelError(
+                f"Output {end.name!r} of {program.source} is to have shape {wanted.shape} and has {tuple(shape)}: a "
+                "layer computes another shape than it says, as RandomCrop of Keras 3 does outside of training. Take "
+                "that layer out of the model before the export, or put a layer in its place that computes that shape."
+            )
 
 
 def traced(call: Callable[[Sequence[Any]], Any], inputs: Sequence[ModelInput]) -> Any:

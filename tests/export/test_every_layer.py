@@ -65,6 +65,12 @@ def test_a_class_whose_arguments_nobody_knows_says_so(keras_flavour, monkeypatch
     assert "mystery" in every_layer.text(Row("Strange", steps=[step]))
 
 
+def test_an_activation_that_takes_more_or_gives_less_has_a_row(keras_flavour, monkeypatch):
+    functions = keras_flavour.keras.activations
+    monkeypatch.setattr(functions, "threshold", lambda x, threshold, _: functions.relu(x - threshold), raising=False)
+    assert build(keras_flavour.name, "activation threshold", "bare", 0).output_shape == (None, 10, 10, 4)
+
+
 def test_a_wrong_file_is_seen(keras_flavour, monkeypatch):
     def wrong(_, path, **__):
         judged_model.stock_file(build(keras_flavour.name, "Dense", "relu", 7), path, "float32")
@@ -93,6 +99,14 @@ def test_a_refusal_is_no_crash(keras_flavour, monkeypatch, error, outcome):
     row = Row("Dense", steps=judged(keras_flavour, "Dense", precisions=("float32",)))
     assert row.outcome("float32") == outcome
     assert len(row.faults) == 1  # for the stock converter does not refuse it
+
+
+def test_a_refusal_with_a_reason_is_no_fault_and_stands_on_the_page(monkeypatch):
+    row = Row("Dense", steps=[Step("folded", "right"), Step("float32", "refused")])
+    assert every_layer._group(row) == "**faults**"
+    monkeypatch.setitem(every_layer.EXPLAINED, "Dense", "the reason")
+    assert row.faults == []
+    assert every_layer._group(row).endswith("what to do: the reason")
 
 
 @pytest.mark.parametrize(

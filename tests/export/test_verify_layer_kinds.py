@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from kerasbn_testing.statistics import randomise
 
+from kerasbn.errors import CalibrationError, ConversionError, NotComparableError
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.verification.faults.quantized import calibrated_on_too_little
 from kerasbn_export.verification.gates import GATES
@@ -84,6 +85,22 @@ def test_rounding_of_weights_that_a_steep_function_makes_more_of(keras_flavour, 
     assert not verify(model, path, data=STEEP * data)
 
 
+def test_an_activation_of_several_operations_of_which_the_first_is_merged(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+    image = keras_flavour.keras.Input(IMAGE)
+    x = keras_flavour.batch_normalization()(layers.Conv2D(4, 3, activation="relu")(image))
+    x = layers.Activation("hard_sigmoid")(x)
+    model = keras_flavour.keras.Model(image, layers.Dense(3)(keras_flavour.batch_normalization()(x)))
+    path, data = exported(model, tmp_path, rng)
+    for given in (data, None):
+        report = verify(model, path, data=given)
+        assert report, report.verdict
+    normal = model.layers[2]
+    gamma, beta, *rest = normal.get_weights()
+    normal.set_weights([-gamma, 1 - beta, *rest])
+    assert not verify(model, path, data=data)
+
+
 @pytest.mark.parametrize(
     ("exact", "rounded", "random", "status"),
     [
@@ -100,3 +117,35 @@ def test_what_rounding_may_explain(exact, rounded, random, status):
     output = OutputComparison("y", "y", "output", Status.DIFFERS, "far.", GATES["float16"], found)
     assert _again(output, [_Apart(exact, rounded)], random=random).status is status
     assert _again(output, [_Apart(exact, rounded), None], random=random).status is Status.DIFFERS
+
+
+@pytest.mark.parametrize("samples", ["random", np.array([["a"] * 3] * 4, object)])
+def test_text_is_refused_with_what_to_do(keras_flavour, tmp_path, samples):
+    layers = keras_flavour.keras.layers
+    words = keras_flavour.keras.Input((3,), dtype="string")
+    ids = layers.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot")(words)
+    model = keras_flavour.keras.Model(words, layers.Dense(2)(ids))
+    with pytest.raises(CalibrationError, match="is text"):
+        export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=samples)
+    with pytest.raises(NotComparableError, match="Look the words up before the model"):
+        verify(model, model, data=None if isinstance(samples, str) else samples)
+
+
+def test_a_layer_that_computes_another_shape_than_it_says(keras_flavour, tmp_path):
+    class Cropping(keras_flavour.keras.layers.Layer):
+        def call(self, x, training=False):
+            return x[:, :2] if training is None else x
+
+        def compute_output_shape(self, shape):
+            return (shape[0], 2, *shape[2:])
+
+        def compute_output_spec(self, x, **_):
+            return keras_flavour.keras.KerasTensor(self.compute_output_shape(x.shape), x.dtype)
+
+    steps = keras_flavour.keras.Input(STEPS)
+    model = keras_flavour.keras.Model(steps, keras_flavour.keras.layers.Dense(2)(Cropping()(steps)))
+    if keras_flavour.name == "keras":
+        with pytest.raises(ConversionError, match="computes another shape than it says"):
+            export_tflite(model, tmp_path / "m.tflite")
+    else:
+        export_tflite(model, tmp_path / "m.tflite")  # tf_keras asks the layer itself

@@ -1,10 +1,11 @@
-"""Rule 11, third part: an affine at a MultiHeadAttention goes into its projections, which are linear.
+"""Rule 11, third part: an affine at an attention with projections goes into these, which are linear.
 
     Wq (s*x + t) + bq = (Wq*s) x + (bq + Wq t)        before it: query, and likewise key and value
     s*(Wo a + bo) + t = (s*Wo) a + (s*bo + t)         behind it: the output
 
 Condition: the affine runs along the features, the last axis; every place where the layer takes the value is query, key
-or value; the layer has biases, or t = 0; it is not called in training mode.
+or value; the layer has biases, or t = 0; it is not called in training mode. The gate of a GroupQueryAttention takes
+the query too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, runs_along_last
 from kerasbn_export.verdict import Reason
 
+KINDS = ("MultiHeadAttention", "GroupQueryAttention")
 ROLES = ("query", "value", "key")
+GATE = "gate"
 OUTPUT = "attention_output"
 
 
@@ -24,7 +27,7 @@ def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the output projection."""
     del graph
     layer = call.layer
-    if layer.kind != "MultiHeadAttention" or push.value is not call.output:
+    if layer.kind not in KINDS or push.value is not call.output:
         return None
     if not runs_along_last(push):
         return Refusal(Reason.AXIS, f"The affine does not run along the features of {layer.kind} {layer.path!r}.")
@@ -48,7 +51,7 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """Into the kernels of the roles that the value plays."""
     del graph
     layer = call.layer
-    if layer.kind != "MultiHeadAttention":
+    if layer.kind not in KINDS:
         return None
     given = {**dict(zip(ROLES, call.args, strict=False)), **call.kwargs}
     roles = [role for role in ROLES if given.get(role) is push.value]
@@ -56,6 +59,8 @@ def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
         return Refusal(Reason.NOT_LINEAR, f"{layer.kind} {layer.path!r} takes it beside query, key and value.")
     if given.get("key") is None and "value" in roles:
         roles.append("key")
+    if f"{GATE}/kernel" in layer.weights and "query" in roles:
+        roles.append(GATE)
     if given.get("training") not in (None, False):
         return Refusal(Reason.TRAINING, f"{layer.kind} {layer.path!r} is called in training mode.")
     if not runs_along_last(push):

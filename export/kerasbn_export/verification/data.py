@@ -35,7 +35,11 @@ def random_data(
         samples: How many samples.
         seed: The seed.
         scale: The standard deviation.
+
+    Raises:
+        NotComparableError: An input takes text.
     """
+    _refuse_text(reference)
     rng = np.random.default_rng([seed, first] if first else seed)
     return [_draw(rng, a, b, samples, scale) for a, b in zip(reference, candidate, strict=True)]
 
@@ -72,8 +76,9 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
     Raises:
         ModelFileError: A path that is missing or holds no arrays.
         InvalidArgumentError: The arrays do not fit the inputs, or hold NaN or infinity.
-        NotComparableError: There is no sample in them.
+        NotComparableError: There is no sample in them, or an input takes text.
     """
+    _refuse_text(ports)
     if isinstance(data, (str, Path)):
         with told_of(data):
             return given_data(_load(Path(data)), ports)
@@ -89,6 +94,15 @@ def given_data(data: Any, ports: Sequence[Port]) -> list[Array]:
         as_dtype(array, port.dtype, f"data for the input {port}", InvalidArgumentError)
         for array, port in zip(arrays, ports, strict=True)
     ]
+
+
+def _refuse_text(ports: Sequence[Port]) -> None:
+    for port in ports:
+        if port.dtype == "string":
+            raise NotComparableError(
+                f"The input {port} takes text, and only numbers can be compared layer by layer. Look the words up "
+                "before the model (StringLookup or TextVectorization outside of it); compare what takes the numbers."
+            )
 
 
 def _load(path: Path) -> Any:

@@ -8,6 +8,8 @@ move away from them, it is not, and nothing is known of the layer::
     before = max|reference - file|      within = max|reference with the tensor - file|      at each output
     the tensor is not the layer's where within > 4*max(before, 1e-6)      both as a part of max|reference|
 
+Nor is it the layer's where the file computes on from it under that layer's name alone, as it clips in hard_sigmoid.
+
 An error that does not reach the outputs on this data moves nothing, and the blame stands.
 """
 
@@ -25,6 +27,8 @@ from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison
 
 AWAY = 4.0
+COPYING = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")
+"""Operations that say the same once more."""
 ROUNDING = 1e-6
 
 Blames = Iterable[tuple[Call, LayerComparison]]
@@ -42,12 +46,26 @@ def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -
     before: list[float] = []
     for call, record in blames:
         before = before or _distances(localiser, localiser.network.run(arrays))
-        value = chain_of(localiser.network.graph, call, record)[-1].output
+        chain = chain_of(localiser.network.graph, call, record)
+        value = chain[-1].output
+        if _goes_on(localiser, chain[-1]):
+            found |= {(step.output, record.tensor) for step in chain}
+            continue
         within = localiser.network.run(arrays, {value: partial(localiser.held, value)})
         if not _moves_away(before, _distances(localiser, within)):
             break
         found.add((value, record.tensor))
     return found
+
+
+def _goes_on(localiser: Localiser, last: Call) -> bool:
+    """Whether what the file computes from the tensor of a layer is named after that layer alone."""
+    if localiser.file is None or last.output not in localiser.taken:
+        return False
+    names = {tensor.index: tensor.layers for tensor in localiser.tensors}
+    users = localiser.file.users(localiser.taken[last.output].index)
+    results = [names.get(index) for user in users if user.name not in COPYING for index in user.outputs]
+    return (last.layer.path,) in results
 
 
 def _distances(localiser: Localiser, outputs: Sequence[Array]) -> list[float]:

@@ -56,3 +56,19 @@ attending_two("attention to a norm", lambda layer, x, norm: layer(x, norm))
 attending_two("attention of a norm", lambda layer, x, norm: layer(norm, x))
 attending_two("attention to the key of a norm", lambda layer, x, norm: layer(x, x, key=norm))
 attending_two("attention to the value of a norm", lambda layer, x, norm: layer(x, norm, key=x))
+
+
+def attending_in_groups(name: str, attend: Callable[[Any, Any, Any], Any]) -> None:
+    """Gated attention of grouped queries between the input and what comes of a BatchNorm; tf_keras has none."""
+
+    def build(keras: Any) -> Any:
+        inputs = keras.Input(SEQUENCE)
+        grouped = getattr(keras.layers, "GroupQueryAttention", None)
+        layer = keras.layers.MultiHeadAttention(2, 4) if grouped is None else grouped(4, 4, 2, use_gate=True)
+        return keras.Model(inputs, attend(layer, inputs, through(keras, inputs, TANH, BN)))
+
+    enter(name, build)
+
+
+attending_in_groups("grouped attention to a norm", lambda layer, x, norm: layer(x, norm))
+attending_in_groups("grouped attention of a norm", lambda layer, x, norm: layer(norm, x))

@@ -1,0 +1,133 @@
+"""Architectures that nobody here wrote: from packages, without their weights, small inputs, statistics that fit.
+
+A row is "package name". A package that is absent leaves out its rows, by name. What Keras a package speaks is its own
+choice; ``TF_USE_LEGACY_KERAS`` makes it that of Keras 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fitted import fit_norms
+
+SIDE, CLASSES = 96, 10
+
+
+@dataclass(frozen=True)
+class Package:
+    """Where networks come from.
+
+    Attributes:
+        module: What is imported.
+        build: From the module, a name and the Keras to the model.
+        names: The networks.
+        flavours: The Kerases that it works with.
+    """
+
+    module: str
+    build: Callable[[Any, str, Any], Any]
+    names: tuple[str, ...]
+    flavours: tuple[str, ...] = ("keras", "tf_keras")
+
+
+def _application(_: Any, name: str, keras: Any) -> Any:
+    return getattr(keras.applications, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+
+
+def _kimm(module: Any, name: str, _: Any) -> Any:
+    return getattr(module, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+
+
+def _kecam(module: Any, name: str, _: Any) -> Any:
+    family, _, model = name.partition(".")
+    return getattr(getattr(module, family), model)(pretrained=None, input_shape=(SIDE, SIDE, 3))
+
+
+def _unet(module: Any, name: str, _: Any) -> Any:
+    options: dict[str, Any] = {
+        "input_size": (64, 64, 3),
+        "filter_num": [8, 16, 32, 64],
+        "n_labels": 2,
+        "batch_norm": True,
+        "output_activation": "Sigmoid",
+    }
+    if name == "u2net_2d":
+        del options["filter_num"]
+        options |= {"filter_num_down": [8, 16, 32, 64], "filter_mid_num_down": [4, 4, 8, 8]}
+    return getattr(module, name)(**options)
+
+
+def _tcn(module: Any, name: str, keras: Any) -> Any:
+    inputs = keras.Input((32, 4))
+    layer = module.TCN(8, dilations=(1, 2, 4), return_sequences=True, **{f"use_{name}_norm": True})
+    return keras.Model(inputs, keras.layers.Dense(3)(layer(inputs)))
+
+
+PACKAGES = {
+    "applications": Package("numpy", _application, (
+        "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2", "InceptionV3",
+        "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2",
+        "VGG16", "Xception",
+    )),
+    "applications of Keras 2": Package("numpy", _application, (
+        "RegNetX002", "RegNetY002", "ResNetRS50",
+    ), ("tf_keras",)),
+    "kimm": Package("kimm.models", _kimm, (
+        "ConvMixer736D32", "ConvNeXtAtto", "EfficientNetLiteB0", "EfficientNetV2B0", "GhostNetV2W100", "GhostNetV3W050",
+        "GhostNetW050", "HGNetTiny", "HGNetV2B0", "InceptionNeXtTiny", "LCNet035", "MobileNetV2W050",
+        "MobileNetV3W050Small", "MobileNetV3W100SmallMinimal", "MobileOneS0", "MobileViTV2W050", "MobileViTXXS",
+        "RegNetX002", "RegNetY002", "RepVGGA0", "ResNet18", "TinyNetE", "VisionTransformerTiny16", "Xception",
+    ), ("keras",)),
+    "kecam": Package("kecam", _kecam, (
+        "aotnet.AotNet50", "botnet.BotNetSE33T", "cmt.CMTTiny_torch", "coatnet.CoAtNet0", "edgenext.EdgeNeXt_XX_Small",
+        "efficientformer.EfficientFormerL1", "efficientvit_b.EfficientViT_B0", "fastvit.FastViT_T8", "fbnetv3.FBNetV3B",
+        "ghostnet.GhostNet_050", "hornet.HorNetTiny", "lcnet.LCNet050", "levit.LeViT128S", "mobilevit.MobileViT_XXS",
+        "regnet.RegNetY040", "repvit.RepViT_M09", "resnest.ResNest50", "tinynet.TinyNetE", "yolor.YOLOR_CSP",
+        "yolov7.YOLOV7_Tiny", "yolov8.YOLOV8_N", "yolox.YOLOXNano", "efficientdet.EfficientDetLite0",
+    ), ("tf_keras",)),
+    "keras_unet_collection": Package("keras_unet_collection.models", _unet, (
+        "att_unet_2d", "r2_unet_2d", "u2net_2d", "unet_2d", "unet_plus_2d",
+    )),
+    "tcn": Package("tcn", _tcn, ("batch", "layer")),
+}  # fmt: skip
+
+
+def rows(flavour: str) -> list[str]:
+    """The rows of a Keras."""
+    return [f"{package} {name}" for package, its in PACKAGES.items() if flavour in its.flavours for name in its.names]
+
+
+def absent(row: str) -> bool:
+    """Whether the package of a row is not installed."""
+    return importlib.util.find_spec(_package(row).module.partition(".")[0]) is None
+
+
+def build(flavour: str, row: str, seed: int) -> Any:
+    """A network with gammas of both signs, and means and variances of its own signals."""
+    keras, package = importlib.import_module(flavour), _package(row)
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    model = package.build(importlib.import_module(package.module), row.rpartition(" ")[2], keras)
+    rng = np.random.default_rng(seed)
+    shapes = [tuple(size or SIDE for size in tensor.shape[1:]) for tensor in model.inputs]
+    given = [rng.uniform(-1.7, 1.7, (16, *shape)).astype("float32") for shape in shapes]
+
+    def numbers(values: np.ndarray) -> dict[str, np.ndarray]:
+        axes, channels = tuple(range(values.ndim - 1)), values.shape[-1]
+        return {
+            "moving_mean": values.mean(axes),
+            "moving_variance": values.var(axes) + 1e-3,
+            "gamma": rng.choice([-1.0, 1.0, 1.0], channels) * rng.uniform(0.5, 1.5, channels),
+            "beta": rng.normal(0.0, 0.5, channels),
+        }
+
+    return fit_norms(model, given if len(given) > 1 else given[0], numbers)
+
+
+def _package(row: str) -> Package:
+    return PACKAGES[row.rpartition(" ")[0]]
