@@ -85,7 +85,9 @@ def cyclegan_generator(keras: Any) -> Any:
         x = layers.add([x, y])
     x = layers.Conv2DTranspose(6, 3, strides=2, padding="same", use_bias=False)(x)
     x = layers.Activation("relu")(layers.BatchNormalization()(x))
-    return keras.Model(inputs, layers.Conv2D(3, 7, activation="tanh")(ReflectionPadding2D(3)(x)))
+    small = keras.initializers.RandomNormal(0.0, 0.002)
+    x = layers.Conv2D(3, 7, activation="tanh", kernel_initializer=small)(ReflectionPadding2D(3)(x))
+    return keras.Model(inputs, x)
 
 
 @network
