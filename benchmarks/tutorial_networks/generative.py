@@ -85,7 +85,7 @@ def cyclegan_generator(keras: Any) -> Any:
         x = layers.add([x, y])
     x = layers.Conv2DTranspose(6, 3, strides=2, padding="same", use_bias=False)(x)
     x = layers.Activation("relu")(layers.BatchNormalization()(x))
-    small = keras.initializers.RandomNormal(0.0, 0.002)
+    small = keras.initializers.RandomNormal(0.0, 0.0005)
     x = layers.Conv2D(3, 7, activation="tanh", kernel_initializer=small)(ReflectionPadding2D(3)(x))
     return keras.Model(inputs, x)
 
