@@ -96,7 +96,7 @@ def counts(model: Any) -> Iterator[Step]:
     """BatchNorms that are left, with the reasons, and operations against stock's."""
     try:
         verdicts = fold(model).verdicts
-        left = Counter(verdict.reason.value for verdict in verdicts if not verdict.gone)
+        left = Counter(v.reason.value if v.reason else "kept" for v in verdicts if not v.gone)
         reasons = f" ({', '.join(f'{count} {reason}' for reason, count in left.items())})" if left else ""
         yield Step("left", "right", f"{left.total()} of {len(verdicts)}{reasons}")
         yield _operations(model)
