@@ -73,7 +73,8 @@ def wide_deep_cross(keras: Any) -> Any:
     for units in (12, 8):
         deep = layers.Dropout(0.1)(dense_bn(keras, deep, units))
     merged = layers.concatenate([layers.BatchNormalization()(cross), deep])
-    return keras.Model([columns, kinds], layers.Dense(3, activation="softmax")(merged))
+    small = keras.initializers.RandomNormal(0.0, 0.1)
+    return keras.Model([columns, kinds], layers.Dense(3, activation="softmax", kernel_initializer=small)(merged))
 
 
 @network
