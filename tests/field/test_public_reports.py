@@ -223,15 +223,3 @@ def test_virtual_batch_size_moved_the_axis(rng):
     folded, inputs = fold(model), images(rng, 4, 5, 5, 3)
     assert [verdict.gone for verdict in folded.verdicts] == [True]
     assert distance(predict(model, inputs), predict(folded.model, inputs)) < 2e-5
-
-
-def test_batchnorm_with_tanh_could_not_be_run_and_the_file_can(path, rng):
-    """keras-team/keras#19218, tensorflow/tensorflow#53459: a fusion with tanh that TensorFlow lacks on CPUs."""
-    keras = Flavour("tf_keras").keras
-    i = keras.Input((6, 6, 3))
-    model = keras.Model(i, keras.layers.Activation("tanh")(keras.layers.BatchNormalization()(i)))
-    randomise(model, rng)
-    inputs = images(rng, 3, 6, 6, 3)
-    export_tflite(model, path)
-    assert distance([np.asarray(model(inputs[0]), "float64")], run_file(path, inputs)) < 2e-5
-    assert verify(model, path, data=inputs[0])
