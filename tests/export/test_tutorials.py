@@ -45,7 +45,7 @@ def test_there_are_networks_of_every_kind():
 
 def test_stock_int8_of_several_inputs_is_compared(keras_flavour):
     model = build(keras_flavour.name, "wide_deep_cross", 0)
-    assert judged_model._stock_sqnr(model, 0) > 15
+    assert judged_model._stock_sqnr(model, 0) > 3  # None where stock fails
 
 
 def test_more_operations_than_stock_are_a_fault(keras_flavour, monkeypatch):
