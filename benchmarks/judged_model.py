@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,14 +261,23 @@ def stock_file(model: Any, path: Path, precision: str, calibration: Arrays | Non
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
-        converter.representative_dataset = lambda: ([a[i : i + 1] for a in arrays] for i in range(len(arrays[0])))
+        converter.representative_dataset = lambda: (_sample(model, arrays, i) for i in range(len(arrays[0])))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     try:
-        with silent():
+        with warnings.catch_warnings(), silent():
+            warnings.simplefilter("ignore")  # the converter's own
             path.write_bytes(converter.convert())
     except Exception as error:  # the converter raises many types, none of them public
         raise ConversionError(f"{type(error).__name__}: {error}") from error
+
+
+def _sample(model: Any, arrays: Arrays, index: int) -> Any:
+    """Several inputs by their names: a list goes in the order of the signature, which is the alphabet's or another."""
+    sample = [array[index : index + 1] for array in arrays]
+    if len(sample) == 1:
+        return sample
+    return {tensor.name.split(":")[0]: array for tensor, array in zip(model.inputs, sample, strict=True)}
 
 
 def draw(model: Any, count: int, seed: int) -> Arrays:
