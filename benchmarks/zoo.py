@@ -7,8 +7,8 @@
     python -m pip install -e '.[zoo]' --no-deps        the packages; some ask for an older TensorFlow than they need
 
 `zoo_networks` has the rows. The columns are those of `tutorials`, whose table this is, and the time of ours in units of
-stock's in float32. The exit code is 1 if there is a fault: a false alarm, a crash, a wrong number, int8 more than 0.3 dB
-below the stock converter, more operations than stock, or a refusal that stock does not make.
+stock's in float32. The exit code is 1 if there is a fault: a false alarm, a crash, a wrong number, int8 more than
+0.3 dB below the stock converter, more operations than stock, or a refusal that stock does not make.
 """
 
 from __future__ import annotations
