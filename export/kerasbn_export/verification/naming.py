@@ -38,6 +38,7 @@ class Provenance:
             if ends[path.rpartition("/")[2]] == 1:
                 self._paths.setdefault((path.rpartition("/")[2],), path)
         names = list(tensor_names)
+        self._root = _root(names)
         self._counted = len(self._known(names, counted=True)) > len(self._known(names, counted=False))
 
     def layers(self, tensor_name: str) -> Words:
@@ -52,11 +53,23 @@ class Provenance:
         return tuple(dict.fromkeys(path for path in found if path is not None))
 
     def _layer(self, part: str, counted: bool) -> str | None:
-        """The path that reaches furthest into the words; of several the longest."""
+        """The path that begins first in the words, behind the model's own name; of several the longest.
+
+        No layer is inside another: what stands further in is an operation, as the ``add`` of ``model/bn/add``, and a
+        layer of that name is another.
+        """
         words = tuple(_COUNT.sub("", word) if counted else word for word in part.split("/"))
-        spans = [(end, end - start) for start in range(len(words)) for end in range(start + 1, len(words) + 1)]
-        inside = [(end, size) for end, size in spans if words[end - size : end] in self._paths]
+        words = words[1:] if len(words) > 1 and part.partition("/")[0] == self._root else words
+        spans = [(start, -end) for start in range(len(words)) for end in range(start + 1, len(words) + 1)]
+        inside = [(start, end) for start, end in spans if words[start:-end] in self._paths]
         if not inside:
             return None
-        end, size = max(inside)
-        return self._paths[words[end - size : end]]
+        start, end = min(inside)
+        return self._paths[words[start:-end]]
+
+
+def _root(names: Iterable[str]) -> str | None:
+    """The word that most of the names begin with: the model's; None where there is none."""
+    parts = [part for name in names for part in name.split(";")]
+    first, count = next(iter(Counter(part.partition("/")[0] for part in parts if "/" in part).most_common(1)), ("", 0))
+    return first if 2 * count > len(parts) else None
