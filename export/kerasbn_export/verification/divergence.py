@@ -13,6 +13,7 @@ from kerasbn_export.verification.records import Divergence, LayerComparison
 
 Found = Sequence[tuple[Call, LayerComparison]]
 
+MAXIMA = ("MaxPooling", "GlobalMaxPooling")
 NOISE = 4.0
 """How many times the reference's own error at a layer that of a right candidate may be: 1.8 was seen, on one sample."""
 
@@ -43,12 +44,12 @@ def settled(
     if gate.tolerance is not None or not any(record.moved for _, record in marked):
         return marked
     # Where scales were moved at all, noise cannot tell a layer across which they were from one that is a little off.
-    return [(call, replace(record, moved=_may_be_moved(record))) for call, record in marked]
+    return [(call, replace(record, moved=_may_be_moved(call, record))) for call, record in marked]
 
 
 def _marked(graph: Graph, found: Found, gate: Gate) -> list[tuple[Call, LayerComparison]]:
     return [
-        (call, replace(record, moved=_may_be_moved(record) and _made_good(graph, call, record, found, gate)))
+        (call, replace(record, moved=_may_be_moved(call, record) and _made_good(graph, call, record, found, gate)))
         for call, record in found
     ]
 
@@ -58,9 +59,13 @@ def _within(record: LayerComparison, rounding: float) -> LayerComparison:
     return replace(record, cumulative_error=0.0) if record.cumulative_error <= rounding else record
 
 
-def _may_be_moved(record: LayerComparison) -> bool:
-    """Whether it fails by what a fold may do on purpose: to clip values is not."""
-    return not record.passed and record.clipping is None
+def _may_be_moved(call: Call, record: LayerComparison) -> bool:
+    """Whether it fails by what a fold may do on purpose: to clip values is not.
+
+    Nor is it an error of a maximum beyond rounding: what moves across one is in what it takes, as in what it gives.
+    """
+    of_maximum = record.rounding is not None and str(call.layer.kind).startswith(MAXIMA)
+    return not record.passed and record.clipping is None and not of_maximum
 
 
 def wrong_layers(graph: Graph, found: Found, gate: Gate, *, outputs_differ: bool) -> list[tuple[Call, LayerComparison]]:
