@@ -29,7 +29,7 @@ OPTIONS = {
     "--select-ops": (["--select-ops"], {"select_ops": True}),
     "--signature": (["--signature", "first"], {"signature": "first"}),
 }
-ELSEWHERE = {"--out", "--emit-c", "--no-verify", "--allow-code"}
+ELSEWHERE = {"--out", "--emit-c", "--no-verify", "--verbose", "--allow-code"}
 """The options that say nothing about how to export."""
 
 

@@ -138,7 +138,7 @@ BAD = {
     "unused calibration": ({"calibration": "random"}, InvalidArgumentError, "'float32' measures no ranges"),
     "precision": ({"precision": "int4"}, InvalidArgumentError, "accepted: float32, float16"),
     "io": ({"io_dtype": "int8"}, InvalidArgumentError, "do not go with precision 'float32'"),
-    "batch": ({"batch_size": 0}, InvalidArgumentError, "accepted: a positive number"),
+    "batch": ({"batch_size": 0}, InvalidArgumentError, "accepted: a whole number at least 1"),
     "strict": ({"strict": True, "fold": False}, InvalidArgumentError, "strict=True asks that every BatchNorm"),
 }
 

@@ -39,8 +39,8 @@ def test_the_gates_are_those_that_judge():
 
 def test_the_exit_codes_are_those_that_there_are():
     listed = {int(row[0]): row[1].split(":")[0].split(",")[0] for row in rows(PAGE, "exit code")}
-    assert listed == {0: "equal", 1: "differs", 2: "not comparable", 3: "the tool failed"}
-    assert [status.value for status in Status] == ["equal", "differs", "unproven"]
+    assert listed == {0: "equal", 1: "differs", 2: "that cannot be said", 3: "the tool failed"}
+    assert [status.value for status in Status] == ["equal", "differs", "unproven", "unjudged"]
     assert NotComparableError.exit_code == KerasBNError.exit_code == 2
     assert ConversionError.exit_code == 3
     assert isinstance(Comparison.exit_code, property)
