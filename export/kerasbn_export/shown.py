@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 Rows = tuple[Sequence[str], Iterable[Sequence[object]]]
-"""The columns of a table, and its rows."""
+"""The columns of a table, those of numbers with a ``>`` at the end, and its rows."""
 
 
 class Shown:
@@ -19,7 +19,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         columns, rows = self.table()
-        head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+        head = "".join(f"<th>{escape(column.removesuffix('>'))}</th>" for column in columns)
         body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
         return "".join(f"<p>{escape(line)}</p>" for line in self.summary()) + table

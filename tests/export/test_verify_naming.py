@@ -1,11 +1,16 @@
 """Which layer a tensor's name tells of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kerasbn_export import export_tflite, verify
+from kerasbn_export.graph import Call, new_layer
+from kerasbn_export.verification.divergence import _may_be_moved
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.naming import Provenance
+from kerasbn_export.verification.records import LayerComparison
 
 KERAS_3 = ["net_1/bn_1/add", "net_1/add_1", "net_1/dense_1/MatMul;net_1/dense_1/BiasAdd", "net_1/lstm_1/cell_1/add"]
 
@@ -61,3 +66,19 @@ def test_faults_beside_an_addition_in_the_graph_are_seen_in_int8(keras_flavour, 
     report = verify(model, path, data=data[:8], backend="builtin")
     assert report.exit_code == 1
     assert report.first_divergence.layer == ("second" if fault == "bias" else "pool"), report.verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "rounding", "moved"),
+    [
+        ("MaxPooling2D", 9.0, False),
+        ("GlobalMaxPooling1D", 9.0, False),
+        ("MaxPooling2D", None, True),
+        ("ReLU", 9.0, True),
+    ],
+)
+def test_only_an_error_of_a_maximum_beyond_rounding_is_never_moved(kind, rounding, moved):
+    call = Call(new_layer(kind, "it", {}), (), {}, [])
+    record = LayerComparison("it", "t", "it", (), 0.1, 0.1, 20.0, rounding, passed=False)
+    assert _may_be_moved(call, record) is moved
+    assert not _may_be_moved(call, replace(record, passed=True))

@@ -77,26 +77,10 @@ def report(comparison: Comparison, json_path: str | None, junit_path: str | None
 
 def _print(comparison: Comparison) -> None:
     console = stdout()
-    for part in (_outputs(comparison), *_wrong_layers(comparison), *_wrong_weights(comparison)):
+    for part in (table("", *comparison.table()), *_wrong_layers(comparison), *_wrong_weights(comparison)):
         console.print(part)
     for line in (*_lines(comparison), comparison.verdict):
         console.print(line, soft_wrap=True, markup=False)
-
-
-def _outputs(comparison: Comparison) -> Table:
-    columns = ("output", "status", "max|d|/max|r|>", "SQNR dB>", "agreement>", "why")
-    rows = [
-        (
-            output.title,
-            output.status.value,
-            f"{output.measurement.relative:.3g}",
-            f"{output.measurement.sqnr_db:.1f}",
-            "" if output.measurement.agreement is None else f"{output.measurement.agreement:.1%}",
-            output.reason,
-        )
-        for output in comparison.outputs
-    ]
-    return table("", columns, rows)
 
 
 def _wrong_layers(comparison: Comparison) -> Iterator[Table]:

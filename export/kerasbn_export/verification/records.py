@@ -298,14 +298,14 @@ class Comparison(Shown):
 
     def table(self) -> Rows:
         """A row for each output."""
-        columns = ("output", "status", "max|difference|/max|reference|", "SQNR dB", "gate", "why")
+        columns = ("output", "status", "max|d|/max|r|>", "SQNR dB>", "agreement>", "why")
         rows = [
             (
                 output.title,
                 output.status.value,
                 f"{output.measurement.relative:.3g}",
                 f"{output.measurement.sqnr_db:.1f}",
-                str(output.gate),
+                "" if output.measurement.agreement is None else f"{output.measurement.agreement:.1%}",
                 output.reason,
             )
             for output in self.outputs
