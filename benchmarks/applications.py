@@ -47,7 +47,7 @@ import kerasbn_models
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import fold, verify
 from kerasbn_export.latency import compare_latency
-from kerasbn_export.tflite_file import read_ops
+from kerasbn_export.tflite.file import read_ops
 
 SIZES = {
     "MobileNet": 64,

@@ -47,8 +47,8 @@ from kerasbn_export.best import scorer
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.train import train
+from kerasbn_export.devices.micro import run_micro
 from kerasbn_export.load import load_model
-from kerasbn_export.micro import run_micro
 from kerasbn_models import mlp
 
 BELOW_REAL, ABOVE_NOISE, SECONDS, SMALL = 1.5, 8.0, 15.0, 50_000

@@ -44,12 +44,12 @@ from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.graph import Graph
+from kerasbn_export.graph.model import Graph
 from kerasbn_export.recurrent_form import for_file
+from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.measure import measure
-from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.open import open_runnable
 from kerasbn_export.verification.ports import Array, Runnable
 from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner

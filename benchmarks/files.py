@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kerasbn.errors import ConversionError
 from kerasbn_export import export_tflite
-from kerasbn_export.tflite_file import Op, Tensor, TFLiteFile
+from kerasbn_export.tflite.file import Op, Tensor, TFLiteFile
 
 ELEMENTWISE = frozenset({"MUL", "ADD", "SUB", "DIV"})
 STATISTICS = frozenset({"RSQRT", "SUM"})

@@ -29,7 +29,7 @@ from rich.table import Table
 
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import NAMES, Flavour
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 
 TOLERANCE = 2e-5

@@ -31,10 +31,10 @@ import kerasbn_models
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import NAMES
 from kerasbn_export import export_tflite
+from kerasbn_export.devices.micro import run_micro
+from kerasbn_export.devices.optional_package import TFLITE_MICRO
 from kerasbn_export.load import load_model
-from kerasbn_export.micro import run_micro
-from kerasbn_export.optional_package import TFLITE_MICRO
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 SAMPLES = 8
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasbn_export.linear import LINEAR
+from kerasbn_export.algebra.linear import LINEAR
 from kerasbn_export.rules.recurrent import KINDS as RECURRENT
 from kerasbn_export.verdict import Reason
 

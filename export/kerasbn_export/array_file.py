@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.reading import check_memory, reading
+from kerasbn_export.files.reading import check_memory, reading
 
 SUFFIXES = (".npy", ".npz")
 MISSING = "no such file; give a .npy or .npz file"

@@ -12,12 +12,12 @@ import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
-from kerasbn_export.affine import round_to
+from kerasbn_export.algebra.affine import round_to
 from kerasbn_export.copied import copied_layer
-from kerasbn_export.graph import Layer, weight_names
+from kerasbn_export.graph.model import Layer, weight_names
+from kerasbn_export.graph.recurrent_layers import make
+from kerasbn_export.graph.structure import map_leaves
 from kerasbn_export.likeness import complete, has_vocabulary, make_alike
-from kerasbn_export.recurrent_layers import make
-from kerasbn_export.structure import map_leaves
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """The names by which a function may be told a floating dtype."""

@@ -12,7 +12,7 @@ from kerasbn.errors import CalibrationError
 from kerasbn_export.best import Trial, held_out
 from kerasbn_export.calibration import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.contract import Contract
-from kerasbn_export.device_check import measure_device
+from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export_records import ExportOptions, ExportResult
 from kerasbn_export.forms import search_forms, settle_form
 from kerasbn_export.origins import Origins
@@ -20,7 +20,7 @@ from kerasbn_export.prepared import Prepared, converted, prepare
 from kerasbn_export.program import Program
 from kerasbn_export.provenance import provenance
 from kerasbn_export.relabel import relabel
-from kerasbn_export.tflite_file import TFLiteFile, read_tflite
+from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
 @dataclass(frozen=True)

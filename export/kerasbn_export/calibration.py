@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from kerasbn.errors import CalibrationError
 from kerasbn_export.array_file import SUFFIXES, read_arrays
 from kerasbn_export.array_values import as_array, as_dtype
+from kerasbn_export.files.reading import told_of
+from kerasbn_export.graph.structure import leaves
 from kerasbn_export.image_folder import read_images
 from kerasbn_export.named_arrays import in_order
-from kerasbn_export.reading import told_of
-from kerasbn_export.structure import leaves
 
 RANDOM, DATA_FREE = "random", "data-free"
 """The two words for data that are not the user's: see the module's docstring."""

@@ -19,10 +19,10 @@ from typing import Any
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.calibration import ModelInput
-from kerasbn_export.devices import Device
+from kerasbn_export.devices.profiles import Device
 from kerasbn_export.origins import Origins
 from kerasbn_export.program import Program
-from kerasbn_export.tflite_file import FileSignature, Op, Tensor, TFLiteFile
+from kerasbn_export.tflite.file import FileSignature, Op, Tensor, TFLiteFile
 from kerasbn_export.verdict import Verdict
 
 VARIABLE_OPS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})

@@ -25,8 +25,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.devices import PRECISIONS
-from kerasbn_export.graph import Graph
+from kerasbn_export.devices.profiles import PRECISIONS
+from kerasbn_export.graph.model import Graph
 
 TARGETS = ("latency", "ops", "size")
 QUANTIZED = ("dynamic", "int8", "int16x8")

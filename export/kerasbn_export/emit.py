@@ -10,9 +10,9 @@ from typing import Any
 
 from kerasbn.errors import KerasBNError, UnsupportedModelError
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
-from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.reading import first_line
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.files.reading import first_line
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.graph.structure import leaves, map_leaves
 
 FRAMES, FRAMES_PER_CALL = 1000, 10
 """Python frames that building a model may need: some to begin with, and more for each call."""

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.affine import Affine, Float64
+from kerasbn_export.algebra.affine import Affine, Float64
+from kerasbn_export.algebra.linear import LINEAR, Linear, kernel_name, linear, output_axis
+from kerasbn_export.algebra.linear_input import input_ranges
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.graph import Call, Graph
-from kerasbn_export.linear import LINEAR, Linear, kernel_name, linear, output_axis
-from kerasbn_export.linear_input import input_ranges
+from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.way import LONGEST, Way, backward_step, forward_step, travel
 

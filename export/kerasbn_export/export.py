@@ -8,11 +8,11 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Finite, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.atomic import write_bytes
 from kerasbn_export.built import Built, build_tflite
 from kerasbn_export.export_records import ExportOptions, ExportResult
+from kerasbn_export.files.atomic import write_bytes
+from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
 from kerasbn_export.load import load_source
-from kerasbn_export.paths import ANY_TFLITE, Output, check_paths
 
 __all__ = ["Built", "ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
 
@@ -62,7 +62,7 @@ def export_tflite(
             the inputs lie where it is ``"data-free"``.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.cost`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
-        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices`.
+        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices.profiles`.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: See `ExportOptions`.
         isolate: Whether the converter runs in a process of its own.

@@ -11,7 +11,7 @@ from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.best import Trial
 from kerasbn_export.calibration import WANTED
 from kerasbn_export.convert import CALIBRATED, ConversionOptions
-from kerasbn_export.devices import Device, DeviceReport, find_device
+from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
 from kerasbn_export.shown import Rows, Shown
 from kerasbn_export.verdict import Verdict, count_of, left, table_of
 
@@ -35,7 +35,7 @@ class ExportOptions:
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
         target: What folding prefers among exact forms: see `kerasbn_export.cost`.
         merge_branches: Whether folding merges parallel linear branches into one layer.
-        device: What the file is for: see `kerasbn_export.devices`; None for anything that runs TFLite.
+        device: What the file is for: see `kerasbn_export.devices.profiles`; None for anything that runs TFLite.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel the signature to take, as it is; ``"*"`` for all. None is the Keras model where the
             path holds one, else ``serving_default``, or all signatures where there is none of that name.

@@ -10,7 +10,7 @@ from kerasbn.errors import NotFoldedError
 from kerasbn_export.capture import capture
 from kerasbn_export.cost import Choices, choices, weight_bytes
 from kerasbn_export.emit import emit
-from kerasbn_export.graph import Graph
+from kerasbn_export.graph.model import Graph
 from kerasbn_export.rewrite import fold_batchnorms
 from kerasbn_export.shown import Rows, Shown
 from kerasbn_export.verdict import Verdict, count_of, left, table_of

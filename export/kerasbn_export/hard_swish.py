@@ -9,8 +9,8 @@ in the weights behind, an ADD and a MUL would stay. It is written ``x * (relu6(x
 
 from __future__ import annotations
 
-from kerasbn_export.graph import Call, Graph, Value
-from kerasbn_export.operations import Operation
+from kerasbn_export.graph.model import Call, Graph, Value
+from kerasbn_export.graph.operations import Operation
 from kerasbn_export.recognise import PRODUCTS, QUOTIENTS, SUMS
 from kerasbn_export.rules.activation import fused_activation
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import CalibrationError
-from kerasbn_export.reading import reading
+from kerasbn_export.files.reading import reading
 
 if TYPE_CHECKING:
     from kerasbn_export.calibration import ModelInput

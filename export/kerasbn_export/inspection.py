@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.batchnorm import affine, axes, is_batchnorm
 from kerasbn_export.capture import capture
-from kerasbn_export.graph import Layer
+from kerasbn_export.graph.batchnorm import affine, axes, is_batchnorm
+from kerasbn_export.graph.model import Layer
 from kerasbn_export.rewrite import fold_batchnorms
 from kerasbn_export.verdict import Verdict
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.interpreter import open_interpreter
-from kerasbn_export.reading import reading
+from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.interpreter import open_interpreter
 
 ROUND_SECONDS = 0.004
 OPENINGS = 4
@@ -61,7 +61,7 @@ def compare_latency(
         rounds: How often the models take turns.
         threads: Threads of the interpreter.
         seed: For the random inputs.
-        backend: The kernels: see `kerasbn_export.interpreter`.
+        backend: The kernels: see `kerasbn_export.tflite.interpreter`.
         delegate: The shared library of a delegate.
 
     Returns:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from kerasbn_export.batchnorm import inner_batchnorms, is_batchnorm, is_subclass_of_batchnorm
-from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.graph.batchnorm import inner_batchnorms, is_batchnorm, is_subclass_of_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.step import Merge, Refusal
 from kerasbn_export.verdict import Action, Reason, Verdict
 from kerasbn_export.way import Way

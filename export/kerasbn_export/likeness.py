@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
-from kerasbn_export.batchnorm import true_config
+from kerasbn_export.graph.batchnorm import true_config
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 

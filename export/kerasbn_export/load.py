@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
+from kerasbn_export.files.reading import first_line
 from kerasbn_export.model_file import ModelFile, read_model_file
-from kerasbn_export.reading import first_line
 from kerasbn_export.safety import find_code
 from kerasbn_export.saved_model import refuse_operations
 from kerasbn_export.signatures import is_foreign, is_saved_model, signature_programs

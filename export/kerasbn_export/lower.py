@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.recognise import read
 from kerasbn_export.rules.collapse import rescaling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasbn_export.structure import distinct, leaves, named_leaves
+from kerasbn_export.graph.structure import distinct, leaves, named_leaves
 
 
 def in_order(data: Any, inputs: Sequence[tuple[str, ...]]) -> list[Any] | None:

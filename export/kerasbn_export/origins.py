@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasbn_export.capture import capture
+from kerasbn_export.graph.structure import leaves
 from kerasbn_export.program import Program
-from kerasbn_export.structure import leaves
-from kerasbn_export.tflite_file import Op, TFLiteFile
-from kerasbn_export.verification.naming import Provenance
+from kerasbn_export.tflite.file import Op, TFLiteFile
+from kerasbn_export.tflite.layer_names import Provenance
 
 PASSED = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Dropout", "Identity")
 """Layers that an operation may have fused: what computes the value is before them."""

@@ -16,7 +16,7 @@ from kerasbn_export.best import Trial
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.cost import Choices
 from kerasbn_export.program import Program
-from kerasbn_export.tflite_file import TFLiteFile
+from kerasbn_export.tflite.file import TFLiteFile
 from kerasbn_export.verdict import Verdict
 
 KEY = "kerasbn"

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export import batchnorm
-from kerasbn_export.affine import Affine, Float64
-from kerasbn_export.batchnorm import is_batchnorm, is_training
-from kerasbn_export.graph import Call, Value
-from kerasbn_export.operations import Operation
+from kerasbn_export.algebra.affine import Affine, Float64
+from kerasbn_export.graph import batchnorm
+from kerasbn_export.graph.batchnorm import is_batchnorm, is_training
+from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.graph.operations import Operation
 from kerasbn_export.rules.step import Push
 
 SMALLEST_SIGMA = 1e-7

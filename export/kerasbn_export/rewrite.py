@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kerasbn_export.batchnorm import is_batchnorm, is_training
 from kerasbn_export.cost import Choices
-from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.graph.batchnorm import is_batchnorm, is_training
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.hard_swish import scales_hard_swish
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.lower import lower

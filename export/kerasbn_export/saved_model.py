@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import ModelFileError, UnsafeModelError
+from kerasbn_export.files.reading import read_json, reading
 from kerasbn_export.graph_safety import find_operations
-from kerasbn_export.reading import read_json, reading
 
 
 def keras_metadata(folder: Path) -> tuple[Any, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
+from kerasbn_export.devices.memory import activation_bytes, resident_bytes
 from kerasbn_export.latency import compare_latency
-from kerasbn_export.memory import activation_bytes, resident_bytes
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class FileMeasurement:
         quartiles: Of that ratio.
         bytes: Its size.
         ops: Its operations with their counts.
-        activation_bytes: See `kerasbn_export.memory`.
-        resident_bytes: See `kerasbn_export.memory`.
+        activation_bytes: See `kerasbn_export.devices.memory`.
+        resident_bytes: See `kerasbn_export.devices.memory`.
     """
 
     path: Path

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.rules import BACKWARD, FORWARD, inverse, producer
 from kerasbn_export.rules.join import join, joins
 from kerasbn_export.rules.step import Push, Refusal, Step

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasbn_export.affine import Affine, batchnorm_affine, round_to
+from kerasbn_export.algebra.affine import Affine, batchnorm_affine, round_to
 
 
 def random_affine(rng, channels=5):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kerasbn.errors import OutputError
-from kerasbn_export.atomic import check_destination, replacing, save_model, write_bytes
+from kerasbn_export.files.atomic import check_destination, replacing, save_model, write_bytes
 
 # A real limit of the operating system on the size of files: the write itself fails, as on a full disk.
 LIMITED = """
@@ -15,7 +15,7 @@ import pathlib, resource, sys
 {prepare}
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 from kerasbn.errors import OutputError
-from kerasbn_export.atomic import save_model, write_bytes
+from kerasbn_export.files.atomic import save_model, write_bytes
 try:
     {write}
 except OutputError as error:
@@ -69,7 +69,7 @@ def test_a_full_disk_is_an_error_with_the_name_of_the_file(tmp_path, monkeypatch
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kerasbn_export.atomic.os.fsync", full)
+    monkeypatch.setattr("kerasbn_export.files.atomic.os.fsync", full)
     with pytest.raises(OutputError, match=r"out.bin: cannot be written: No space left on device") as caught:
         write_bytes(tmp_path / "out.bin", b"data")
     assert caught.value.exit_code == 3
@@ -124,6 +124,6 @@ def test_what_keras_cannot_save_is_an_error_with_the_reason(tmp_path):
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasbn_export.atomic.os.access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr("kerasbn_export.files.atomic.os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(OutputError, match=r"the folder .* may not be written to"):
         check_destination(tmp_path / "out.tflite")

@@ -181,7 +181,7 @@ def test_a_full_disk(command, name, good, tmp_path, capsys, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kerasbn_export.atomic.os.fsync", full)
+    monkeypatch.setattr("kerasbn_export.files.atomic.os.fsync", full)
     message = refused([command, good, "-o", str(tmp_path / name)], capsys, 3)
     assert f"{name}: cannot be written: No space left on device" in message
     assert [path.name for path in tmp_path.iterdir()] == ["good.keras"]
@@ -209,7 +209,7 @@ def test_a_write_that_the_system_stops(flavour, command, name, tmp_path):
     [
         ("kerasbn_export.prepared", "convert", "export", "out.tflite"),
         ("kerasbn_export.folding", "emit", "fold", "out.keras"),
-        ("kerasbn_export.atomic", "_flush", "export", "out.tflite"),
+        ("kerasbn_export.files.atomic", "_flush", "export", "out.tflite"),
     ],
 )
 def test_an_interruption_leaves_nothing(module, function, command, name, good, tmp_path, capsys, monkeypatch):

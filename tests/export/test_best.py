@@ -10,7 +10,7 @@ from kerasbn_export.calibration import Calibration
 from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.forms import STOCK, UNDONE
 from kerasbn_export.provenance import read_provenance
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 
 def search(scores):

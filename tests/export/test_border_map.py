@@ -7,7 +7,7 @@ from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite
 from kerasbn_export.rules import border_map
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verdict import Action
 
 

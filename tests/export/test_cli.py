@@ -11,7 +11,7 @@ import kerasbn
 from kerasbn.flavour import Flavour
 from kerasbn_export.cli.main import COMMANDS, run
 from kerasbn_export.load import load_model
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 
 def save(model, path):

@@ -9,7 +9,7 @@ from kerasbn_testing.statistics import randomise
 from kerasbn.errors import ModelFileError
 from kerasbn_export import conv3d, export_tflite, fold, verify
 from kerasbn_export.convert import ConversionOptions, convert
-from kerasbn_export.tflite_file import read_ops
+from kerasbn_export.tflite.file import read_ops
 
 KINDS = {"Conv3D": "CONV_3D", "Conv3DTranspose": "CONV_3D_TRANSPOSE"}
 SHAPE = (4, 5, 5, 2)

@@ -11,7 +11,7 @@ from kerasbn_export import isolate
 from kerasbn_export.calibration import read_calibration
 from kerasbn_export.convert import CALIBRATED, IO_DTYPES, ConversionOptions, _old_objects_frozen, convert
 from kerasbn_export.servable import model_inputs
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 # TFLite gives the converter's order of inputs back in whatever order it likes, so the names are far from sorted.
 NAMES = {"inputs": ["zeta", "alpha-1"], "outputs": ["sum", "narrow"]}

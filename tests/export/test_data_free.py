@@ -11,7 +11,7 @@ from kerasbn_export.calibration import ModelInput
 from kerasbn_export.data_free import SAMPLES, data_free_calibration, descent, objective
 from kerasbn_export.provenance import read_provenance
 from kerasbn_export.servable import model_inputs
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from kerasbn_export.demo.scales import changed_scales, channel_scales
 from kerasbn_export.demo.table import print_report
 from kerasbn_export.demo.variant import Variant
 from kerasbn_export.latency import Latency
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 FILES = {
     "demo.json", "demo.png", "digits.keras", "digits-folded.keras", "digits-float32.tflite", "digits-int8.tflite",

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
-from kerasbn_export import optional_package
-from kerasbn_export.c_array import c_array, identifier
 from kerasbn_export.cli.main import run
-from kerasbn_export.devices import MULTIPLIERS, find_device
+from kerasbn_export.devices import optional_package
+from kerasbn_export.devices.c_array import c_array, identifier
+from kerasbn_export.devices.micro import run_micro
+from kerasbn_export.devices.optional_package import TFLITE_MICRO, VELA
+from kerasbn_export.devices.profiles import MULTIPLIERS, find_device
+from kerasbn_export.devices.vela import run_vela
+from kerasbn_export.devices.xnnpack import delegation
 from kerasbn_export.export import export_tflite
 from kerasbn_export.export_records import ExportOptions
-from kerasbn_export.micro import run_micro
-from kerasbn_export.optional_package import TFLITE_MICRO, VELA
-from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.vela import run_vela
-from kerasbn_export.xnnpack import delegation
+from kerasbn_export.tflite.file import read_tflite
 
 
 def network(flavour, *, shape=(8, 8, 3), lone_relu=False):

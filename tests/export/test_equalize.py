@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from kerasbn_export.algebra.linear_input import input_ranges
 from kerasbn_export.capture import capture
 from kerasbn_export.equalize import equalize_graph, equalized
-from kerasbn_export.linear_input import input_ranges
 
 
 def uneven(model, rng):

@@ -7,7 +7,7 @@ import pytest
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, OutputError, UnsupportedModelError
 from kerasbn_export.export import export_tflite
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 
 

@@ -16,7 +16,7 @@ from kerasbn.flavour import Flavour
 from kerasbn_export.cli.main import run
 from kerasbn_export.cli.supervise import supervised
 from kerasbn_export.export import export_tflite
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 
 
@@ -160,7 +160,7 @@ def test_without_fork_a_command_runs_in_this_process(monkeypatch):
 
 
 def test_a_folder_that_may_not_be_written(good, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kerasbn_export.atomic.os.access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr("kerasbn_export.files.atomic.os.access", lambda *_: False)  # root may write everywhere
     message = refused(["export", good, "-o", str(tmp_path / "out.tflite")], capsys, 3)
     assert "may not be written to" in message
 

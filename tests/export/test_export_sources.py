@@ -10,7 +10,7 @@ from kerasbn_export.cli.main import run
 from kerasbn_export.export import export_tflite
 from kerasbn_export.load import load_source
 from kerasbn_export.provenance import read_provenance
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 
 

@@ -5,8 +5,9 @@ import pytest
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export import affine, batchnorm, linear
-from kerasbn_export.graph import Graph
+from kerasbn_export.algebra import affine, linear
+from kerasbn_export.graph import batchnorm
+from kerasbn_export.graph.model import Graph
 from kerasbn_export.rules import consumer, producer
 
 

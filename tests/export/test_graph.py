@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasbn.flavour import KERAS
-from kerasbn_export.graph import Call, Graph, Value, new_layer
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.model import Call, Graph, Value, new_layer
+from kerasbn_export.graph.structure import leaves, map_leaves
 
 
 def value():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.linear import kernel_name, linear, output_axis
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.algebra.linear import kernel_name, linear, output_axis
 
 LAST = {"data_format": "channels_last"}
 FIRST = {"data_format": "channels_first"}

@@ -9,7 +9,7 @@ from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_export import export_tflite
 from kerasbn_export.folding import fold
 from kerasbn_export.rules import lone_activation
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 RELUS = {
     "ReLU": lambda keras, x: keras.layers.ReLU()(x),

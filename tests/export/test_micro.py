@@ -9,8 +9,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
-from kerasbn_export.devices import MICRO_OPS
-from kerasbn_export.optional_package import TFLITE_MICRO
+from kerasbn_export.devices.optional_package import TFLITE_MICRO
+from kerasbn_export.devices.profiles import MICRO_OPS
 
 
 def file_with(code):

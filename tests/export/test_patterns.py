@@ -8,8 +8,8 @@ from kerasbn_testing.statistics import data_for, randomise
 from patterns import CATALOGUE, give_numbers
 
 from kerasbn_export import verify
-from kerasbn_export.affine import Affine
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.tflite.file import read_tflite
 
 SINGLE_INSIDE = 5e-7
 """Rescaling, Normalization and bilinear upsampling compute in float32 also where they are asked for float64."""

@@ -10,7 +10,7 @@ from kerasbn_testing.property import check
 from kerasbn_testing.random_graphs import INPUTS, ORDER
 from kerasbn_testing.random_sequences import INNER, softmax
 
-from kerasbn_export import batchnorm
+from kerasbn_export.graph import batchnorm
 from kerasbn_export.rules import time_distributed
 from kerasbn_export.verdict import Reason
 

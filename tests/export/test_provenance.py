@@ -9,7 +9,7 @@ from kerasbn_export.cli.main import run
 from kerasbn_export.convert import convert
 from kerasbn_export.export import export_tflite
 from kerasbn_export.provenance import KEY, read_provenance, weights_hash
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 
 def small_model(flavour):

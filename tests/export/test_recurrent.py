@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import TF_KERAS
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.optional_package import TFLITE_MICRO
+from kerasbn_export.devices.optional_package import TFLITE_MICRO
 from kerasbn_export.verification.faults import QUANTIZED
 from kerasbn_export.verification.fresh_state import _states
 from kerasbn_export.verification.records import Status

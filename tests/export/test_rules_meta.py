@@ -5,7 +5,7 @@ import pytest
 from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export.affine import Affine
+from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.folding import fold
 from kerasbn_export.rules import (
     activation,

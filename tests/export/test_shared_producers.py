@@ -7,11 +7,11 @@ from kerasbn_testing.judging import assert_folds, in_float64, relative_error
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import cost, export_tflite, fold, verify
-from kerasbn_export.affine import Affine
+from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.capture import capture
 from kerasbn_export.folding import plan
 from kerasbn_export.rules import inverse, release
-from kerasbn_export.tflite_file import read_ops, read_tflite
+from kerasbn_export.tflite.file import read_ops, read_tflite
 from kerasbn_export.verdict import Reason
 
 

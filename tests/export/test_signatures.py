@@ -8,9 +8,9 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export import export_tflite, verify
-from kerasbn_export.chosen_signature import chosen, only_signature, signature_names
 from kerasbn_export.cli.main import run
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.tflite.signature import chosen, only_signature, signature_names
 
 
 class Served(tf.Module):

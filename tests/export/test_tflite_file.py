@@ -7,7 +7,7 @@ from kerasbn.errors import ModelFileError
 from kerasbn_export.calibration import read_calibration
 from kerasbn_export.convert import IO_DTYPES, ConversionOptions, convert
 from kerasbn_export.servable import model_inputs
-from kerasbn_export.tflite_file import Op, Tensor, read_ops, read_tflite
+from kerasbn_export.tflite.file import Op, Tensor, read_ops, read_tflite
 
 
 def model_with_a_stray_batchnorm(flavour, rng):

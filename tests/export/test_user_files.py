@@ -7,9 +7,9 @@ import pytest
 
 from kerasbn.errors import OutputError
 from kerasbn_export import export_tflite
-from kerasbn_export.atomic import replacing_all
 from kerasbn_export.cli.main import run
-from kerasbn_export.paths import C_SOURCE, HTML, JSON, KERAS_MODEL, TFLITE, Output, check_paths
+from kerasbn_export.files.atomic import replacing_all
+from kerasbn_export.files.paths import C_SOURCE, HTML, JSON, KERAS_MODEL, TFLITE, Output, check_paths
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from kerasbn.flavour import Flavour
+from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.bisection import bisect, cut, least
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.gates import GATES
 from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 
 DEPTH = 150

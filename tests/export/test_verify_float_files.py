@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.affine import Affine
+from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.verification.compare import Question, compare

@@ -10,11 +10,11 @@ import tensorflow as tf
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
+from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import RANDOM, Question, _errs_beyond_rounding, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.locate import Located
-from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.open import open_runnable
 from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
 

@@ -11,7 +11,7 @@ from kerasbn_export.capture import capture
 from kerasbn_export.cost import Choices
 from kerasbn_export.provenance import KEY, read_provenance
 from kerasbn_export.relabel import relabel
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import refolded as module
 from kerasbn_export.verification.faults import QUANTIZED
 from kerasbn_export.verification.localise import Localiser

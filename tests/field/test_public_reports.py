@@ -15,7 +15,7 @@ from kerasbn_testing.statistics import randomise
 from kerasbn.errors import KerasBNError
 from kerasbn.flavour import Flavour
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 
 
 def assert_right(model, path, inputs, *, gone=None):

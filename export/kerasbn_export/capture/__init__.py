@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kerasbn_export.capture.flatten import Flattening
-from kerasbn_export.graph import Graph
+from kerasbn_export.graph.model import Graph
 
 __all__ = ["capture"]
 

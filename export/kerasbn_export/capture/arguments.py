@@ -8,7 +8,7 @@ from typing import Any
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture.symbolic import own_graph, plain
-from kerasbn_export.structure import map_leaves
+from kerasbn_export.graph.structure import map_leaves
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 

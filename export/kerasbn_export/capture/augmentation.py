@@ -16,7 +16,7 @@ import numpy as np
 from kerasbn_export.capture.binding import value_of
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import argument, trains_by_default
-from kerasbn_export.graph import Value
+from kerasbn_export.graph.model import Value
 
 MODULES = ("keras.src.layers.preprocessing.", "tf_keras.src.layers.preprocessing.")
 RANGES = ((0.0, 1.0), (0.0, 255.0), (-300.0, 300.0))

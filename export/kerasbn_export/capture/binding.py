@@ -7,8 +7,8 @@ from typing import Any
 
 from kerasbn_export.capture.symbolic import Event, is_symbolic, mask_of, origin
 from kerasbn_export.capture.training import argument
-from kerasbn_export.graph import Value
-from kerasbn_export.structure import leaves
+from kerasbn_export.graph.model import Value
+from kerasbn_export.graph.structure import leaves
 
 
 def value_of(tensor: Any) -> Value:

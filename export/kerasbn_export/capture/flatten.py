@@ -10,7 +10,6 @@ import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import flavour_of
-from kerasbn_export.batchnorm import inner_batchnorms, layer_kind, true_config
 from kerasbn_export.capture.arguments import first_call_arguments
 from kerasbn_export.capture.augmentation import is_identity_at_inference, resizing, says_a_false_shape
 from kerasbn_export.capture.binding import casts, casts_only_floats, is_masked, pairs, takes_mask, value_of
@@ -25,9 +24,10 @@ from kerasbn_export.capture.training import (
     without_context,
 )
 from kerasbn_export.capture.wrappers import calls_batchnorms, inner_call
-from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.operations import meaning
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.batchnorm import inner_batchnorms, layer_kind, true_config
+from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
+from kerasbn_export.graph.operations import meaning
+from kerasbn_export.graph.structure import leaves, map_leaves
 
 Scope = dict[int, Value]
 """From the identity of a symbolic tensor to the value it stands for."""

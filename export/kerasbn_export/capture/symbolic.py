@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.structure import leaves, map_leaves
 
 
 @dataclass(frozen=True)

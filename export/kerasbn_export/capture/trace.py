@@ -10,7 +10,7 @@ from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture.symbolic import Event, Symbolic, event_of, is_symbolic, node_inputs, plain
 from kerasbn_export.capture.untouched import untouched
-from kerasbn_export.structure import leaves
+from kerasbn_export.graph.structure import leaves
 
 
 def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Symbolic:

@@ -14,7 +14,7 @@ from typing import Any
 
 from kerasbn.flavour import KERAS, Flavour
 from kerasbn_export.capture.symbolic import Event
-from kerasbn_export.graph import Call
+from kerasbn_export.graph.model import Call
 
 
 def argument(event: Event, name: str) -> Any:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.batchnorm import inner_batchnorms, layer_kind
 from kerasbn_export.capture.binding import is_masked
 from kerasbn_export.capture.symbolic import Event, Symbolic
 from kerasbn_export.capture.training import argument
+from kerasbn_export.graph.batchnorm import inner_batchnorms, layer_kind
 
 TRANSPARENT = ("SpectralNormalization",)
 """They change the weights of the layer inside in training, and call it with its weights as they are at inference."""

@@ -46,7 +46,7 @@ def check_reports(paths: Sequence[str | None], sources: Mapping[str, str | None]
         paths: Of the reports as JSON, as JUnit XML and as HTML; ``-`` is standard output.
         sources: What is read, by the names of the arguments.
     """
-    from kerasbn_export.paths import HTML, JSON, JUNIT, Output, check_paths
+    from kerasbn_export.files.paths import HTML, JSON, JUNIT, Output, check_paths
 
     kinds = {"--json": JSON, "--junit": JUNIT, "--html": HTML}
     check_paths(sources, [Output(name, path, kind) for (name, kind), path in zip(kinds.items(), paths, strict=True)])
@@ -54,7 +54,7 @@ def check_reports(paths: Sequence[str | None], sources: Mapping[str, str | None]
 
 def report(comparison: Comparison, json_path: str | None, junit_path: str | None, html_path: str | None) -> int:
     """Writes the files asked for, prints the tables unless a report goes there, and gives the exit code."""
-    from kerasbn_export.atomic import replacing_all
+    from kerasbn_export.files.atomic import replacing_all
     from kerasbn_export.verification.report import to_html, to_junit
 
     made: dict[str, str] = {}

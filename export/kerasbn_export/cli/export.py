@@ -12,7 +12,7 @@ import click
 
 from kerasbn_export.cli.options import BATCH_SIZE, DEVICE_HELP, SEED, TARGET_HELP, TARGETS, VERBOSE_HELP, Finite
 from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
-from kerasbn_export.devices import PRECISIONS
+from kerasbn_export.devices.profiles import PRECISIONS
 
 if TYPE_CHECKING:
     from kerasbn_export.export import Built, ExportResult
@@ -86,11 +86,11 @@ def command(
     options["merge_branches"] = not keep_branches
     with progress() as step:
         step(f"load {model}")
-        from kerasbn_export.atomic import replacing_all
         from kerasbn_export.cli.format_cost import cost_of_the_format
         from kerasbn_export.export import ExportOptions, build_tflite
+        from kerasbn_export.files.atomic import replacing_all
+        from kerasbn_export.files.paths import C_SOURCE, TFLITE, Output, check_paths
         from kerasbn_export.load import load_source
-        from kerasbn_export.paths import C_SOURCE, TFLITE, Output, check_paths
 
         asked = ExportOptions(**options)
         outputs = [Output("-o", out, TFLITE), Output("-o, if refused,", rejected, TFLITE)]
@@ -130,7 +130,7 @@ def _verified(model: Any, path: Path, built: Built) -> list[Comparison]:
 
 
 def _c_array(built: Built, path: Path) -> bytes:
-    from kerasbn_export.c_array import c_array
+    from kerasbn_export.devices.c_array import c_array
 
     report = built.result.device
     arena = report.numbers.get("arena, bytes") if report else None

@@ -8,7 +8,7 @@ import click
 
 from kerasbn_export.cli.options import TARGET_HELP, TARGETS, VERBOSE_HELP
 from kerasbn_export.cli.output import print_verdicts, progress, stdout
-from kerasbn_export.devices import PRECISIONS
+from kerasbn_export.devices.profiles import PRECISIONS
 
 
 @click.command("fold")
@@ -30,10 +30,10 @@ def command(model: str, out: str, keep_branches: bool, verbose: bool, allow_code
     """Write the model again without its BatchNorms."""
     with progress() as step:
         step(f"load {model}")
-        from kerasbn_export.atomic import save_model
+        from kerasbn_export.files.atomic import save_model
+        from kerasbn_export.files.paths import KERAS_MODEL, Output, check_paths
         from kerasbn_export.folding import fold
         from kerasbn_export.load import load_model
-        from kerasbn_export.paths import KERAS_MODEL, Output, check_paths
         from kerasbn_export.verdict import count_of
 
         check_paths({"MODEL": model}, [Output("-o", out, KERAS_MODEL)])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn_export.cli.output import print_json, stdout, table
-from kerasbn_export.paths import is_there
+from kerasbn_export.files.paths import is_there
 
 SCHEMA_VERSION = 1
 
@@ -25,7 +25,7 @@ def is_tflite(path: str) -> bool:
 def inspect_tflite(path: str, *, as_json: bool) -> None:
     """Prints what is in a file, and what kerasbn wrote into it when it made it."""
     from kerasbn_export.provenance import read_provenance
-    from kerasbn_export.tflite_file import read_tflite
+    from kerasbn_export.tflite.file import read_tflite
 
     file = read_tflite(path)
     made = read_provenance(file)

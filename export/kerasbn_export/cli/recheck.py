@@ -23,7 +23,7 @@ def command(
     Without an option the precision's own gate applies.
     """
     from kerasbn.errors import ModelFileError
-    from kerasbn_export.reading import reading
+    from kerasbn_export.files.reading import reading
     from kerasbn_export.verification.report import read_report, recheck
 
     check_reports((json_path, junit_path, html_path), {"REPORT.json": report_path})

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import CalibrationError
-from kerasbn_export import batchnorm
-from kerasbn_export.affine import Float64
-from kerasbn_export.batchnorm import is_batchnorm, is_training
+from kerasbn_export.algebra.affine import Float64
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.graph import batchnorm
+from kerasbn_export.graph.batchnorm import is_batchnorm, is_training
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.graph.structure import leaves
 from kerasbn_export.rules import time_distributed
 from kerasbn_export.rules.step import stock_activation
-from kerasbn_export.structure import leaves
 
 
 @dataclass(frozen=True, eq=False)

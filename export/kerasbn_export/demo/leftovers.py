@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from kerasbn_export.tflite_file import TFLiteFile
+from kerasbn_export.tflite.file import TFLiteFile
+from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verdict import Verdict
-from kerasbn_export.verification.naming import Provenance
 
 
 def in_file(file: TFLiteFile, batchnorms: Collection[str], layers: Iterable[str]) -> set[str]:
     """The BatchNorms that the file still multiplies or adds a per-channel constant for.
 
     Args:
-        file: What `kerasbn_export.tflite_file.read_tflite` gives.
+        file: What `kerasbn_export.tflite.file.read_tflite` gives.
         batchnorms: The paths of the model's BatchNorms.
         layers: The paths of all its layers.
     """

@@ -16,8 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED
+from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.rules import add, identity, moves, spatial
 from kerasbn_export.rules.step import stock_activation
 from kerasbn_export.rules.time_distributed import MERGE, SPLIT

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 

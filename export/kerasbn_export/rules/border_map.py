@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.affine import Float64
-from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, kernel_name
-from kerasbn_export.linear_input import fold_before, input_channels, zeros_before
+from kerasbn_export.algebra.affine import Float64
+from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, kernel_name
+from kerasbn_export.algebra.linear_input import fold_before, input_channels, zeros_before
+from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.rules.producer import checked, has_no_activation
 from kerasbn_export.rules.spatial import PADDINGS
 from kerasbn_export.rules.step import Push, runs_along_last, stock_activation, takes_only

@@ -2,7 +2,7 @@
 
     (W1 x + b1) + (W2 x + b2) = (W1 + W2) x + (b1 + b2)
 
-A smaller kernel is laid into the larger one where its taps fall on the same elements (`kerasbn_export.rules.taps`); x
+A smaller kernel is laid into the larger one where its taps fall on the same elements (`kerasbn_export.algebra.taps`); x
 itself and an affine of x are convolutions with one tap: ``s*x + t`` has the kernel ``diag(s)`` in the middle and the
 bias t (Ding et al. 2021, RepVGG, section 3.3). A depthwise convolution is one with a group for each input channel,
 and a Dense one with a single tap. A difference has ``-W2`` and ``-b2``, an average of n branches ``W/n`` and ``b/n``.
@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasbn_export.affine import Float64
-from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, Array, kernel_name
+from kerasbn_export.algebra.affine import Float64
+from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, Array, kernel_name
+from kerasbn_export.algebra.taps import Axis, axes
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.recognise import computes_affine, read
 from kerasbn_export.rules.add import AVERAGES, DIFFERENCES, SUMS
 from kerasbn_export.rules.producer import checked, has_no_activation
 from kerasbn_export.rules.step import Merge, runs_along_last
-from kerasbn_export.rules.taps import Axis, axes
 
 KINDS = ("Dense", *CONVOLUTIONS, *DEPTHWISE)
 

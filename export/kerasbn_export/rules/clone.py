@@ -10,9 +10,9 @@ Condition: every user of the output is a BatchNorm that rule 2 can fold into the
 
 from __future__ import annotations
 
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Graph, Value
-from kerasbn_export.linear import LINEAR, kernel_name, linear
+from kerasbn_export.algebra.linear import LINEAR, kernel_name, linear
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.recognise import read
 from kerasbn_export.rules.producer import has_no_activation
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasbn_export.affine import Affine, Float64
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.algebra.affine import Affine, Float64
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.recognise import read
 from kerasbn_export.rules.add import DIFFERENCES, SUMS
 from kerasbn_export.rules.step import Push

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 

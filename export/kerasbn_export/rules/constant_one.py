@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.linear import CONVOLUTIONS, Array
+from kerasbn_export.algebra.linear import CONVOLUTIONS, Array
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.rules import identity
 from kerasbn_export.rules.activation import is_fused
 from kerasbn_export.rules.homogeneous import is_homogeneous

@@ -9,9 +9,9 @@ activation inside the layer comes after the weights and does not matter.
 
 from __future__ import annotations
 
-from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.linear import TRANSPOSED, kernel_name, output_axis
-from kerasbn_export.linear_input import einsum_takes, fold_before, fold_before_einsum, input_channels, pads
+from kerasbn_export.algebra.linear import TRANSPOSED, kernel_name, output_axis
+from kerasbn_export.algebra.linear_input import einsum_takes, fold_before, fold_before_einsum, input_channels, pads
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, takes_only
 from kerasbn_export.verdict import Reason

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.rules.spatial import keeps_order
 from kerasbn_export.rules.step import Push, Refusal, Step, stock_activation, takes_only
 from kerasbn_export.verdict import Reason

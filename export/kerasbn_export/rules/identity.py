@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.rules.producer import has_no_activation
 from kerasbn_export.rules.step import Push, Refusal, Step, in_training, takes_only
 from kerasbn_export.verdict import Reason

@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.activation import is_fused
 from kerasbn_export.rules.step import Push
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call
 from kerasbn_export.rules import add
 from kerasbn_export.rules.step import Push, Step
 

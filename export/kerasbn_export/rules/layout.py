@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
-from kerasbn_export.affine import Affine, Float64
-from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.algebra.affine import Affine, Float64
+from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 

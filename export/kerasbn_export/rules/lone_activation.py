@@ -23,8 +23,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.lower import depthwise
 from kerasbn_export.rules.activation import fuses, is_fused
 

@@ -21,9 +21,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Graph, Layer
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Graph, Layer
 from kerasbn_export.ledger import Ledger
 from kerasbn_export.recognise import read
 from kerasbn_export.rules.step import Push

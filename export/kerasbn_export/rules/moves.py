@@ -19,12 +19,12 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from kerasbn_export.affine import Affine, Float64
-from kerasbn_export.graph import Array, Call, Graph, Value
-from kerasbn_export.operations import PREFIX
+from kerasbn_export.algebra.affine import Affine, Float64
+from kerasbn_export.graph.model import Array, Call, Graph, Value
+from kerasbn_export.graph.operations import PREFIX
+from kerasbn_export.graph.structure import leaves, map_leaves
 from kerasbn_export.rules.layout import LARGEST
 from kerasbn_export.rules.step import Push, Refusal, Step
-from kerasbn_export.structure import leaves, map_leaves
 from kerasbn_export.verdict import Reason
 
 KINDS = tuple(

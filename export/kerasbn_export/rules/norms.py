@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, runs_along_last
 from kerasbn_export.verdict import Reason

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.linear import kernel_name
+from kerasbn_export.algebra.linear import kernel_name
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, stock_activation, takes_only
 

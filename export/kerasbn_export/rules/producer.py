@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.linear import kernel_name, linear
+from kerasbn_export.algebra.linear import kernel_name, linear
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.batchnorm import layer_kind
-from kerasbn_export.graph import Array, Call, Graph, Layer
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.batchnorm import layer_kind
+from kerasbn_export.graph.model import Array, Call, Graph, Layer
 from kerasbn_export.rules.producer import checked
 from kerasbn_export.rules.step import Push, Refusal, Step, in_training, runs_along_last, takes_only
 from kerasbn_export.verdict import Reason

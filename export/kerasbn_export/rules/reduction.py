@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Graph, Value
-from kerasbn_export.operations import Operation
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Graph, Value
+from kerasbn_export.graph.operations import Operation
 from kerasbn_export.rules.spatial import keeps_order, negative
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason

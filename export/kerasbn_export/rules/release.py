@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from kerasbn_export.cost import pays
-from kerasbn_export.graph import Call, Graph, Layer
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules import series
 from kerasbn_export.rules.clone import folds
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.affine import Float64
-from kerasbn_export.graph import Call, Graph, Layer
-from kerasbn_export.linear import CONVOLUTIONS, kernel_name
+from kerasbn_export.algebra.affine import Float64
+from kerasbn_export.algebra.linear import CONVOLUTIONS, kernel_name
+from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.rules.producer import checked, has_no_activation
 from kerasbn_export.rules.step import Merge, takes_only
 

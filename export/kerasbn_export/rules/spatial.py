@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.rules.step import Push, Refusal, Step
 from kerasbn_export.verdict import Reason
 

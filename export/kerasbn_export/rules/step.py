@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Graph, Layer, Value
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.verdict import Reason
 
 

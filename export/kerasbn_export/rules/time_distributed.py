@@ -17,11 +17,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kerasbn_export.batchnorm import KINDS as BATCHNORMS
-from kerasbn_export.batchnorm import layer_kind, true_config
-from kerasbn_export.configuration import configuration_of
-from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
+from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
+from kerasbn_export.graph.batchnorm import KINDS as BATCHNORMS
+from kerasbn_export.graph.batchnorm import layer_kind, true_config
+from kerasbn_export.graph.configuration import configuration_of
+from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.rules import identity, spatial
 from kerasbn_export.rules.step import Push, Refusal, Step, in_training, stock_activation
 from kerasbn_export.verdict import Reason

@@ -12,7 +12,7 @@ later one is no output of the model, whose name would be lost.
 
 from __future__ import annotations
 
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.rules.activation import fused_activation
 
 

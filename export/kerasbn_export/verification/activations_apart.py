@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kerasbn_export.graph import Graph, new_layer
-from kerasbn_export.linear import LINEAR
+from kerasbn_export.algebra.linear import LINEAR
+from kerasbn_export.graph.model import Graph, new_layer
 from kerasbn_export.verification.network import FLATTENING
 
 

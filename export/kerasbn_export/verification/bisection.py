@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.judge import judge_distance
 from kerasbn_export.verification.measure import Measurement, measure
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Status
-from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbn_export.batchnorm import affine as affine_of
-from kerasbn_export.batchnorm import axes, is_batchnorm
-from kerasbn_export.graph import Call, Layer
-from kerasbn_export.linear import SEPARABLE, kernel_name
+from kerasbn_export.algebra.linear import SEPARABLE, kernel_name
+from kerasbn_export.graph.batchnorm import affine as affine_of
+from kerasbn_export.graph.batchnorm import axes, is_batchnorm
+from kerasbn_export.graph.model import Call, Layer
 from kerasbn_export.verification.elementwise import MARGIN, UNIT_ROUNDOFF, Function, is_elementwise, passed_on
 from kerasbn_export.verification.pieces import Index
 from kerasbn_export.verification.ports import Array

@@ -5,7 +5,7 @@ A record names layers, and a layer may be called at several places: two calls of
 
 from __future__ import annotations
 
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.verification.records import LayerComparison
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.clipping import Clipping, ClippingWatch
 from kerasbn_export.verification.fit import shaped

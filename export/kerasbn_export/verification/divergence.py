@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from kerasbn_export.graph import Call, Graph, Value
+from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.gates import Gate
 from kerasbn_export.verification.network import FLATTENING

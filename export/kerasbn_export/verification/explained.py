@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.fit import shaped
 from kerasbn_export.verification.localise import Localiser

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.bound import Bound
 from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.measure import Measurement

@@ -11,8 +11,8 @@ from copy import copy
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.faults.folding import affine, channel_axis, is_batchnorm, statistics
 from kerasbn_export.verification.ports import Array
 

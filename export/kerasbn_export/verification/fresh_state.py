@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.structure import leaves
+from kerasbn_export.graph.structure import leaves
 
 
 @contextmanager

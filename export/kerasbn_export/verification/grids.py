@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.tflite.graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.bound import Bound
 from kerasbn_export.verification.clipping import STEPS, ClippingWatch
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array, Quantization
-from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import held_by
 
 MEASURED = frozenset({

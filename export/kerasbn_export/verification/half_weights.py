@@ -19,7 +19,7 @@ import numpy as np
 
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
-from kerasbn_export.graph import Graph, Layer
+from kerasbn_export.graph.model import Graph, Layer
 from kerasbn_export.verification.growth import GROWTH
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.measure import Measure

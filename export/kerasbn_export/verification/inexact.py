@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.elementwise import UNIT_ROUNDOFF
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array

@@ -17,9 +17,10 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Value
-from kerasbn_export.linear import LINEAR, output_axis
+from kerasbn_export.algebra.linear import LINEAR, output_axis
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.bound import Bound, bound_of
 from kerasbn_export.verification.clipping import Clipping
 from kerasbn_export.verification.fit import Fit, KeptTensor, Step, shaped, squeezed
@@ -33,7 +34,6 @@ from kerasbn_export.verification.offset import adds_constant, lacks_bias, offset
 from kerasbn_export.verification.pieces import pieces
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison, Status
-from kerasbn_export.verification.tflite_graph import TFLiteGraph
 
 MERGED = frozenset({
     "BatchNormalization", "Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",

@@ -8,7 +8,9 @@ from functools import partial
 
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.tflite.graph import TFLiteGraph
+from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.bisection import bisect
 from kerasbn_export.verification.clipped import failed_by_clipping
 from kerasbn_export.verification.divergence import first_divergence, settled, wrong_layers
@@ -19,7 +21,6 @@ from kerasbn_export.verification.grids import Grids
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.measure import Content, measure
-from kerasbn_export.verification.naming import Provenance
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import Divergence, LayerComparison, OutputComparison, Status, WeightComparison
@@ -27,7 +28,6 @@ from kerasbn_export.verification.recurrent_steps import by_steps
 from kerasbn_export.verification.refolded import as_in_the_file
 from kerasbn_export.verification.sides import Batch, Sides
 from kerasbn_export.verification.stored_weights import bias_not_moved, by_weights, in_float
-from kerasbn_export.verification.tflite_graph import TFLiteGraph
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 from kerasbn_export.verification.weights import Held, weights_of_file, weights_of_model
 

@@ -17,9 +17,9 @@ from kerasbn.errors import NotComparableError
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import in_context
-from kerasbn_export.graph import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.recurrent_layers import at_inference
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
+from kerasbn_export.graph.recurrent_layers import at_inference
+from kerasbn_export.graph.structure import leaves, map_leaves
 from kerasbn_export.verification.bound import NOT_ROUNDING, absolute, activation_name
 from kerasbn_export.verification.elementwise import Function
 from kerasbn_export.verification.ports import Array

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Value
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.tflite.graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.verification.faults.folding import is_linear
 from kerasbn_export.verification.network import Network
 from kerasbn_export.verification.ports import Array
-from kerasbn_export.verification.tflite_graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.verification.weights import held_by
 
 SHAPING = ("Reshape", "Flatten", "Dropout")

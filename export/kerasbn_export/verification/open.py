@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.reading import reading
+from kerasbn_export.files.reading import reading
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.ports import Runnable
 from kerasbn_export.verification.runtimes import open_file

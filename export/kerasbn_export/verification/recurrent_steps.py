@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.affine import Affine
-from kerasbn_export.graph import Call
-from kerasbn_export.recurrent_layers import CONVOLUTIONAL, KINDS
+from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.graph.model import Call
+from kerasbn_export.graph.recurrent_layers import CONVOLUTIONAL, KINDS
+from kerasbn_export.tflite.graph import Operation, TFLiteGraph
 from kerasbn_export.verification.fit import squeezed
 from kerasbn_export.verification.forward import source_of
 from kerasbn_export.verification.localise import Localiser
 from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison
-from kerasbn_export.verification.tflite_graph import Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, distance, held_by
 
 DENSE = frozenset(KINDS).difference(CONVOLUTIONAL)

@@ -21,10 +21,10 @@ import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.cost import Choices
-from kerasbn_export.graph import Graph
+from kerasbn_export.graph.model import Graph
 from kerasbn_export.provenance import read_provenance, weights_hash
 from kerasbn_export.rewrite import fold_batchnorms
-from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.activations_apart import with_activations_apart
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.measure import measure

@@ -25,8 +25,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.chosen_signature import chosen, only_signature, signature_names
-from kerasbn_export.reading import reading
+from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.signature import chosen, only_signature, signature_names
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
 

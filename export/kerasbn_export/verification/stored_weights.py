@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kerasbn_export.batchnorm import is_batchnorm
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph
+from kerasbn_export.tflite.graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.chains import chain_of
 from kerasbn_export.verification.faults.folding import LINEAR, is_linear
 from kerasbn_export.verification.forward import source_of, with_affine
 from kerasbn_export.verification.localise import MERGED, Localiser
 from kerasbn_export.verification.network import FLATTENING
 from kerasbn_export.verification.records import LayerComparison, WeightComparison
-from kerasbn_export.verification.tflite_graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.weights import Held, compare_layer, compare_weights, held_by
 
 SCALING = ("Rescaling", "Normalization")

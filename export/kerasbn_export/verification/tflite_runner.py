@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.errors import ModelFileError, NotComparableError
-from kerasbn_export.reading import reading
+from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.ports import Array, Port
-from kerasbn_export.verification.tflite_graph import TFLiteGraph
 
 if TYPE_CHECKING:
     from kerasbn_export.verification.network import Network

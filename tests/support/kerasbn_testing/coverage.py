@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import kerasbn_export.rules
-from kerasbn_export import linear, lower, recognise, way
-from kerasbn_export.batchnorm import layer_kind
-from kerasbn_export.graph import Layer
+from kerasbn_export import lower, recognise, way
+from kerasbn_export.algebra import linear
+from kerasbn_export.graph.batchnorm import layer_kind
+from kerasbn_export.graph.model import Layer
 from kerasbn_export.rules.step import Refusal, Step
 from kerasbn_export.verdict import Reason
 

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from kerasbn_export.build import build_layer, retyped_arguments, set_weights
-from kerasbn_export.graph import Call, Graph, Layer, Value
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.graph.structure import leaves, map_leaves
 from kerasbn_testing.judging import flat
 from kerasbn_testing.statistics import restart_layer
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from kerasbn_export.batchnorm import KINDS, layer_kind
 from kerasbn_export.capture import capture
 from kerasbn_export.emit import emit
 from kerasbn_export.folding import fold, plan
+from kerasbn_export.graph.batchnorm import KINDS, layer_kind
 from kerasbn_export.verdict import Action
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasbn_export.structure import map_leaves
+from kerasbn_export.graph.structure import map_leaves
 
 
 def randomise(model, rng, *, wild=False):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbn_export.graph import Graph
+from kerasbn_export.graph.model import Graph
 from kerasbn_export.verification.faults.folding import Affine, Site, Statistics, Weights, affine, fold, sites, weights
 
 Damage = Callable[[Graph], frozenset[str] | None]

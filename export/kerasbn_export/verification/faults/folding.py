@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph
+from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.verification.ports import Array
 
 LAST_AXIS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.graph import Call, Graph
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.model import Call, Graph
+from kerasbn_export.graph.structure import leaves, map_leaves
 from kerasbn_export.verification.faults.fault import of_graph
 from kerasbn_export.verification.faults.folding import (
     Site,

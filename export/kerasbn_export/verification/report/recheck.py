@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from kerasbn.arguments import Positive, Share, checks_arguments
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.reading import read_json, reading
+from kerasbn_export.files.reading import read_json, reading
 from kerasbn_export.verification.gates import GATES, Gate, gate_for
 from kerasbn_export.verification.judge import judge, judge_referee
 from kerasbn_export.verification.records import (

@@ -6,7 +6,7 @@ from typing import Any
 
 from patterns.pattern import BN, conv, dense, layer, td
 
-from kerasbn_export.registry import register_layer
+from kerasbn_export.graph.registry import register_layer
 from kerasbn_testing.counterexamples.building import (
     IMAGE,
     RELU,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from kerasbn_export.reading import check_memory
+from kerasbn_export.files.reading import check_memory
 
 LARGEST_ITEM, COPIES = 8, 3
 """Bytes of a number at most, and how often a comparison holds a tensor at once."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import OutputError
-from kerasbn_export.atomic import check_destination
+from kerasbn_export.files.atomic import check_destination
 
 STANDARD_OUTPUT = "-"
 MODELS = ("MODEL", "REFERENCE", "CANDIDATE", "model")

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import ConversionError, MissingPackageError
-from kerasbn_export.optional_package import TFLITE_MICRO
+from kerasbn_export.devices.optional_package import TFLITE_MICRO
 
 MODEL, INPUTS, OUTPUTS, REFUSAL = "model.tflite", "inputs.npz", "outputs.npz", "error.txt"
 ARENAS = (1 << 26, 1 << 30)
@@ -63,7 +63,7 @@ def run_micro(data: bytes, inputs: Sequence[NDArray[Any]] = ()) -> MicroRun:
         (folder / MODEL).write_bytes(data)
         np.savez(folder / INPUTS, *inputs)
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        command = [sys.executable, "-m", "kerasbn_export.micro", name]
+        command = [sys.executable, "-m", "kerasbn_export.devices.micro", name]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode or (folder / REFUSAL).exists():
             raise ConversionError(f"TFLite Micro cannot run the file: {_reason(done, folder / REFUSAL)}.")

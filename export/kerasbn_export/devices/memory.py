@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from kerasbn.errors import ModelFileError
-from kerasbn_export.tflite_file import Tensor, TFLiteFile
+from kerasbn_export.tflite.file import Tensor, TFLiteFile
 
 BYTES = {"FLOAT16": 2, "INT16": 2, "UINT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1, "INT64": 8, "FLOAT64": 8}
 """Of one element; all other types have 4."""
@@ -23,7 +23,7 @@ BYTES = {"FLOAT16": 2, "INT16": 2, "UINT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1
 _CHILD = """
 import resource, sys
 import numpy as np
-from kerasbn_export.interpreter import open_interpreter
+from kerasbn_export.tflite.interpreter import open_interpreter
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.affine import Float64
-from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED, Array, Weights
+from kerasbn_export.algebra.affine import Float64
+from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED, Array, Weights
 
 Shape = tuple[int | None, ...]
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from kerasbn.errors import InvalidModelError
 from kerasbn.flavour import Flavour
-from kerasbn_export.affine import Affine, batchnorm_affine
-from kerasbn_export.graph import Array, Call, Layer, Value
-from kerasbn_export.operations import operation_kind
-from kerasbn_export.registry import registered_kind
+from kerasbn_export.algebra.affine import Affine, batchnorm_affine
+from kerasbn_export.graph.model import Array, Call, Layer, Value
+from kerasbn_export.graph.operations import operation_kind
+from kerasbn_export.graph.registry import registered_kind
 
 KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
 
@@ -21,7 +21,7 @@ KINDS = ("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization")
 def layer_kind(flavour: Flavour, layer: Any) -> str | None:
     """The public name of the layer's class where it is exactly a stock layer or kerasbn's own, else None.
 
-    For an operation see `kerasbn_export.operations.operation_kind`.
+    For an operation see `kerasbn_export.graph.operations.operation_kind`.
     """
     module = type(layer).__module__
     if module == f"kerasbn.{flavour.name}" and type(layer) is flavour.batch_normalization:

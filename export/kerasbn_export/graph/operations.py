@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.graph import Value
+from kerasbn_export.graph.model import Value
 
 PREFIX = "op."
 SUBMODULES = ("compat.v1.", "math.", "nn.", "__operators__.", "linalg.")

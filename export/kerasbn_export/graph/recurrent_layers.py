@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.graph import Layer
+from kerasbn_export.graph.model import Layer
 
 CONVOLUTIONAL = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 KINDS = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", *CONVOLUTIONAL)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import ModelFileError
-from kerasbn_export.reading import reading
-from kerasbn_export.tflite_check import check_model
+from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.check import check_model
 from kerasbn_export.verification.gates import coarsest
 from kerasbn_export.verification.ports import Array, Quantization
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasbn.errors import ConversionError, MissingPackageError
-from kerasbn_export.optional_package import VELA
-from kerasbn_export.tflite_file import Op, read_tflite
+from kerasbn_export.devices.optional_package import VELA
+from kerasbn_export.tflite.file import Op, read_tflite
 
 NPU_OP = "CUSTOM:ethos-u"
 

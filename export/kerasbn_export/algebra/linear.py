@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kerasbn_export.affine import Affine
+from kerasbn_export.algebra.affine import Affine
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]

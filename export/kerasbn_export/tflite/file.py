@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import ModelFileError
-from kerasbn_export.reading import reading
-from kerasbn_export.tflite_check import check_model
+from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.check import check_model
 
 AFFINE_OPS = frozenset({"MUL", "ADD", "SUB", "DIV"})
 

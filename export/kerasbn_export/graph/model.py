@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.configuration import configuration_of
-from kerasbn_export.structure import leaves, map_leaves
+from kerasbn_export.graph.configuration import configuration_of
+from kerasbn_export.graph.structure import leaves, map_leaves
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerasbn_export.linear_input import zeros_before
+from kerasbn_export.algebra.linear_input import zeros_before
 
 
 @dataclass(frozen=True)

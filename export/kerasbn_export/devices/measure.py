@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
-from kerasbn_export.devices import Device, DeviceReport
-from kerasbn_export.micro import run_micro
-from kerasbn_export.optional_package import TFLITE_MICRO, VELA, OptionalPackage
-from kerasbn_export.tflite_file import Op, TFLiteFile
-from kerasbn_export.vela import run_vela
-from kerasbn_export.xnnpack import delegation
+from kerasbn_export.devices.micro import run_micro
+from kerasbn_export.devices.optional_package import TFLITE_MICRO, VELA, OptionalPackage
+from kerasbn_export.devices.profiles import Device, DeviceReport
+from kerasbn_export.devices.vela import run_vela
+from kerasbn_export.devices.xnnpack import delegation
+from kerasbn_export.tflite.file import Op, TFLiteFile
 
 
 def measure_device(device: Device, data: bytes, file: TFLiteFile, describe: Callable[[Op], str]) -> DeviceReport:
