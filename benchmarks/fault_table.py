@@ -43,7 +43,7 @@ from kerasbn.errors import ModelFileError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Graph
 from kerasbn_export.recurrent_form import for_file
 from kerasbn_export.tflite.layer_names import Provenance

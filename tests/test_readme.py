@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kerasbn_export.algebra.linear import LINEAR
-from kerasbn_export.rules.recurrent import KINDS as RECURRENT
-from kerasbn_export.verdict import Reason
+from kerasbn_export.folding.rules.recurrent import KINDS as RECURRENT
+from kerasbn_export.folding.verdict import Reason
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

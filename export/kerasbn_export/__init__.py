@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasbn_export.export import ExportResult, export_tflite
-    from kerasbn_export.folding import FoldResult, fold
+    from kerasbn_export.folding.fold import FoldResult, fold
+    from kerasbn_export.folding.verdict import Action, Reason, Verdict
     from kerasbn_export.graph.registry import register_layer
-    from kerasbn_export.verdict import Action, Reason, Verdict
     from kerasbn_export.verification import Comparison, assert_equivalent, verify
 
 __all__ = [

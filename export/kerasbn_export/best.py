@@ -8,7 +8,7 @@ quarter of the calibration samples out of the measuring of ranges, and takes wha
 form                  tried
 ====================  ==============================================================================
 as folded             always: the one that the others have to beat
-branches kept         where folding merged linear layers into one (`kerasbn_export.rules.branches`)
+branches kept         where folding merged linear layers into one (`kerasbn_export.folding.passes.branches`)
 averages kept         where a BatchNorm went back through average pooling
 in place              where folding did either, or moved a scale forward: BatchNorms go backward or
                       become one operation, and nothing else is done

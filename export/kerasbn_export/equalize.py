@@ -9,7 +9,7 @@ with one s for each channel c in between, chosen so that both kernels have the s
 A tensor that is quantized with one scale spends it on its largest channel; with equal ranges none is coarser than
 another. Where every channel has a scale of its own, that is not needed, and can cost accuracy.
 
-The two halves go the ways that a BatchNorm's scale goes: `kerasbn_export.rules` know the layers in between and refuse
+The two halves go the ways that a BatchNorm's scale goes: `kerasbn_export.folding.rules` know the layers in between and refuse
 what is not homogeneous. All in float64; each weight is rounded once, when the model is built.
 
 References:
@@ -27,10 +27,10 @@ from kerasbn_export.algebra.affine import Affine, Float64
 from kerasbn_export.algebra.linear import LINEAR, Linear, kernel_name, linear, output_axis
 from kerasbn_export.algebra.linear_input import input_ranges
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.route import LONGEST, Way, backward_step, forward_step, travel
+from kerasbn_export.folding.rules.step import Push, Refusal, Step
 from kerasbn_export.graph.model import Call, Graph
-from kerasbn_export.rules.step import Push, Refusal, Step
-from kerasbn_export.way import LONGEST, Way, backward_step, forward_step, travel
 
 SWEEPS = 20
 """A chain of layers settles in a few sweeps; each moves what the one before left over."""

@@ -60,7 +60,7 @@ def export_tflite(
         seed: The seed of samples that are made: ``calibration="data-free"`` or ``"random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images; between which numbers
             the inputs lie where it is ``"data-free"``.
-        target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.cost`.
+        target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.folding.choices`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
         device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices.profiles`.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.

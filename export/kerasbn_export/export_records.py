@@ -12,8 +12,8 @@ from kerasbn_export.best import Trial
 from kerasbn_export.calibration import WANTED
 from kerasbn_export.convert import CALIBRATED, ConversionOptions
 from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
+from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.shown import Rows, Shown
-from kerasbn_export.verdict import Verdict, count_of, left, table_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ExportOptions:
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
-        target: What folding prefers among exact forms: see `kerasbn_export.cost`.
+        target: What folding prefers among exact forms: see `kerasbn_export.folding.choices`.
         merge_branches: Whether folding merges parallel linear branches into one layer.
         device: What the file is for: see `kerasbn_export.devices.profiles`; None for anything that runs TFLite.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.

@@ -14,10 +14,10 @@ from kerasbn_export.calibration import Calibration
 from kerasbn_export.convert import ConversionOptions, convert
 from kerasbn_export.equalize import equalized
 from kerasbn_export.export_records import ExportOptions
-from kerasbn_export.ledger import OPS_PER_CALL
+from kerasbn_export.folding.ledger import OPS_PER_CALL
+from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.prepared import Prepared, converted, folded, rebuilt
 from kerasbn_export.program import functional_program
-from kerasbn_export.verdict import Action, Reason, Verdict
 
 PLACED, STOCK = "in place", "not folded"
 UNDONE = {

@@ -14,10 +14,10 @@ import kerasbn
 from kerasbn.flavour import flavour_of
 from kerasbn_export.best import Trial
 from kerasbn_export.calibration import Calibration
-from kerasbn_export.cost import Choices
+from kerasbn_export.folding.choices import Choices
+from kerasbn_export.folding.verdict import Verdict
 from kerasbn_export.program import Program
 from kerasbn_export.tflite.file import TFLiteFile
-from kerasbn_export.verdict import Verdict
 
 KEY = "kerasbn"
 """The name of the blob in the file's metadata."""

@@ -208,7 +208,7 @@ def test_a_write_that_the_system_stops(flavour, command, name, tmp_path):
     ("module", "function", "command", "name"),
     [
         ("kerasbn_export.prepared", "convert", "export", "out.tflite"),
-        ("kerasbn_export.folding", "emit", "fold", "out.keras"),
+        ("kerasbn_export.folding.fold", "emit", "fold", "out.keras"),
         ("kerasbn_export.files.atomic", "_flush", "export", "out.tflite"),
     ],
 )
@@ -226,7 +226,7 @@ def test_an_unexpected_error_is_one_line_with_a_hint(good, capsys, monkeypatch):
     def fail(*_):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("kerasbn_export.inspection.inspect_model", fail)
+    monkeypatch.setattr("kerasbn_export.folding.inspection.inspect_model", fail)
     message = refused(["inspect", good], capsys, 3)
     assert message == "error: unexpected RuntimeError: two lines (--debug shows the traceback)\n"
     assert run(["inspect", good, "--debug"]) == 3

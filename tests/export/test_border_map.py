@@ -6,9 +6,9 @@ from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite
-from kerasbn_export.rules import border_map
+from kerasbn_export.folding.passes import border_map
+from kerasbn_export.folding.verdict import Action
 from kerasbn_export.tflite.file import read_tflite
-from kerasbn_export.verdict import Action
 
 
 def conv(filters, size, **options):

@@ -78,7 +78,7 @@ def test_it_goes_not_where_it_would_not_be_exact(keras_flavour, rng, case):
 
 def test_the_same_scale_through_a_tanh_would_have_been_noticed(keras_flavour, rng, monkeypatch):
     """The check of `test_it_changes_no_output` sees an equalization that is wrong."""
-    monkeypatch.setattr("kerasbn_export.rules.producer._passes_activation", lambda *_: True)
+    monkeypatch.setattr("kerasbn_export.folding.rules.producer._passes_activation", lambda *_: True)
     model = uneven(chain(keras_flavour, "tanh inside"), rng)
     x = rng.normal(size=(4, 8, 8, 4)).astype("float32")
     done = equalized(model)

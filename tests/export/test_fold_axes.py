@@ -6,8 +6,8 @@ from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.flavour import TF_KERAS
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
-from kerasbn_export.folding import fold
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.fold import fold
 
 BEHIND = {
     "flatten": lambda layers: [layers.Flatten(), layers.Dense(3)],

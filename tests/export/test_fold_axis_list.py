@@ -7,7 +7,7 @@ from kerasbn_testing.statistics import data_for, randomise
 
 import kerasbn.tf_keras
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.verdict import Reason
+from kerasbn_export.folding.verdict import Reason
 
 L = tf_keras.layers
 NORMS = {"stock": L.BatchNormalization, "ours": kerasbn.tf_keras.BatchNormalization}

@@ -6,7 +6,7 @@ import numpy as np
 from kerasbn_testing.judging import relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export.folding import fold
+from kerasbn_export.folding.fold import fold
 
 LAYERS = 1020
 

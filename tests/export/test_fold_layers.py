@@ -7,7 +7,7 @@ from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn_export.folding import fold, plan
+from kerasbn_export.folding.fold import fold, plan
 
 
 def folds(model, rng, data=None, **options):

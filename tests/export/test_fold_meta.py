@@ -6,9 +6,9 @@ from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export.algebra import affine, linear
+from kerasbn_export.folding.rules import consumer, producer
 from kerasbn_export.graph import batchnorm
 from kerasbn_export.graph.model import Graph
-from kerasbn_export.rules import consumer, producer
 
 
 def dense_relu_bn(keras):

@@ -6,8 +6,8 @@ from kerasbn_testing.judging import in_float64, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
-from kerasbn_export.folding import fold
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.fold import fold
 
 ROUNDING = 8 * 2.0**-24
 """What a sum of 72 products, the most that is summed here, may lose in float32 however it is written."""

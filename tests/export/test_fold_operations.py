@@ -11,8 +11,8 @@ from kerasbn_testing.random_graphs import Dice
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.flavour import KERAS, TF_KERAS
-from kerasbn_export.rules import moves, reduction
-from kerasbn_export.verdict import Reason
+from kerasbn_export.folding.rules import moves, reduction
+from kerasbn_export.folding.verdict import Reason
 
 CI = settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 STEPS = st.lists(st.lists(st.integers(0, 5039), min_size=4, max_size=8), min_size=1, max_size=3)

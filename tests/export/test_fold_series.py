@@ -4,8 +4,8 @@ import pytest
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export.folding import fold
-from kerasbn_export.rules import series
+from kerasbn_export.folding.fold import fold
+from kerasbn_export.folding.passes import series
 
 IMAGE, SEQUENCE = (9, 8, 3), (12, 3)
 

@@ -7,7 +7,7 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn_export.capture import capture
-from kerasbn_export.folding import fold
+from kerasbn_export.folding.fold import fold
 
 
 def floats(rng, *shape):

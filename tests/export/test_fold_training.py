@@ -9,7 +9,7 @@ from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.flavour import KERAS
 from kerasbn_export.capture import capture
-from kerasbn_export.folding import fold
+from kerasbn_export.folding.fold import fold
 
 
 def judged(model, rng):

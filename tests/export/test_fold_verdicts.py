@@ -8,8 +8,8 @@ from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import InvalidModelError, NotFoldedError
-from kerasbn_export.folding import fold, plan
-from kerasbn_export.inspection import inspect_model
+from kerasbn_export.folding.fold import fold, plan
+from kerasbn_export.folding.inspection import inspect_model
 
 
 def conv_bn(keras, activation=None, **options):

@@ -3,8 +3,8 @@
 import pytest
 
 from kerasbn_export.capture import capture
-from kerasbn_export.hard_swish import scales_hard_swish
-from kerasbn_export.recognise import PRODUCTS, computes_affine
+from kerasbn_export.folding.affine_calls import PRODUCTS, computes_affine
+from kerasbn_export.folding.hard_swish import scales_hard_swish
 
 
 def inside(layers, x):

@@ -7,8 +7,8 @@ from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite
-from kerasbn_export.folding import fold
-from kerasbn_export.rules import lone_activation
+from kerasbn_export.folding.fold import fold
+from kerasbn_export.folding.passes import companion as lone_activation
 from kerasbn_export.tflite.file import read_tflite
 
 RELUS = {

@@ -5,7 +5,7 @@ from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite
-from kerasbn_export.folding import fold
+from kerasbn_export.folding.fold import fold
 
 
 def rescaled(keras, scale, offset, padding="same"):

@@ -13,8 +13,8 @@ from kerasbn_export import export_tflite, fold
 from kerasbn_export.best import scorer
 from kerasbn_export.calibration import Calibration
 from kerasbn_export.capture import capture
-from kerasbn_export.cost import QUANTIZED, choices
-from kerasbn_export.folding import plan
+from kerasbn_export.folding.choices import QUANTIZED, choices
+from kerasbn_export.folding.fold import plan
 
 
 def activated(flavour, *, inside=False, activation="relu", behind=None):

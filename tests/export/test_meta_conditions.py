@@ -6,7 +6,7 @@ import pytest
 from kerasbn_testing.guards import guards, watching
 from kerasbn_testing.witnesses import ERROR, OTHER, WRONG, Subject, models, read_table, unshown
 
-from kerasbn_export.rules import consumer
+from kerasbn_export.folding.rules import consumer
 
 SHOWN = 342
 """Conditions that have a witness: more may come, none may go."""

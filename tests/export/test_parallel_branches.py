@@ -7,7 +7,7 @@ from kerasbn_testing.judging import assert_folds, in_float64, relative_error
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export.capture import capture
-from kerasbn_export.folding import plan
+from kerasbn_export.folding.fold import plan
 
 
 def summed(keras, shape, *makers, merge="Add"):

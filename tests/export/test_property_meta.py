@@ -10,9 +10,9 @@ from kerasbn_testing.property import check
 from kerasbn_testing.random_graphs import INPUTS, ORDER
 from kerasbn_testing.random_sequences import INNER, softmax
 
+from kerasbn_export.folding.rules import time_distributed
+from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph import batchnorm
-from kerasbn_export.rules import time_distributed
-from kerasbn_export.verdict import Reason
 
 DENSE_BN = [[0], [0, 99, 14, 1, 0, 0]]
 """A Dense and a BatchNorm behind it."""

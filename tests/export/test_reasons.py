@@ -5,8 +5,8 @@ import pytest
 from kerasbn_testing.judging import relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export.folding import fold
-from kerasbn_export.verdict import Reason
+from kerasbn_export.folding.fold import fold
+from kerasbn_export.folding.verdict import Reason
 
 
 def chain(keras, shape, *layers):

@@ -6,20 +6,9 @@ from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export.algebra.affine import Affine
-from kerasbn_export.folding import fold
-from kerasbn_export.rules import (
-    activation,
-    attention,
-    branches,
-    compose,
-    constant_one,
-    embedding,
-    homogeneous,
-    layout,
-    norms,
-    recurrent,
-    spatial,
-)
+from kerasbn_export.folding.fold import fold
+from kerasbn_export.folding.passes import activation, branches, constant_one
+from kerasbn_export.folding.rules import attention, compose, embedding, homogeneous, layout, norms, recurrent, spatial
 
 
 def chain(shape, *makers):

@@ -5,7 +5,7 @@ from kerasbn_testing.judging import assert_folds, relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.flavour import TF_KERAS
-from kerasbn_export.folding import fold
+from kerasbn_export.folding.fold import fold
 
 
 def relu(x):

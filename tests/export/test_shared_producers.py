@@ -6,13 +6,15 @@ from kerasbn_testing.eager import evaluate
 from kerasbn_testing.judging import assert_folds, in_float64, relative_error
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export import cost, export_tflite, fold, verify
+from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.capture import capture
-from kerasbn_export.folding import plan
-from kerasbn_export.rules import inverse, release
+from kerasbn_export.folding import choices as cost
+from kerasbn_export.folding.fold import plan
+from kerasbn_export.folding.passes import release
+from kerasbn_export.folding.rules import inverse
+from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.tflite.file import read_ops, read_tflite
-from kerasbn_export.verdict import Reason
 
 
 def forked(keras, shape, producer, behind, other, rng):

@@ -6,8 +6,8 @@ import pytest
 
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
-from kerasbn_export.folding import fold
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.fold import fold
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, NUMBERS, SUBJECTS, convert
 from kerasbn_export.verification.open import open_runnable

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasbn.flavour import Flavour
 from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File

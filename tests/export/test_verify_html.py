@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
 from kerasbn_export.verification import verify
 from kerasbn_export.verification.faults import NUMBERS, SUBJECTS, convert
 from kerasbn_export.verification.report import to_html

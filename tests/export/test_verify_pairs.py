@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
 from kerasbn.flavour import Flavour
-from kerasbn_export.folding import fold
+from kerasbn_export.folding.fold import fold
 from kerasbn_export.verification import verify
 from kerasbn_export.verification.tflite_runner import BACKENDS
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import RANDOM, Question, _errs_beyond_rounding, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert

@@ -13,7 +13,7 @@ import pytest
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn.flavour import KERAS
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
 from kerasbn_export.verification import assert_equivalent, verify
 from kerasbn_export.verification.faults import NUMBERS, SUBJECTS, convert
 from kerasbn_export.verification.report import read_report, recheck, to_junit, to_text

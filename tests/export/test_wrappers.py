@@ -8,7 +8,7 @@ from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.verdict import Reason
+from kerasbn_export.folding.verdict import Reason
 
 SHAPE = (6, 6, 3)
 

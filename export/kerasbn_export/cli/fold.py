@@ -32,9 +32,9 @@ def command(model: str, out: str, keep_branches: bool, verbose: bool, allow_code
         step(f"load {model}")
         from kerasbn_export.files.atomic import save_model
         from kerasbn_export.files.paths import KERAS_MODEL, Output, check_paths
-        from kerasbn_export.folding import fold
+        from kerasbn_export.folding.fold import fold
+        from kerasbn_export.folding.verdict import count_of
         from kerasbn_export.load import load_model
-        from kerasbn_export.verdict import count_of
 
         check_paths({"MODEL": model}, [Output("-o", out, KERAS_MODEL)])
         loaded = load_model(model, allow_code=allow_code)

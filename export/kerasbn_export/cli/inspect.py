@@ -27,10 +27,10 @@ def command(model: str, as_json: bool, allow_code: bool) -> None:
     with progress() as step:
         step(f"load {model}")
         from kerasbn.flavour import flavour_of
-        from kerasbn_export.folding import plan
-        from kerasbn_export.inspection import inspect_model
+        from kerasbn_export.folding.fold import plan
+        from kerasbn_export.folding.inspection import inspect_model
+        from kerasbn_export.folding.verdict import count_of
         from kerasbn_export.load import load_model
-        from kerasbn_export.verdict import count_of
 
         loaded = load_model(model, allow_code=allow_code)
         step("inspect")

@@ -10,7 +10,7 @@ import click
 from kerasbn.arguments import LARGEST_COUNT, LARGEST_SEED
 
 TARGETS = ("latency", "ops", "size")
-"""As `kerasbn_export.cost.TARGETS`, which is not imported for the sake of ``--help``."""
+"""As `kerasbn_export.folding.choices.TARGETS`, which is not imported for the sake of ``--help``."""
 
 TARGET_HELP = "What to prefer among exact forms."
 

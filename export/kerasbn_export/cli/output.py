@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from kerasbn_export.verdict import Verdict
+    from kerasbn_export.folding.verdict import Verdict
 
 PIPED_WIDTH = 160
 """Columns where the output is no terminal, so that a name is not cut."""
@@ -74,7 +74,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     """What became of each BatchNorm, and where it went or why it stayed."""
-    from kerasbn_export.verdict import table_of
+    from kerasbn_export.folding.verdict import table_of
 
     columns, rows = table_of(verdicts)
     return table("", columns, rows)
@@ -82,7 +82,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 def print_verdicts(verdicts: Sequence[Verdict], *, verbose: bool) -> None:
     """The BatchNorms that are not gone, or all of them."""
-    from kerasbn_export.verdict import left
+    from kerasbn_export.folding.verdict import left
 
     shown = verdicts if verbose else left(verdicts)
     if shown:

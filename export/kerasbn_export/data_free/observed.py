@@ -12,13 +12,13 @@ from kerasbn.errors import CalibrationError
 from kerasbn_export.algebra.affine import Float64
 from kerasbn_export.calibration import ModelInput
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.rules import time_distributed
+from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.graph import batchnorm
 from kerasbn_export.graph.batchnorm import is_batchnorm, is_training
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.graph.structure import leaves
-from kerasbn_export.rules import time_distributed
-from kerasbn_export.rules.step import stock_activation
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from kerasbn_export.folding.verdict import Verdict
 from kerasbn_export.tflite.file import TFLiteFile
 from kerasbn_export.tflite.layer_names import Provenance
-from kerasbn_export.verdict import Verdict
 
 
 def in_file(file: TFLiteFile, batchnorms: Collection[str], layers: Iterable[str]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from kerasbn import __version__
 from kerasbn_export.demo.scales import Scales
 from kerasbn_export.demo.variant import Variant
-from kerasbn_export.verdict import Verdict
+from kerasbn_export.folding.verdict import Verdict
 
 SCHEMA_VERSION = 1
 

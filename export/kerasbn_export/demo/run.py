@@ -24,7 +24,7 @@ from kerasbn_export.demo.train import train
 from kerasbn_export.demo.variant import Variant
 from kerasbn_export.export import export_tflite
 from kerasbn_export.files.atomic import replacing, save_model, write_bytes
-from kerasbn_export.folding import FoldResult, fold
+from kerasbn_export.folding.fold import FoldResult, fold
 from kerasbn_export.latency import compare_latency
 from kerasbn_export.verification.gates import GATES
 from kerasbn_export.verification.records import Comparison

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import NotComparableError
-from kerasbn_export.build import build_layer, retyped_arguments, set_weights
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import in_context
+from kerasbn_export.emit.layer import build_layer, retyped_arguments, set_weights
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.graph.recurrent_layers import at_inference
 from kerasbn_export.graph.structure import leaves, map_leaves

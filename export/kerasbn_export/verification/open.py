@@ -91,6 +91,6 @@ def _runner(model: Any, name: str) -> KerasRunner:
 
 def _functional(model: Any) -> Any:
     from kerasbn_export.capture import capture
-    from kerasbn_export.emit import emit
+    from kerasbn_export.emit.emit import emit
 
     return emit(capture(model))

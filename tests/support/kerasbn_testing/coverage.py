@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import kerasbn_export.rules
-from kerasbn_export import lower, recognise, way
+import kerasbn_export.folding.rules
 from kerasbn_export.algebra import linear
+from kerasbn_export.folding import affine_calls as recognise
+from kerasbn_export.folding import route as way
+from kerasbn_export.folding.passes import lower
+from kerasbn_export.folding.rules.step import Refusal, Step
+from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph.batchnorm import layer_kind
 from kerasbn_export.graph.model import Layer
-from kerasbn_export.rules.step import Refusal, Step
-from kerasbn_export.verdict import Reason
 
 SEPARATOR = " < "
 """Between a wrapper and what it wraps."""
@@ -135,13 +137,13 @@ def rule_name(rule) -> str:
 
 def rule_names() -> set[str]:
     """The name of every rule in each direction."""
-    return {rule_name(rule) for rule in (*kerasbn_export.rules.BACKWARD, *kerasbn_export.rules.FORWARD)}
+    return {rule_name(rule) for rule in (*kerasbn_export.folding.rules.BACKWARD, *kerasbn_export.folding.rules.FORWARD)}
 
 
 def rule_modules() -> list:
-    """The modules of `kerasbn_export.rules`."""
-    names = [found.name for found in pkgutil.iter_modules(kerasbn_export.rules.__path__)]
-    return [importlib.import_module(f"kerasbn_export.rules.{name}") for name in names]
+    """The modules of `kerasbn_export.folding.rules`."""
+    names = [found.name for found in pkgutil.iter_modules(kerasbn_export.folding.rules.__path__)]
+    return [importlib.import_module(f"kerasbn_export.folding.rules.{name}") for name in names]
 
 
 ARITHMETIC = ("op.add", "op.subtract", "op.multiply", "op.divide", "op.negative")

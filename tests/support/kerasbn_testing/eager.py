@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbn_export.build import build_layer, retyped_arguments, set_weights
+from kerasbn_export.emit.layer import build_layer, retyped_arguments, set_weights
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.graph.structure import leaves, map_leaves
 from kerasbn_testing.judging import flat

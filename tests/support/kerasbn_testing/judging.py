@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
-from kerasbn_export.folding import fold, plan
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.fold import fold, plan
+from kerasbn_export.folding.verdict import Action
 from kerasbn_export.graph.batchnorm import KINDS, layer_kind
-from kerasbn_export.verdict import Action
 
 
 @dataclass(frozen=True)

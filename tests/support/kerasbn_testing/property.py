@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from kerasbn_export.capture import capture
-from kerasbn_export.emit import emit
-from kerasbn_export.folding import plan
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.fold import plan
 from kerasbn_testing.coverage import Coverage
 from kerasbn_testing.eager import evaluate
 from kerasbn_testing.judging import assert_same_interface, in_float64, run

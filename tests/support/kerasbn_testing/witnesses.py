@@ -14,7 +14,7 @@ from patterns import CATALOGUE
 
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
-from kerasbn_export.folding import plan
+from kerasbn_export.folding.fold import plan
 from kerasbn_export.graph.model import Call
 from kerasbn_testing.counterexamples import COUNTEREXAMPLES
 from kerasbn_testing.eager import evaluate
