@@ -44,11 +44,11 @@ from kerasbn.errors import ConversionError, MissingPackageError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.best import scorer
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.train import train
 from kerasbn_export.devices.micro import run_micro
-from kerasbn_export.load import load_model
+from kerasbn_export.loading.load import load_model
 from kerasbn_models import mlp
 
 BELOW_REAL, ABOVE_NOISE, SECONDS, SMALL = 1.5, 8.0, 15.0, 50_000

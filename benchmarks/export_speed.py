@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
-from kerasbn_export.load import load_model
+from kerasbn_export.loading.load import load_model
 from kerasbn_models import digits_cnn, mlp
 
 FACTOR = 1.15

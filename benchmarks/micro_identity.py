@@ -33,7 +33,7 @@ from kerasbn.flavour import NAMES
 from kerasbn_export import export_tflite
 from kerasbn_export.devices.micro import run_micro
 from kerasbn_export.devices.optional_package import TFLITE_MICRO
-from kerasbn_export.load import load_model
+from kerasbn_export.loading.load import load_model
 from kerasbn_export.tflite.file import read_tflite
 
 SAMPLES = 8

@@ -34,7 +34,7 @@ from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import Comparison, export_tflite, verify
-from kerasbn_export.load import load_model
+from kerasbn_export.loading.load import load_model
 from kerasbn_export.verification.judge import CHANCE
 from kerasbn_export.verification.measure import measure
 from kerasbn_export.verification.open import open_runnable

@@ -102,7 +102,7 @@ def _work(keras: str, backend: str) -> dict[str, float]:
 def _of_application(keras: str, name: str) -> dict[str, float]:
     """CPU seconds: loading and running, verifying without layers, and with them."""
     from kerasbn_export import export_tflite
-    from kerasbn_export.load import load_model
+    from kerasbn_export.loading.load import load_model
     from kerasbn_export.verification import verify
 
     warnings.simplefilter("ignore")

@@ -37,7 +37,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from kerasbn.errors import CalibrationError
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 
 MARGIN = 0.1
 """dB that a form has to gain."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.verification.tflite_runner import TFLiteRunner
 
 Array = npt.NDArray[Any]

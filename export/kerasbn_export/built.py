@@ -10,14 +10,14 @@ from typing import Any
 
 from kerasbn.errors import CalibrationError
 from kerasbn_export.best import Trial, held_out
-from kerasbn_export.calibration import DATA_FREE, Calibration, read_calibration
+from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.contract import Contract
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export_records import ExportOptions, ExportResult
 from kerasbn_export.forms import search_forms, settle_form
 from kerasbn_export.origins import Origins
 from kerasbn_export.prepared import Prepared, converted, prepare
-from kerasbn_export.program import Program
+from kerasbn_export.program.program import Program
 from kerasbn_export.provenance import provenance
 from kerasbn_export.relabel import relabel
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
@@ -79,7 +79,7 @@ def _samples(
     if isinstance(options.calibration, str) and options.calibration == DATA_FREE:
         if prepared.unfolded:
             raise CalibrationError(f"Data-free calibration reads the BatchNorms of a model, but {prepared.unfolded}")
-        from kerasbn_export.data_free import data_free_calibration
+        from kerasbn_export.calibration.data_free import data_free_calibration
 
         on_step("make samples from the BatchNorms' statistics")
         return data_free_calibration(model, inputs, seed=options.seed, value_range=options.image_range, on_step=on_step)

@@ -26,10 +26,10 @@ from typing import Any
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn.lazy import LazyModule
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.isolate import convert_isolated
 from kerasbn_export.mended import mended
-from kerasbn_export.program import Program, functional_program
+from kerasbn_export.program.program import Program, functional_program
 from kerasbn_export.relabel import relabel
 from kerasbn_export.servable import Servable, write_servable
 

@@ -12,7 +12,7 @@ from kerasbn_export.built import Built, build_tflite
 from kerasbn_export.export_records import ExportOptions, ExportResult
 from kerasbn_export.files.atomic import write_bytes
 from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
-from kerasbn_export.load import load_source
+from kerasbn_export.loading.load import load_source
 
 __all__ = ["Built", "ExportOptions", "ExportResult", "build_tflite", "export_tflite"]
 
@@ -50,7 +50,7 @@ def export_tflite(
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
         precision: See `ExportOptions`, as for all that follow up to `best`; None is the device's own, or float32.
-        calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration`; ``int8`` and ``int16x8``
+        calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration.samples`; ``int8`` and ``int16x8``
             need them.
         fold: Whether to fold.
         batch_size: The batch the file takes; None leaves it open.

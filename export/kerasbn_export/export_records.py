@@ -9,7 +9,7 @@ from typing import Any
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.best import Trial
-from kerasbn_export.calibration import WANTED
+from kerasbn_export.calibration.samples import WANTED
 from kerasbn_export.convert import CALIBRATED, ConversionOptions
 from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
@@ -24,7 +24,7 @@ class ExportOptions:
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see `kerasbn_export.convert`. None
             for the device's own, or float32.
         calibration: Samples of the real inputs for ``int8`` and ``int16x8``, in any form of
-            `kerasbn_export.calibration`.
+            `kerasbn_export.calibration.samples`.
         fold: Whether to fold; without, the same steps are taken with the BatchNorms in place, to compare.
         batch_size: The batch the file takes; None leaves open what the model leaves open.
         strict: Refuse to export a model in which a BatchNorm is left.

@@ -10,14 +10,14 @@ from typing import Any
 from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.best import SLACK, STOCK_SLACK, Search, Trial, scorer, some_of
 from kerasbn_export.bias_correction import corrected
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.convert import ConversionOptions, convert
 from kerasbn_export.equalize import equalized
 from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.prepared import Prepared, converted, folded, rebuilt
-from kerasbn_export.program import functional_program
+from kerasbn_export.program.program import functional_program
 
 PLACED, STOCK = "in place", "not folded"
 UNDONE = {

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.errors import ConversionError
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.servable import End, Servable, Signature
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.structure import leaves
-from kerasbn_export.program import Program
+from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import Op, TFLiteFile
 from kerasbn_export.tflite.layer_names import Provenance
 

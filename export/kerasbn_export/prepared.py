@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.best import scorer, some_of
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.convert import convert
 from kerasbn_export.emit.emit import emit
@@ -17,7 +17,7 @@ from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.fold import fold as fold_model
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.verdict import Reason, Verdict
-from kerasbn_export.program import Program, functional_program, subclassed_program
+from kerasbn_export.program.program import Program, functional_program, subclassed_program
 from kerasbn_export.recurrent_form import for_file
 from kerasbn_export.verification.gates import GATES
 

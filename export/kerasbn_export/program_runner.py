@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.program import Program
+from kerasbn_export.program.program import Program
 from kerasbn_export.servable import traced
 from kerasbn_export.verification.ports import Array, Port
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kerasbn_export.saved_model import read_saved_model
+from kerasbn_export.loading.saved_model import read_saved_model
 
 OUTPUTS = {"Relu": "activations", "AddV2": "z"}
 """By what name a function refers to the output of an operation; the others here call theirs ``y``."""

@@ -6,7 +6,7 @@ import pytest
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export import bias_correction, export_tflite, verify
 from kerasbn_export.best import MARGIN, Search, held_out, scorer
-from kerasbn_export.calibration import Calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export_records import ExportOptions
 from kerasbn_export.forms import STOCK, UNDONE
 from kerasbn_export.provenance import read_provenance

@@ -56,7 +56,7 @@ def test_an_option_arrives_and_no_other_changes(option, tmp_path, monkeypatch):
         seen.append(options)
         raise ReachedError("reached")
 
-    monkeypatch.setattr("kerasbn_export.load.load_source", lambda *_, **__: None)
+    monkeypatch.setattr("kerasbn_export.loading.load.load_source", lambda *_, **__: None)
     monkeypatch.setattr("kerasbn_export.export.build_tflite", build)
     assert run(["export", "model.keras", "-o", str(tmp_path / "m.tflite"), *arguments]) == ReachedError.exit_code
     assert seen == [ExportOptions(**wanted)]
@@ -70,7 +70,7 @@ def test_the_model_is_loaded_as_asked_for(allowed, tmp_path, monkeypatch):
         seen.append((path, options))
         raise ReachedError("reached")
 
-    monkeypatch.setattr("kerasbn_export.load.load_source", load)
+    monkeypatch.setattr("kerasbn_export.loading.load.load_source", load)
     arguments = ["--signature", "first", *["--allow-code"] * allowed]
     assert run(["export", "folder", "-o", str(tmp_path / "m.tflite"), *arguments]) == ReachedError.exit_code
     assert seen == [("folder", {"allow_code": allowed, "signature": "first"})]

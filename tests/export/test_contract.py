@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import ConversionError
-from kerasbn_export.calibration import ModelInput
+from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.contract import Contract
 from kerasbn_export.convert import convert
 from kerasbn_export.devices.profiles import find_device
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
-from kerasbn_export.program import functional_program
+from kerasbn_export.program.program import functional_program
 from kerasbn_export.tflite.file import Op, Tensor, read_tflite
 
 

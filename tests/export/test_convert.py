@@ -8,7 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn_export import isolate
-from kerasbn_export.calibration import read_calibration
+from kerasbn_export.calibration.samples import read_calibration
 from kerasbn_export.convert import CALIBRATED, IO_DTYPES, ConversionOptions, _old_objects_frozen, convert
 from kerasbn_export.servable import model_inputs
 from kerasbn_export.tflite.file import read_tflite

@@ -12,9 +12,9 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn_export import export_tflite, verify
-from kerasbn_export.array_file import read_arrays
+from kerasbn_export.calibration.array_file import read_arrays
 from kerasbn_export.cli.main import run
-from kerasbn_export.model_config import DEEPEST, check_config
+from kerasbn_export.loading.config_limits import DEEPEST, check_config
 from kerasbn_export.tflite.file import read_tflite
 
 SAMPLES = np.random.default_rng(0).normal(size=(8, 6, 6, 2)).astype("float32")

@@ -135,7 +135,7 @@ def test_picture_is_drawn(demo):
 
 
 def test_saved_models_load(demo):
-    from kerasbn_export.load import load_model
+    from kerasbn_export.loading.load import load_model
 
     for name, row in (("digits.keras", "Keras, trained"), ("digits-folded.keras", "Keras, folded")):
         model = load_model(demo.out / name)

@@ -108,7 +108,7 @@ def test_ctrl_c_reaches_the_command_through_its_supervisor(tmp_path):
     network(Flavour("keras")).save(tmp_path / "good.keras")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 5)).astype("float32"))
     script = (
-        "import signal, time; from kerasbn_export.calibration import Calibration;\n"
+        "import signal, time; from kerasbn_export.calibration.samples import Calibration;\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background is given it ignored
         "real = Calibration.batches\n"
         "def slow(self, size):\n"

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from kerasbn.errors import UnsafeModelError
-from kerasbn_export import safe_classes as classes
-from kerasbn_export.graph_safety import CALLS
-from kerasbn_export.load import load_model, load_source
-from kerasbn_export.safe_functions import FUNCTIONS
-from kerasbn_export.safe_operations import ALLOWED, IN_MEMORY, STATELESS, TABLES, names_in
-from kerasbn_export.safety import CLASSES, find_code
+from kerasbn_export.loading import safe_classes as classes
+from kerasbn_export.loading.load import load_model, load_source
+from kerasbn_export.loading.safe_functions import FUNCTIONS
+from kerasbn_export.loading.safe_graph import CALLS
+from kerasbn_export.loading.safe_operations import ALLOWED, IN_MEMORY, STATELESS, TABLES, names_in
+from kerasbn_export.loading.safety import CLASSES, find_code
 
 GUESSES = {
     "activation": "relu", "units": 2, "filters": 2, "kernel_size": 2, "rate": 0.2, "factor": 0.2, "input_dim": 9,

@@ -11,7 +11,7 @@ from kerasbn_testing.hostile_models import MODULE, PWNED, write_hostile_files
 from kerasbn.errors import UnsafeModelError
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.cli.main import run
-from kerasbn_export.load import load_model, load_source
+from kerasbn_export.loading.load import load_model, load_source
 
 COMMANDS = {"inspect": "inspect {}", "fold": "fold {} -o {}/out.keras", "export": "export {} -o {}/out.tflite",
             "verify": "verify {0} {0}"}  # fmt: skip

@@ -9,8 +9,8 @@ import pytest
 
 from kerasbn.errors import ModelFileError
 from kerasbn.flavour import flavour_of
-from kerasbn_export.load import load_model
-from kerasbn_export.model_file import read_model_file
+from kerasbn_export.loading.describe import read_model_file
+from kerasbn_export.loading.load import load_model
 
 
 def small_model(flavour):

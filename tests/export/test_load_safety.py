@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import UnsafeModelError
-from kerasbn_export.load import load_model
-from kerasbn_export.safety import find_code
+from kerasbn_export.loading.load import load_model
+from kerasbn_export.loading.safety import find_code
 
 MARKER = "the_file_ran_code"
 

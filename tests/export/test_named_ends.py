@@ -17,11 +17,11 @@ from kerasbn.errors import (
 )
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.bias_correction import corrected
-from kerasbn_export.calibration import ModelInput, read_calibration
+from kerasbn_export.calibration.named_arrays import in_order
+from kerasbn_export.calibration.samples import ModelInput, read_calibration
 from kerasbn_export.cli.main import run
 from kerasbn_export.graph.structure import distinct, leaves
-from kerasbn_export.named_arrays import in_order
-from kerasbn_export.program import functional_program
+from kerasbn_export.program.program import functional_program
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.matching import match_ports
 from kerasbn_export.verification.ports import Port

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from kerasbn_export.load import load_model
+from kerasbn_export.loading.load import load_model
 from kerasbn_export.verification import verify
 from kerasbn_export.verification.tflite_runner import BACKENDS
 

@@ -90,7 +90,7 @@ def command(
         from kerasbn_export.export import ExportOptions, build_tflite
         from kerasbn_export.files.atomic import replacing_all
         from kerasbn_export.files.paths import C_SOURCE, TFLITE, Output, check_paths
-        from kerasbn_export.load import load_source
+        from kerasbn_export.loading.load import load_source
 
         asked = ExportOptions(**options)
         outputs = [Output("-o", out, TFLITE), Output("-o, if refused,", rejected, TFLITE)]

@@ -34,7 +34,7 @@ def command(model: str, out: str, keep_branches: bool, verbose: bool, allow_code
         from kerasbn_export.files.paths import KERAS_MODEL, Output, check_paths
         from kerasbn_export.folding.fold import fold
         from kerasbn_export.folding.verdict import count_of
-        from kerasbn_export.load import load_model
+        from kerasbn_export.loading.load import load_model
 
         check_paths({"MODEL": model}, [Output("-o", out, KERAS_MODEL)])
         loaded = load_model(model, allow_code=allow_code)

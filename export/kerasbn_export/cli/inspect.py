@@ -30,7 +30,7 @@ def command(model: str, as_json: bool, allow_code: bool) -> None:
         from kerasbn_export.folding.fold import plan
         from kerasbn_export.folding.inspection import inspect_model
         from kerasbn_export.folding.verdict import count_of
-        from kerasbn_export.load import load_model
+        from kerasbn_export.loading.load import load_model
 
         loaded = load_model(model, allow_code=allow_code)
         step("inspect")

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.files.reading import reading
-from kerasbn_export.program import SERVING
+from kerasbn_export.program.program import SERVING
 
 
 def signature_names(content: bytes, label: str) -> tuple[str, ...]:

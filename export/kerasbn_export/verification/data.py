@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
-from kerasbn_export.array_file import read_arrays
-from kerasbn_export.array_values import as_array, as_dtype
+from kerasbn_export.calibration.array_file import read_arrays
+from kerasbn_export.calibration.array_values import as_array, as_dtype
+from kerasbn_export.calibration.named_arrays import in_order
 from kerasbn_export.files.reading import told_of
-from kerasbn_export.named_arrays import in_order
 from kerasbn_export.verification.ports import Array, Port
 
 OPEN_SIZE = 32

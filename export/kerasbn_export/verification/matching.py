@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from kerasbn.errors import NotComparableError
-from kerasbn_export.named_arrays import owners
+from kerasbn_export.calibration.named_arrays import owners
 from kerasbn_export.verification.ports import Port, Runnable
 from kerasbn_export.verification.records import Match
 from kerasbn_export.verification.sides import Sides

@@ -63,9 +63,9 @@ def open_runnable(side: Any, *, backend: str, allow_code: bool, signature: str |
 
 def _opened(path: Path, allow_code: bool, signature: str | None) -> Runnable:
     """A Keras model, or a signature of a SavedModel."""
-    from kerasbn_export.load import load_model
+    from kerasbn_export.loading.load import load_model
+    from kerasbn_export.loading.signatures import is_foreign, is_saved_model, one_program
     from kerasbn_export.program_runner import ProgramRunner
-    from kerasbn_export.signatures import is_foreign, is_saved_model, one_program
 
     if is_foreign(path) or (signature is not None and is_saved_model(path)):
         return ProgramRunner(one_program(path, signature, allow_code=allow_code))

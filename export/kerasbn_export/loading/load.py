@@ -7,10 +7,10 @@ from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsafeModelError
 from kerasbn_export.files.reading import first_line
-from kerasbn_export.model_file import ModelFile, read_model_file
-from kerasbn_export.safety import find_code
-from kerasbn_export.saved_model import refuse_operations
-from kerasbn_export.signatures import is_foreign, is_saved_model, signature_programs
+from kerasbn_export.loading.describe import ModelFile, read_model_file
+from kerasbn_export.loading.safety import find_code
+from kerasbn_export.loading.saved_model import refuse_operations
+from kerasbn_export.loading.signatures import is_foreign, is_saved_model, signature_programs
 
 
 def load_model(path: str | Path, *, allow_code: bool = False) -> Any:

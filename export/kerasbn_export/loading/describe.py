@@ -10,8 +10,8 @@ from typing import Any
 from kerasbn.errors import ModelFileError
 from kerasbn.flavour import KERAS, TF_KERAS, Flavour
 from kerasbn_export.files.reading import check_memory, read_json, reading
-from kerasbn_export.model_config import check_config
-from kerasbn_export.saved_model import keras_metadata
+from kerasbn_export.loading.config_limits import check_config
+from kerasbn_export.loading.saved_model import keras_metadata
 
 ACCEPTED = "a .keras file, a .h5/.hdf5 file or a SavedModel folder written by Keras 2 or Keras 3"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kerasbn_export.calibration import DATA_FREE, Calibration, ModelInput, checked
-from kerasbn_export.data_free.observed import observe
+from kerasbn_export.calibration.data_free.observed import observe
+from kerasbn_export.calibration.samples import DATA_FREE, Calibration, ModelInput, checked
 
 __all__ = ["SAMPLES", "data_free_calibration"]
 
@@ -56,7 +56,7 @@ def data_free_calibration(
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
     """
     observed = observe(model, inputs, SAMPLES)
-    from kerasbn_export.data_free.descent import descend
+    from kerasbn_export.calibration.data_free.descent import descend
 
     arrays = descend(observed, inputs, samples=SAMPLES, seed=seed, value_range=value_range, on_step=on_step)
     made = checked(arrays, inputs, f"{DATA_FREE} from the statistics of {len(observed.targets)} BatchNorms")

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.safe_operations import ALLOWED
+from kerasbn_export.loading.safe_operations import ALLOWED
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

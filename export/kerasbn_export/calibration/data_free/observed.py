@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasbn.errors import CalibrationError
 from kerasbn_export.algebra.affine import Float64
-from kerasbn_export.calibration import ModelInput
+from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.folding.rules import time_distributed
@@ -64,7 +64,7 @@ def observe(model: Any, inputs: Sequence[ModelInput], samples: int) -> Observed:
         samples: The batch, where the model has a fixed one.
 
     Raises:
-        CalibrationError: See `kerasbn_export.data_free.data_free_calibration`.
+        CalibrationError: See `kerasbn_export.calibration.data_free.data_free_calibration`.
     """
     for wanted in inputs:
         _check_input(wanted)

@@ -2,10 +2,10 @@
 
 Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, both nested as the model takes
 them, the path of a ``.npy`` or ``.npz`` file with arrays or named arrays, a folder of images (see
-`kerasbn_export.image_folder`), and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
+`kerasbn_export.calibration.image_folder`), and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
 samples or batches in any of these forms. Every form ends as one array per input with the samples on the first axis. The
 text ``"random"`` asks for standard normal numbers, and ``"data-free"`` for samples that are made from the model's
-BatchNorms (see `kerasbn_export.data_free`); nothing else makes numbers up.
+BatchNorms (see `kerasbn_export.calibration.data_free`); nothing else makes numbers up.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import CalibrationError
-from kerasbn_export.array_file import SUFFIXES, read_arrays
-from kerasbn_export.array_values import as_array, as_dtype
+from kerasbn_export.calibration.array_file import SUFFIXES, read_arrays
+from kerasbn_export.calibration.array_values import as_array, as_dtype
+from kerasbn_export.calibration.image_folder import read_images
+from kerasbn_export.calibration.named_arrays import in_order
 from kerasbn_export.files.reading import told_of
 from kerasbn_export.graph.structure import leaves
-from kerasbn_export.image_folder import read_images
-from kerasbn_export.named_arrays import in_order
 
 RANDOM, DATA_FREE = "random", "data-free"
 """The two words for data that are not the user's: see the module's docstring."""

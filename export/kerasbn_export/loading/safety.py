@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kerasbn_export import safe_classes as classes
-from kerasbn_export import safe_functions as functions
-from kerasbn_export.safe_operations import STATELESS, names_in
+from kerasbn_export.loading import safe_classes as classes
+from kerasbn_export.loading import safe_functions as functions
+from kerasbn_export.loading.safe_operations import STATELESS, names_in
 
 CLASSES = classes.LAYERS | classes.PARTS | classes.TRAINING | classes.OPERATIONS | classes.COLUMNS
 FUNCTIONS = classes.ACTIVATIONS | classes.FUNCTIONS

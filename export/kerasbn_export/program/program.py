@@ -12,7 +12,7 @@ from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import KERAS, flavour_of
-from kerasbn_export.calibration import ModelInput
+from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.graph.structure import distinct, leaves, map_leaves, named_leaves
 
 SERVING = "serving_default"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.data_free.observed import Observed, Target
+from kerasbn_export.calibration.data_free.observed import Observed, Target
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

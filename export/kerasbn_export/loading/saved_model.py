@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasbn.errors import ModelFileError, UnsafeModelError
 from kerasbn_export.files.reading import read_json, reading
-from kerasbn_export.graph_safety import find_operations
+from kerasbn_export.loading.safe_graph import find_operations
 
 
 def keras_metadata(folder: Path) -> tuple[Any, ...]:
