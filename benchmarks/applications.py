@@ -46,7 +46,7 @@ from rich.table import Table
 import kerasbn_models
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import fold, verify
-from kerasbn_export.latency import compare_latency
+from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.tflite.file import read_ops
 
 SIZES = {

@@ -33,8 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
+from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.folding.fold import plan
-from kerasbn_export.latency import compare_latency
 from kerasbn_export.tflite.file import read_ops
 from kerasbn_export.verification.measure import decibels
 from kerasbn_export.verification.open import open_runnable

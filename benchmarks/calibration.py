@@ -43,11 +43,11 @@ from rich.table import Table
 from kerasbn.errors import ConversionError, MissingPackageError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
-from kerasbn_export.best import scorer
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.train import train
 from kerasbn_export.devices.micro import run_micro
+from kerasbn_export.export.forms.search import scorer
 from kerasbn_export.loading.load import load_model
 from kerasbn_models import mlp
 

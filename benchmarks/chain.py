@@ -35,9 +35,9 @@ from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import fold
+from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.devices.micro import run_micro
 from kerasbn_export.devices.optional_package import TFLITE_MICRO
-from kerasbn_export.latency import compare_latency
 from kerasbn_export.tflite.file import read_ops
 
 GAIN_DB, SLOWEST, MOST_OPS = 9.0, 0.70, 0.5

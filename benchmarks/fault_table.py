@@ -43,9 +43,9 @@ from kerasbn.errors import ModelFileError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.capture import capture
+from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Graph
-from kerasbn_export.recurrent_form import for_file
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, QUANTIZED, SUBJECTS, convert

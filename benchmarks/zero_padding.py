@@ -23,7 +23,7 @@ from rich.table import Table
 
 from kerasbn.flavour import TF_KERAS
 from kerasbn_export import export_tflite, fold
-from kerasbn_export.latency import compare_latency
+from kerasbn_export.benchmark.latency import compare_latency
 
 SIZES = ((28, 16), (28, 32), (28, 48), (28, 64), (14, 128), (56, 8), (56, 24))
 FORMS = ("depthwise", "ones", "map")

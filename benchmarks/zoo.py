@@ -35,7 +35,7 @@ from tutorials import counts, markdown, summary, sweep, text
 from zoo_networks import absent, build, rows
 
 from kerasbn.errors import KerasBNError
-from kerasbn_export.latency import compare_latency
+from kerasbn_export.benchmark.latency import compare_latency
 
 ROUNDS = 20
 

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasbn_export.export import ExportResult, export_tflite
+    from kerasbn_export.export.tflite import ExportResult, export_tflite
     from kerasbn_export.folding.fold import FoldResult, fold
     from kerasbn_export.folding.verdict import Action, Reason, Verdict
     from kerasbn_export.graph.registry import register_layer

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn.lazy import LazyModule
+from kerasbn_export.conversion.servable import traced
 from kerasbn_export.program.program import Program
-from kerasbn_export.servable import traced
 from kerasbn_export.verification.ports import Array, Port
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow

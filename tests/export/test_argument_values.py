@@ -12,9 +12,9 @@ import pytest
 from kerasbn.arguments import AtLeastOne, Finite, Positive, Seed, Share, check_arguments, checks_arguments
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.export import ExportOptions
-from kerasbn_export.latency import compare_latency
-from kerasbn_export.side_by_side import measure_files
+from kerasbn_export.benchmark.latency import compare_latency
+from kerasbn_export.benchmark.side_by_side import measure_files
+from kerasbn_export.export.tflite import ExportOptions
 from kerasbn_export.verification.report import recheck
 
 FUNCTIONS = (fold, export_tflite, verify, compare_latency, measure_files, recheck)

@@ -207,7 +207,7 @@ def test_a_write_that_the_system_stops(flavour, command, name, tmp_path):
 @pytest.mark.parametrize(
     ("module", "function", "command", "name"),
     [
-        ("kerasbn_export.prepared", "convert", "export", "out.tflite"),
+        ("kerasbn_export.export.prepared", "convert", "export", "out.tflite"),
         ("kerasbn_export.folding.fold", "emit", "fold", "out.keras"),
         ("kerasbn_export.files.atomic", "_flush", "export", "out.tflite"),
     ],

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError
-from kerasbn_export import bias_correction, export_tflite, verify
-from kerasbn_export.best import MARGIN, Search, held_out, scorer
+from kerasbn_export import export_tflite, verify
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.export_records import ExportOptions
-from kerasbn_export.forms import STOCK, UNDONE
-from kerasbn_export.provenance import read_provenance
+from kerasbn_export.conversion.provenance import read_provenance
+from kerasbn_export.export.forms import bias_correction
+from kerasbn_export.export.forms.choose import STOCK, UNDONE
+from kerasbn_export.export.forms.search import MARGIN, Search, held_out, scorer
+from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.tflite.file import read_tflite
 
 

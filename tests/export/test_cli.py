@@ -111,7 +111,7 @@ def test_export_options_reach_the_file(model_path, tmp_path, capsys):
 
 def test_a_file_that_computes_something_else_does_not_get_the_name(model_path, tmp_path, capsys, monkeypatch):
     """The converter is given a model with one wrong weight."""
-    from kerasbn_export import prepared
+    from kerasbn_export.export import prepared
 
     real = prepared.fold_model
 

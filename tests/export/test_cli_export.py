@@ -8,7 +8,7 @@ from kerasbn.flavour import Flavour
 from kerasbn_export.cli.benchmark import command as benchmark_command
 from kerasbn_export.cli.export import command as export_command
 from kerasbn_export.cli.main import run
-from kerasbn_export.export_records import ExportOptions
+from kerasbn_export.export.records import ExportOptions
 
 INT8 = ["--precision", "int8", "--calibration", "x.npy"]
 QUANTIZED = {"precision": "int8", "calibration": "x.npy"}
@@ -57,7 +57,7 @@ def test_an_option_arrives_and_no_other_changes(option, tmp_path, monkeypatch):
         raise ReachedError("reached")
 
     monkeypatch.setattr("kerasbn_export.loading.load.load_source", lambda *_, **__: None)
-    monkeypatch.setattr("kerasbn_export.export.build_tflite", build)
+    monkeypatch.setattr("kerasbn_export.export.tflite.build_tflite", build)
     assert run(["export", "model.keras", "-o", str(tmp_path / "m.tflite"), *arguments]) == ReachedError.exit_code
     assert seen == [ExportOptions(**wanted)]
 
@@ -94,7 +94,7 @@ def test_an_option_of_benchmark_arrives_and_no_other_changes(option, monkeypatch
         seen.append(([str(path) for path in paths], options))
         raise ReachedError("reached")
 
-    monkeypatch.setattr("kerasbn_export.side_by_side.measure_files", measure)
+    monkeypatch.setattr("kerasbn_export.benchmark.side_by_side.measure_files", measure)
     assert run(["benchmark", "a.tflite", "b.tflite", *arguments]) == ReachedError.exit_code
     plain = {"rounds": 60, "threads": 1, "backend": "xnnpack", "delegate": None, "seed": 0}
     assert seen == [(["a.tflite", "b.tflite"], {**plain, **wanted})]

@@ -7,8 +7,9 @@ from ai_edge_litert.tools import flatbuffer_utils
 from kerasbn_testing.statistics import randomise
 
 from kerasbn.errors import ModelFileError
-from kerasbn_export import conv3d, export_tflite, fold, verify
-from kerasbn_export.convert import ConversionOptions, convert
+from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.conversion import conv3d
+from kerasbn_export.conversion.convert import ConversionOptions, convert
 from kerasbn_export.tflite.file import read_ops
 
 KINDS = {"Conv3D": "CONV_3D", "Conv3DTranspose": "CONV_3D_TRANSPOSE"}
@@ -148,14 +149,14 @@ def late(graph, _):
 
 
 def test_a_convolution_that_has_one_or_is_quantized_takes_none(keras_flavour, rng, monkeypatch):
-    monkeypatch.setattr("kerasbn_export.relabel.fuse_conv3d", lambda _: None)
+    monkeypatch.setattr("kerasbn_export.conversion.relabel.fuse_conv3d", lambda _: None)
     data = convert(fold(network(keras_flavour.keras, "Conv3D", relu_bn, rng)).model)
     assert changed(data, lambda *_: None) == 1
     assert [changed(data, change) for change in (quantized, biased, active)] == [2, 2, 2]
 
 
 def test_a_bias_that_is_known_too_late_is_none(keras_flavour, rng, monkeypatch):
-    monkeypatch.setattr("kerasbn_export.relabel.fuse_conv3d", lambda _: None)
+    monkeypatch.setattr("kerasbn_export.conversion.relabel.fuse_conv3d", lambda _: None)
     model = network(keras_flavour.keras, "Conv3D", relu_bn, rng)
     data = convert(fold(model).model, ConversionOptions(precision="float16"))
     assert (changed(data, lambda *_: None), changed(data, late)) == (3, 4)

@@ -7,10 +7,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
-from kerasbn_export import isolate
 from kerasbn_export.calibration.samples import read_calibration
-from kerasbn_export.convert import CALIBRATED, IO_DTYPES, ConversionOptions, _old_objects_frozen, convert
-from kerasbn_export.servable import model_inputs
+from kerasbn_export.conversion import isolate
+from kerasbn_export.conversion.convert import CALIBRATED, IO_DTYPES, ConversionOptions, _old_objects_frozen, convert
+from kerasbn_export.conversion.servable import model_inputs
 from kerasbn_export.tflite.file import read_tflite
 
 # TFLite gives the converter's order of inputs back in whatever order it likes, so the names are far from sorted.

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from kerasbn.errors import InvalidArgumentError, KerasBNError, OutputError
 from kerasbn.flavour import NAMES
+from kerasbn_export.benchmark.latency import Latency
 from kerasbn_export.demo import requirements, run_demo
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.differences import layer_differences
@@ -18,7 +19,6 @@ from kerasbn_export.demo.picture import common_layers
 from kerasbn_export.demo.scales import changed_scales, channel_scales
 from kerasbn_export.demo.table import print_report
 from kerasbn_export.demo.variant import Variant
-from kerasbn_export.latency import Latency
 from kerasbn_export.tflite.file import read_tflite
 
 FILES = {

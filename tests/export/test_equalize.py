@@ -5,7 +5,7 @@ import pytest
 
 from kerasbn_export.algebra.linear_input import input_ranges
 from kerasbn_export.capture import capture
-from kerasbn_export.equalize import equalize_graph, equalized
+from kerasbn_export.export.forms.equalize import equalize_graph, equalized
 
 
 def uneven(model, rng):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError, NotFoldedError, OutputError, UnsupportedModelError
-from kerasbn_export.export import export_tflite
+from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 
@@ -156,7 +156,9 @@ def test_the_folder_is_checked_before_the_model_is_looked_at(tmp_path):
 
 
 def test_calibration_is_checked_before_the_conversion(keras_flavour, rng, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasbn_export.prepared.convert", lambda *_, **__: pytest.fail("the converter was called"))
+    monkeypatch.setattr(
+        "kerasbn_export.export.prepared.convert", lambda *_, **__: pytest.fail("the converter was called")
+    )
     with pytest.raises(CalibrationError, match=r"shape \(n, 9, 9, 3\); the model wants input 'image' .*\(n, 8, 8, 3\)"):
         export_tflite(
             network(keras_flavour, rng), tmp_path / "m.tflite", precision="int8", calibration=np.ones((4, 9, 9, 3))

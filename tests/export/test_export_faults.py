@@ -15,7 +15,7 @@ from kerasbn.errors import CalibrationError, ConversionError
 from kerasbn.flavour import Flavour
 from kerasbn_export.cli.main import run
 from kerasbn_export.cli.supervise import supervised
-from kerasbn_export.export import export_tflite
+from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_while_the_model_is_traced(good, tmp_path, capsys, 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kerasbn_export.convert.write_servable", full)
+    monkeypatch.setattr("kerasbn_export.conversion.convert.write_servable", full)
     message = refused(["export", good, "-o", str(tmp_path / "out.tflite")], capsys, 3)
     assert "No space left on device" in message
     assert not (tmp_path / "out.tflite").exists()

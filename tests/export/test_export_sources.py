@@ -7,9 +7,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotFoldedError, UnsafeModelError, UnsupportedModelError
 from kerasbn_export.cli.main import run
-from kerasbn_export.export import export_tflite
+from kerasbn_export.conversion.provenance import read_provenance
+from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.loading.load import load_source
-from kerasbn_export.provenance import read_provenance
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export import latency
-from kerasbn_export.latency import compare_latency
+from kerasbn_export.benchmark import latency
+from kerasbn_export.benchmark.latency import compare_latency
 
 
 class Clock:

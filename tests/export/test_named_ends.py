@@ -16,10 +16,10 @@ from kerasbn.errors import (
     UnsupportedModelError,
 )
 from kerasbn_export import export_tflite, verify
-from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration.named_arrays import in_order
 from kerasbn_export.calibration.samples import ModelInput, read_calibration
 from kerasbn_export.cli.main import run
+from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.graph.structure import distinct, leaves
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.tflite.file import read_tflite

@@ -6,9 +6,9 @@ import numpy as np
 
 import kerasbn
 from kerasbn_export.cli.main import run
-from kerasbn_export.convert import convert
-from kerasbn_export.export import export_tflite
-from kerasbn_export.provenance import KEY, read_provenance, weights_hash
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.provenance import KEY, read_provenance, weights_hash
+from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 
 

@@ -148,7 +148,7 @@ def test_every_run_of_a_file_starts_from_a_fresh_state(tmp_path, backend):
 def test_layers_with_one_zero_state_do_not_share_it(tmp_path):
     """The converter gives the GRU the state of the LSTM."""
     model = built(TF_KERAS, lambda k, x: [k.GRU(3)(k.LSTM(3, **SEQUENCES)(x))])
-    with patch("kerasbn_export.convert.mended", lambda data: data):
+    with patch("kerasbn_export.conversion.convert.mended", lambda data: data):
         stock = export_tflite(model, tmp_path / "stock.tflite")
     assert verify(model, stock.path, data=sequences()).status is Status.DIFFERS
     result = export_tflite(model, tmp_path / "m.tflite")
@@ -163,7 +163,7 @@ def test_what_is_reversed_and_joined_keeps_its_numbers_in_int8(keras_flavour, tm
     first = model.layers[1]
     first.set_weights([0.05 * array for array in first.get_weights()])
     options = {"precision": "int8", "calibration": sequences(32), "best": False}
-    with patch("kerasbn_export.convert.mended", lambda data: data):
+    with patch("kerasbn_export.conversion.convert.mended", lambda data: data):
         stock = export_tflite(model, tmp_path / "stock.tflite", **options)
     result = export_tflite(model, tmp_path / "m.tflite", **options)
     assert verify(model, stock.path, data=sequences(8)).status is Status.DIFFERS

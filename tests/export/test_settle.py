@@ -5,11 +5,12 @@ import pytest
 from kerasbn_testing.judging import relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
-from kerasbn_export import export_tflite, fold, forms, verify
-from kerasbn_export.best import JUDGING, SLACK, STOCK_SLACK, scorer, some_of
+from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.provenance import read_provenance
+from kerasbn_export.export.forms import choose as forms
+from kerasbn_export.export.forms.search import JUDGING, SLACK, STOCK_SLACK, scorer, some_of
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
-from kerasbn_export.provenance import read_provenance
 from kerasbn_export.tflite.file import read_tflite
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from kerasbn.errors import ModelFileError
 from kerasbn_export.calibration.samples import read_calibration
-from kerasbn_export.convert import IO_DTYPES, ConversionOptions, convert
-from kerasbn_export.servable import model_inputs
+from kerasbn_export.conversion.convert import IO_DTYPES, ConversionOptions, convert
+from kerasbn_export.conversion.servable import model_inputs
 from kerasbn_export.tflite.file import Op, Tensor, read_ops, read_tflite
 
 

@@ -8,9 +8,9 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.capture import capture
+from kerasbn_export.conversion.provenance import KEY, read_provenance
+from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.folding.choices import Choices
-from kerasbn_export.provenance import KEY, read_provenance
-from kerasbn_export.relabel import relabel
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import refolded as module
 from kerasbn_export.verification.faults import QUANTIZED

@@ -41,7 +41,7 @@ def command(files: tuple[str, ...], as_json: bool, **options: Any) -> None:
     own clock, which stops while another process has the core.
     """
     with progress() as step:
-        from kerasbn_export.side_by_side import measure_files
+        from kerasbn_export.benchmark.side_by_side import measure_files
 
         records = measure_files([Path(file) for file in files], step, **options)
     if as_json:

@@ -15,7 +15,7 @@ from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
 from kerasbn_export.devices.profiles import PRECISIONS
 
 if TYPE_CHECKING:
-    from kerasbn_export.export import Built, ExportResult
+    from kerasbn_export.export.tflite import Built, ExportResult
     from kerasbn_export.verification import Comparison
 
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
@@ -87,7 +87,7 @@ def command(
     with progress() as step:
         step(f"load {model}")
         from kerasbn_export.cli.format_cost import cost_of_the_format
-        from kerasbn_export.export import ExportOptions, build_tflite
+        from kerasbn_export.export.tflite import ExportOptions, build_tflite
         from kerasbn_export.files.atomic import replacing_all
         from kerasbn_export.files.paths import C_SOURCE, TFLITE, Output, check_paths
         from kerasbn_export.loading.load import load_source

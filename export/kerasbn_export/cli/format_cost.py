@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasbn_export.export_records import ExportOptions
+    from kerasbn_export.export.records import ExportOptions
     from kerasbn_export.verification import Comparison
 
 MARGIN_DB = 1.0
@@ -47,7 +47,7 @@ def cost_of_the_format(model: Any, options: ExportOptions, comparisons: Sequence
 
 
 def _stock(model: Any, options: ExportOptions) -> Comparison:
-    from kerasbn_export.export import build_tflite
+    from kerasbn_export.export.tflite import build_tflite
     from kerasbn_export.verification import verify
 
     with tempfile.TemporaryDirectory() as folder:

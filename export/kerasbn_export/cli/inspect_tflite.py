@@ -24,7 +24,7 @@ def is_tflite(path: str) -> bool:
 
 def inspect_tflite(path: str, *, as_json: bool) -> None:
     """Prints what is in a file, and what kerasbn wrote into it when it made it."""
-    from kerasbn_export.provenance import read_provenance
+    from kerasbn_export.conversion.provenance import read_provenance
     from kerasbn_export.tflite.file import read_tflite
 
     file = read_tflite(path)

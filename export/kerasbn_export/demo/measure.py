@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.flavour import Flavour
+from kerasbn_export.benchmark.latency import Latency
 from kerasbn_export.demo.data import Digits
 from kerasbn_export.demo.leftovers import in_file, in_folded, layer_count
 from kerasbn_export.demo.train import accuracy
 from kerasbn_export.demo.variant import Variant
 from kerasbn_export.folding.fold import FoldResult
 from kerasbn_export.graph.batchnorm import KINDS, layer_kind
-from kerasbn_export.latency import Latency
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
 from kerasbn_export.verification.open import open_runnable

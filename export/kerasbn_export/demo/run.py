@@ -11,6 +11,7 @@ from rich.console import Console
 
 from kerasbn.errors import OutputError
 from kerasbn.flavour import Flavour
+from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.differences import Differences, layer_differences
 from kerasbn_export.demo.measure import Trained, keras_variant, reference_variant, tflite_variant
@@ -22,10 +23,9 @@ from kerasbn_export.demo.steps import Steps
 from kerasbn_export.demo.table import print_report, title
 from kerasbn_export.demo.train import train
 from kerasbn_export.demo.variant import Variant
-from kerasbn_export.export import export_tflite
+from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.files.atomic import replacing, save_model, write_bytes
 from kerasbn_export.folding.fold import FoldResult, fold
-from kerasbn_export.latency import compare_latency
 from kerasbn_export.verification.gates import GATES
 from kerasbn_export.verification.records import Comparison
 

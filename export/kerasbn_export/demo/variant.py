@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerasbn_export.latency import Latency
+from kerasbn_export.benchmark.latency import Latency
 from kerasbn_export.verification.records import Comparison
 
 

@@ -134,7 +134,7 @@ def subclassed_program(model: Any, reason: str) -> Program:
 
 def _traced_outputs(run: Callable[[Sequence[Any]], Any], inputs: Sequence[ModelInput]) -> Any:
     """The structure of what a call gives, with symbolic tensors."""
-    from kerasbn_export.servable import traced
+    from kerasbn_export.conversion.servable import traced
 
     return traced(run, inputs).structured_outputs
 

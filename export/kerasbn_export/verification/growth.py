@@ -19,7 +19,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from kerasbn.errors import KerasBNError
-from kerasbn_export.convert import convert
+from kerasbn_export.conversion.convert import convert
 from kerasbn_export.verification.judge import CHANCE, Judgement, judge_referee
 from kerasbn_export.verification.keras_runner import KerasRunner
 from kerasbn_export.verification.matching import match_ports

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasbn_export.provenance import read_provenance
+from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.ports import Runnable
 

@@ -20,10 +20,10 @@ from typing import Any
 import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
+from kerasbn_export.conversion.provenance import read_provenance, weights_hash
 from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.engine import fold_batchnorms
 from kerasbn_export.graph.model import Graph
-from kerasbn_export.provenance import read_provenance, weights_hash
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.activations_apart import with_activations_apart
 from kerasbn_export.verification.keras_runner import KerasRunner

@@ -8,8 +8,8 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Finite, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.built import Built, build_tflite
-from kerasbn_export.export_records import ExportOptions, ExportResult
+from kerasbn_export.export.pipeline import Built, build_tflite
+from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.files.atomic import write_bytes
 from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
 from kerasbn_export.loading.load import load_source
@@ -78,7 +78,7 @@ def export_tflite(
         UnsupportedModelError: The model was never built, or a BatchNorm is called with ``training=True``.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
         NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
-        ConversionError: The TFLite converter failed, or its file breaks the contract of `kerasbn_export.contract`.
+        ConversionError: The TFLite converter failed, or its file breaks the contract of `kerasbn_export.conversion.contract`.
         OutputError: The file cannot be written.
     """
     options = ExportOptions(

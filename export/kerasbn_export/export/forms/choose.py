@@ -1,4 +1,4 @@
-"""The forms of one model that an export converts and measures; see the table in `kerasbn_export.best`."""
+"""The forms of one model that an export converts and measures; see the table in `kerasbn_export.export.forms.search`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
-from kerasbn_export.best import SLACK, STOCK_SLACK, Search, Trial, scorer, some_of
-from kerasbn_export.bias_correction import corrected
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.convert import ConversionOptions, convert
-from kerasbn_export.equalize import equalized
-from kerasbn_export.export_records import ExportOptions
+from kerasbn_export.conversion.convert import ConversionOptions, convert
+from kerasbn_export.export.forms.bias_correction import corrected
+from kerasbn_export.export.forms.equalize import equalized
+from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search, Trial, scorer, some_of
+from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
+from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
-from kerasbn_export.prepared import Prepared, converted, folded, rebuilt
 from kerasbn_export.program.program import functional_program
 
 PLACED, STOCK = "in place", "not folded"
@@ -42,7 +42,7 @@ class Measured:
 def search_forms(
     model: Any, prepared: Prepared, options: ExportOptions, samples: Calibration, judged: Calibration, on_step: Step
 ) -> Search[Prepared]:
-    """The best of the forms that `kerasbn_export.best` lists.
+    """The best of the forms that `kerasbn_export.export.forms.search` lists.
 
     Args:
         model: The model with its BatchNorms, which the files are compared with.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
+from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.devices.memory import activation_bytes, resident_bytes
-from kerasbn_export.latency import compare_latency
 from kerasbn_export.tflite.file import read_tflite
 
 
@@ -55,7 +55,7 @@ def measure_files(
     delegate: str | None = None,
     seed: Seed = 0,
 ) -> list[FileMeasurement]:
-    """One record per file, in the order given; see `kerasbn_export.latency.compare_latency` for the options.
+    """One record per file, in the order given; see `kerasbn_export.benchmark.latency.compare_latency` for the options.
 
     Raises:
         InvalidArgumentError: An option is not accepted.

@@ -27,11 +27,11 @@ from typing import Any
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.isolate import convert_isolated
-from kerasbn_export.mended import mended
+from kerasbn_export.conversion.isolate import convert_isolated
+from kerasbn_export.conversion.mended import mended
+from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.servable import Servable, write_servable
 from kerasbn_export.program.program import Program, functional_program
-from kerasbn_export.relabel import relabel
-from kerasbn_export.servable import Servable, write_servable
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.servable import End, Servable, Signature
+from kerasbn_export.conversion.servable import End, Servable, Signature
 
 if TYPE_CHECKING:
-    from kerasbn_export.convert import ConversionOptions
+    from kerasbn_export.conversion.convert import ConversionOptions
 
 REQUEST, SAMPLES, RESULT, REFUSAL = "request.json", "samples.npz", "model.tflite", "error.txt"
 
@@ -38,7 +38,7 @@ def convert_isolated(servable: Servable, options: ConversionOptions, calibration
         _write_request(folder, servable, options, calibration)
         # PYTHONSAFEPATH: a file in the user's folder must not stand in for a module.
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"}
-        command = [sys.executable, "-m", "kerasbn_export.isolate", name]
+        command = [sys.executable, "-m", "kerasbn_export.conversion.isolate", name]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
         if (folder / REFUSAL).exists():
             raise ConversionError((folder / REFUSAL).read_text())
@@ -65,7 +65,7 @@ def _obituary(done: subprocess.CompletedProcess[str]) -> str:
 
 def _answer(folder: Path) -> None:
     """The child's side: reads the request in `folder`, leaves the result or the refusal there."""
-    from kerasbn_export.convert import ConversionOptions, convert_servable
+    from kerasbn_export.conversion.convert import ConversionOptions, convert_servable
 
     request = json.loads((folder / REQUEST).read_text())
     fields = request["servable"]

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
-from kerasbn_export.best import scorer, some_of
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
-from kerasbn_export.convert import convert
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
-from kerasbn_export.export_records import ExportOptions
+from kerasbn_export.export.forms.search import scorer, some_of
+from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.fold import fold as fold_model
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.verdict import Reason, Verdict
 from kerasbn_export.program.program import Program, functional_program, subclassed_program
-from kerasbn_export.recurrent_form import for_file
 from kerasbn_export.verification.gates import GATES
 
 

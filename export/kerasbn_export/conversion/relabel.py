@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.conv3d import fuse_conv3d
-from kerasbn_export.servable import End, Signature
+from kerasbn_export.conversion.conv3d import fuse_conv3d
+from kerasbn_export.conversion.servable import End, Signature
 
 
 def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str, bytes]) -> bytes:
     """The same file with the inputs and outputs of every signature named and ordered as in the model.
 
-    What the converter leaves beside a convolution of three dimensions goes into it: see `kerasbn_export.conv3d`.
+    What the converter leaves beside a convolution of three dimensions goes into it: see `kerasbn_export.conversion.conv3d`.
 
     Args:
         data: A ``.tflite`` file.

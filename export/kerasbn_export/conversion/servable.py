@@ -16,9 +16,9 @@ from typing import Any
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.samples import ModelInput
+from kerasbn_export.conversion.softplus import without_overflow
 from kerasbn_export.graph.structure import distinct
 from kerasbn_export.program.program import Program, functional_program
-from kerasbn_export.softplus import without_overflow
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

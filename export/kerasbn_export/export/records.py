@@ -8,10 +8,10 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
-from kerasbn_export.best import Trial
 from kerasbn_export.calibration.samples import WANTED
-from kerasbn_export.convert import CALIBRATED, ConversionOptions
+from kerasbn_export.conversion.convert import CALIBRATED, ConversionOptions
 from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
+from kerasbn_export.export.forms.search import Trial
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.shown import Rows, Shown
 
@@ -21,7 +21,7 @@ class ExportOptions:
     """How to export; options that contradict each other are refused when they are put together.
 
     Attributes:
-        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see `kerasbn_export.convert`. None
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see `kerasbn_export.conversion.convert`. None
             for the device's own, or float32.
         calibration: Samples of the real inputs for ``int8`` and ``int16x8``, in any form of
             `kerasbn_export.calibration.samples`.
@@ -41,7 +41,7 @@ class ExportOptions:
             path holds one, else ``serving_default``, or all signatures where there is none of that name.
         isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
         best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
-            measure only what folding may have cost, False for nothing of the kind. See `kerasbn_export.best`.
+            measure only what folding may have cost, False for nothing of the kind. See `kerasbn_export.export.forms.search`.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -115,7 +115,7 @@ class ExportResult(Shown):
 
     Attributes:
         path: Where it is.
-        precision: As asked for; see `kerasbn_export.convert`.
+        precision: As asked for; see `kerasbn_export.conversion.convert`.
         bytes: Its size.
         ops: Its operations with their counts.
         verdicts: One per BatchNorm of the model, in order; empty if it was not folded.

@@ -14,8 +14,8 @@ in place              where folding did either, or moved a scale forward: BatchN
                       become one operation, and nothing else is done
 not folded            where a BatchNorm went another way than back into the layer right before it: what the stock
                       converter makes of the model as it is
-equalized             `kerasbn_export.equalize`, on the best so far
-bias corrected        `kerasbn_export.bias_correction`, on the best so far
+equalized             `kerasbn_export.export.forms.equalize`, on the best so far
+bias corrected        `kerasbn_export.export.forms.bias_correction`, on the best so far
 ====================  ==============================================================================
 
 A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not.
@@ -23,7 +23,7 @@ A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported
 Without being asked, an export measures only what its own folding may have cost: where it did one of these things, the
 file as folded is compared with the one in place, and if that is better by more than `SLACK`, the form with the fewest
 changes undone is taken that is not. Neither may the one not folded be better by more than `STOCK_SLACK`: see
-`kerasbn_export.forms.settle_form`.
+`kerasbn_export.export.forms.choose.settle_form`.
 """
 
 from __future__ import annotations

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError
-from kerasbn_export.best import Trial, held_out
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
-from kerasbn_export.contract import Contract
+from kerasbn_export.conversion.contract import Contract
+from kerasbn_export.conversion.origins import Origins
+from kerasbn_export.conversion.provenance import provenance
+from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.devices.measure import measure_device
-from kerasbn_export.export_records import ExportOptions, ExportResult
-from kerasbn_export.forms import search_forms, settle_form
-from kerasbn_export.origins import Origins
-from kerasbn_export.prepared import Prepared, converted, prepare
+from kerasbn_export.export.forms.choose import search_forms, settle_form
+from kerasbn_export.export.forms.search import Trial, held_out
+from kerasbn_export.export.prepared import Prepared, converted, prepare
+from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.program.program import Program
-from kerasbn_export.provenance import provenance
-from kerasbn_export.relabel import relabel
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
