@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "export": ("ExportResult", "export_tflite"),
-    "folding": ("FoldResult", "fold"),
-    "registry": ("register_layer",),
-    "verdict": ("Action", "Reason", "Verdict"),
+    "export.tflite": ("ExportResult", "export_tflite"),
+    "folding.fold": ("FoldResult", "fold"),
+    "graph.registry": ("register_layer",),
+    "folding.verdict": ("Action", "Reason", "Verdict"),
     "verification": ("Comparison", "assert_equivalent", "verify"),
 }
 """No module has the name of something public: importing it would put the module in the place of that."""
