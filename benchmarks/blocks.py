@@ -36,8 +36,8 @@ from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.tflite.file import read_ops
-from kerasbn_export.verification.measure import decibels
-from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.records.measure import decibels
+from kerasbn_export.verification.sides.open import open_runnable
 
 WORST, MEAN = 1.02, {"float32": 0.75, "int8": 0.65}
 SLACK_DB = 0.1

@@ -49,10 +49,10 @@ from kerasbn_export.graph.model import Graph
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, QUANTIZED, SUBJECTS, convert
-from kerasbn_export.verification.measure import measure
-from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.ports import Array, Runnable
-from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
+from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.sides.open import open_runnable
+from kerasbn_export.verification.sides.ports import Array, Runnable
+from kerasbn_export.verification.sides.tflite_runner import BACKENDS, TFLiteRunner
 
 QUESTION = Question(data=None, seed=0, samples=4, scales=(1.0, 0.1, 10.0), tolerance=None, min_sqnr=None, layers=True)
 

@@ -23,8 +23,8 @@ from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.graph.structure import distinct, leaves
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.tflite.file import read_tflite
-from kerasbn_export.verification.matching import match_ports
-from kerasbn_export.verification.ports import Port
+from kerasbn_export.verification.sides.matching import match_ports
+from kerasbn_export.verification.sides.ports import Port
 
 pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")  # Keras 3, of keys that differ
 COUNT = 24

@@ -11,9 +11,9 @@ from kerasbn.flavour import TF_KERAS
 from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.devices.optional_package import TFLITE_MICRO
 from kerasbn_export.verification.faults import QUANTIZED
-from kerasbn_export.verification.fresh_state import _states
-from kerasbn_export.verification.records import Status
-from kerasbn_export.verification.runtimes import open_file
+from kerasbn_export.verification.records.comparison import Status
+from kerasbn_export.verification.sides.fresh_state import _states
+from kerasbn_export.verification.sides.runtimes import open_file
 
 needs_micro = pytest.mark.skipif(TFLITE_MICRO.tool is None, reason="tflite-micro is not installed")
 STEPS, FEATURES = 3, 3

@@ -5,8 +5,8 @@ import pytest
 from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.verification.measure import measure
-from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.sides.open import open_runnable
 
 FUNCTIONS = {"keras": ("softplus", "log_sigmoid", "mish"), "tf_keras": ("softplus", "mish")}
 
@@ -45,7 +45,7 @@ def test_the_stock_converter_overflows(keras_flavour):
     inputs = keras_flavour.keras.Input((4,), batch_size=1)
     model = keras_flavour.keras.Model(inputs, keras_flavour.keras.layers.Activation("softplus")(inputs))
     content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
-    from kerasbn_export.verification.tflite_runner import TFLiteRunner
+    from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
     assert not np.all(np.isfinite(TFLiteRunner(content, "stock").run([np.full((1, 4), 200.0, "float32")])[0]))
 

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from kerasbn.flavour import Flavour
 from kerasbn_export.tflite.graph import TFLiteGraph
-from kerasbn_export.verification.bisection import bisect, cut, least
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults.file import File
-from kerasbn_export.verification.gates import GATES
-from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.tflite_runner import TFLiteRunner
+from kerasbn_export.verification.layers.bisection import bisect, cut, least
+from kerasbn_export.verification.records.gates import GATES
+from kerasbn_export.verification.sides.open import open_runnable
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 DEPTH = 150
 """Dense layers, each with a LeakyReLU: 300 operations."""

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kerasbn_export import fold, verify
-from kerasbn_export.verification.elementwise import is_elementwise, passed_on
+from kerasbn_export.verification.network.elementwise import is_elementwise, passed_on
 
 CUSTOM = "kerasbn_tests"
 
@@ -118,19 +118,19 @@ def test_a_tensor_that_is_no_layers_blames_none(keras_flavour, rng, tmp_path, mo
     kept = one_wrong(model, "conv_1", 1, 1.5)
     wrong = file_of(model, tmp_path, "wrong.tflite")
     model.get_layer("conv_1").set_weights(kept)
-    monkeypatch.setattr("kerasbn_export.verification.localise.DEPTH", 0)
-    monkeypatch.setattr("kerasbn_export.verification.locate.settled", lambda _, found, *__: list(found))
+    monkeypatch.setattr("kerasbn_export.verification.layers.localise.DEPTH", 0)
+    monkeypatch.setattr("kerasbn_export.verification.layers.locate.settled", lambda _, found, *__: list(found))
     report = verify(model, right)
     assert report, report.verdict
     assert verify(model, wrong).first_divergence.layer == "conv_1"
-    monkeypatch.setattr("kerasbn_export.verification.locate.unexplained", lambda *_: set())
+    monkeypatch.setattr("kerasbn_export.verification.layers.locate.unexplained", lambda *_: set())
     assert verify(model, right).first_divergence.layer == "conv_0"
 
 
 def test_nothing_is_run_on_where_all_layers_pass(keras_flavour, rng, tmp_path, monkeypatch):
     relu = keras_flavour.keras.layers.ReLU
     model = network(keras_flavour, rng, [relu(name="relu_0"), relu(name="relu_1")])
-    monkeypatch.setattr("kerasbn_export.verification.explained._distances", None)
+    monkeypatch.setattr("kerasbn_export.verification.layers.explained._distances", None)
     assert verify(model, file_of(model, tmp_path))
 
 

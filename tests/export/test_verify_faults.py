@@ -10,7 +10,7 @@ from kerasbn_export.emit.emit import emit
 from kerasbn_export.folding.fold import fold
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, NUMBERS, SUBJECTS, convert
-from kerasbn_export.verification.open import open_runnable
+from kerasbn_export.verification.sides.open import open_runnable
 
 QUESTION = Question(data=None, seed=0, samples=3, scales=(1.0, 10.0), tolerance=None, min_sqnr=None, layers=True)
 NAMES = [subject.name for subject in SUBJECTS]

@@ -13,9 +13,9 @@ from kerasbn_export.emit.emit import emit
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
-from kerasbn_export.verification.forward import with_affine
-from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.tflite_runner import TFLiteRunner
+from kerasbn_export.verification.layers.forward import with_affine
+from kerasbn_export.verification.sides.open import open_runnable
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")
 QUESTION = Question(data=None, seed=0, samples=4, scales=(1.0,), tolerance=None, min_sqnr=None, layers=True)

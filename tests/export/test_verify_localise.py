@@ -7,7 +7,7 @@ import pytest
 from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import fold, verify
-from kerasbn_export.verification.localise import Localiser
+from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.report import recheck
 from kerasbn_models import digits_cnn
 
@@ -112,7 +112,7 @@ def test_a_tensor_behind_moved_scales_is_taken_for_what_it_holds(keras_flavour, 
     lost = replace(report, per_layer=tuple(layer for layer in report.per_layer if layer is not moved[-1]))
     assert recheck(lost, tolerance=1e-5).exit_code == 1
     monkeypatch.setattr(Localiser, "_agreement", lambda *_: None)
-    monkeypatch.setattr("kerasbn_export.verification.locate.unexplained", lambda *_: set())
+    monkeypatch.setattr("kerasbn_export.verification.layers.locate.unexplained", lambda *_: set())
     assert verify(model, folded, samples=2, scales=(1.0,)).exit_code == 1
 
 

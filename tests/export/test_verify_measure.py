@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.verification.gates import GATES, Gate, coarsest, gate_for
-from kerasbn_export.verification.judge import appeal, judge
-from kerasbn_export.verification.measure import Content, Measure, decibels, measure
-from kerasbn_export.verification.pieces import pieces
-from kerasbn_export.verification.records import Status
+from kerasbn_export.verification.outputs.judge import appeal, judge
+from kerasbn_export.verification.records.comparison import Status
+from kerasbn_export.verification.records.gates import GATES, Gate, coarsest, gate_for
+from kerasbn_export.verification.records.measure import Content, Measure, decibels, measure
+from kerasbn_export.verification.records.pieces import pieces
 
 FLOAT32 = GATES["float32"]
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from kerasbn_export import verify
-from kerasbn_export.verification.judge import CHANCE, Judgement, judge_referee
-from kerasbn_export.verification.records import RefereeFinding, Status
+from kerasbn_export.verification.outputs.judge import CHANCE, Judgement, judge_referee
+from kerasbn_export.verification.records.comparison import RefereeFinding, Status
 
 FAR = 3000.0
 """Where a signal of size 1 is moved to and back, which leaves it no more than three digits."""
@@ -41,7 +41,7 @@ def pair(keras_flavour, rng, tmp_path):
 @pytest.mark.parametrize("backend", ["reference", "builtin"])
 def test_a_correct_file_is_equal(pair, backend, monkeypatch):
     """Where layers of any class are not followed, what was fused into one before them counts as moved."""
-    monkeypatch.setattr("kerasbn_export.verification.localise.DEPTH", 0)
+    monkeypatch.setattr("kerasbn_export.verification.layers.localise.DEPTH", 0)
     model, convert = pair
     report = verify(model, convert(), backend=backend)
     assert report, report.verdict

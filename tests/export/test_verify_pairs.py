@@ -10,7 +10,7 @@ from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableEr
 from kerasbn.flavour import Flavour
 from kerasbn_export.folding.fold import fold
 from kerasbn_export.verification import verify
-from kerasbn_export.verification.tflite_runner import BACKENDS
+from kerasbn_export.verification.sides.tflite_runner import BACKENDS
 
 
 def randomise(model, seed=1):

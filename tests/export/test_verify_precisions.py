@@ -8,15 +8,15 @@ import tensorflow as tf
 
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.capture import capture
-from kerasbn_export.verification.gates import GATES
-from kerasbn_export.verification.growth import GROWTH, allowing_for_growth
-from kerasbn_export.verification.judge import CHANCE
-from kerasbn_export.verification.network import Network
-from kerasbn_export.verification.outputs import judge_outputs
-from kerasbn_export.verification.ports import Port
-from kerasbn_export.verification.records import LayerComparison, Status
+from kerasbn_export.verification.appeals.growth import GROWTH, allowing_for_growth
+from kerasbn_export.verification.network.network import Network
+from kerasbn_export.verification.outputs.judge import CHANCE
+from kerasbn_export.verification.outputs.outputs import judge_outputs
+from kerasbn_export.verification.records.comparison import LayerComparison, Status
+from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.report import recheck
-from kerasbn_export.verification.sides import Batch, Sides
+from kerasbn_export.verification.sides.ports import Port
+from kerasbn_export.verification.sides.sides import Batch, Sides
 
 
 def augmenting(flavour):

@@ -14,9 +14,9 @@ from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import RANDOM, Question, _errs_beyond_rounding, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
-from kerasbn_export.verification.locate import Located
-from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.tflite_runner import BACKENDS, TFLiteRunner
+from kerasbn_export.verification.layers.locate import Located
+from kerasbn_export.verification.sides.open import open_runnable
+from kerasbn_export.verification.sides.tflite_runner import BACKENDS, TFLiteRunner
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Statistics for quantized inputs"),  # the stock converter, of float inputs

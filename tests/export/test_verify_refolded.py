@@ -12,13 +12,13 @@ from kerasbn_export.conversion.provenance import KEY, read_provenance
 from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.folding.choices import Choices
 from kerasbn_export.tflite.file import read_tflite
-from kerasbn_export.verification import refolded as module
 from kerasbn_export.verification.faults import QUANTIZED
-from kerasbn_export.verification.localise import Localiser
-from kerasbn_export.verification.network import Network
-from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.refolded import refolded
-from kerasbn_export.verification.sides import Sides
+from kerasbn_export.verification.layers import refolded as module
+from kerasbn_export.verification.layers.localise import Localiser
+from kerasbn_export.verification.layers.refolded import refolded
+from kerasbn_export.verification.network.network import Network
+from kerasbn_export.verification.sides.open import open_runnable
+from kerasbn_export.verification.sides.sides import Sides
 
 
 def scaled(flavour, rng):

@@ -8,13 +8,20 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasbn_export.verification.pictures import CHANNELS, PIXELS, VALUES
+from kerasbn_export.verification.records.pictures import CHANNELS, PIXELS, VALUES
+from kerasbn_export.verification.records.sketch import (
+    channel_fit,
+    channel_weights,
+    error_counts,
+    excerpt,
+    histogram,
+    picture,
+)
 from kerasbn_export.verification.report.layer_chart import short
 from kerasbn_export.verification.report.output_charts import channel_chart, error_chart, value_chart, weight_chart
 from kerasbn_export.verification.report.png import png_address
 from kerasbn_export.verification.report.svg import Axis, around
 from kerasbn_export.verification.report.text import times
-from kerasbn_export.verification.sketch import channel_fit, channel_weights, error_counts, excerpt, histogram, picture
 
 ARRAY = np.array
 

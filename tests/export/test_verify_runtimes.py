@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.verification import runtimes as module
 from kerasbn_export.verification import verify
 from kerasbn_export.verification.faults.file import File
-from kerasbn_export.verification.runtimes import PACKAGES, RUNTIMES, open_file
+from kerasbn_export.verification.sides import runtimes as module
+from kerasbn_export.verification.sides.runtimes import PACKAGES, RUNTIMES, open_file
 
 NEEDS = {"compiled": "ai_edge_litert", "micro": "tflite_micro", "openvino": "openvino"}
 

@@ -123,7 +123,7 @@ def _verified(model: Any, path: Path, built: Built) -> list[Comparison]:
     data = None if built.samples is None else [array[:VERIFIED_SAMPLES] for array in built.samples.arrays]
     if not built.programs[0].unfolded:
         return [verify(model, path, data=data)]
-    from kerasbn_export.program_runner import ProgramRunner
+    from kerasbn_export.verification.sides.program_runner import ProgramRunner
 
     pairs = [(ProgramRunner(program), program.signature) for program in built.programs]
     return [verify(runner, path, data=data, signature=signature) for runner, signature in pairs]

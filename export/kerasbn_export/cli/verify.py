@@ -12,7 +12,7 @@ from kerasbn_export.cli.options import COUNT, SEED
 from kerasbn_export.cli.output import progress
 
 BACKENDS = ("xnnpack", "builtin", "reference", "compiled", "micro", "openvino")
-"""As `kerasbn_export.verification.runtimes` has them, which is not imported for the sake of ``--help``."""
+"""As `kerasbn_export.verification.sides.runtimes` has them, which is not imported for the sake of ``--help``."""
 
 
 class Scales(click.ParamType[tuple[float, ...]]):

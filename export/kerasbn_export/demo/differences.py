@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kerasbn_export.demo.variant import Variant
-from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.records.comparison import Comparison
 
 Differences = dict[str, dict[str, float]]
 

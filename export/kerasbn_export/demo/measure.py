@@ -16,8 +16,8 @@ from kerasbn_export.folding.fold import FoldResult
 from kerasbn_export.graph.batchnorm import KINDS, layer_kind
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification import verify
-from kerasbn_export.verification.open import open_runnable
-from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.records.comparison import Comparison
+from kerasbn_export.verification.sides.open import open_runnable
 
 
 @dataclass(frozen=True)

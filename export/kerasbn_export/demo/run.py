@@ -26,8 +26,8 @@ from kerasbn_export.demo.variant import Variant
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.files.atomic import replacing, save_model, write_bytes
 from kerasbn_export.folding.fold import FoldResult, fold
-from kerasbn_export.verification.gates import GATES
-from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.records.comparison import Comparison
+from kerasbn_export.verification.records.gates import GATES
 
 CALIBRATION_IMAGES = 200
 PRECISIONS = ("float32", "int8")

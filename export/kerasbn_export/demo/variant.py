@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn_export.benchmark.latency import Latency
-from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.records.comparison import Comparison
 
 
 @dataclass(frozen=True)

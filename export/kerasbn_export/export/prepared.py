@@ -19,7 +19,7 @@ from kerasbn_export.folding.fold import fold as fold_model
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.verdict import Reason, Verdict
 from kerasbn_export.program.program import Program, functional_program, subclassed_program
-from kerasbn_export.verification.gates import GATES
+from kerasbn_export.verification.records.gates import GATES
 
 
 @dataclass(frozen=True)

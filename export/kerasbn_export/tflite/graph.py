@@ -12,8 +12,8 @@ import numpy as np
 from kerasbn.errors import ModelFileError
 from kerasbn_export.files.reading import reading
 from kerasbn_export.tflite.check import check_model
-from kerasbn_export.verification.gates import coarsest
-from kerasbn_export.verification.ports import Array, Quantization
+from kerasbn_export.verification.records.gates import coarsest
+from kerasbn_export.verification.sides.ports import Array, Quantization
 
 _NUMPY = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.verification.tflite_runner import BACKENDS
+from kerasbn_export.verification.sides.tflite_runner import BACKENDS
 
 
 def open_interpreter(
@@ -17,7 +17,7 @@ def open_interpreter(
 
     Args:
         path: The file.
-        backend: A key of `kerasbn_export.verification.tflite_runner.BACKENDS`.
+        backend: A key of `kerasbn_export.verification.sides.tflite_runner.BACKENDS`.
         threads: How many it uses.
         delegate: The shared library of a delegate; None for none but what the backend has.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasbn.arguments import Count, Positive, Seed, Share, checks_arguments
-from kerasbn_export.verification.records import Comparison
+from kerasbn_export.verification.records.comparison import Comparison
 
 __all__ = ["Comparison", "assert_equivalent", "verify"]
 
@@ -53,7 +53,7 @@ def verify(
     """Whether the candidate computes what the reference computes.
 
     A float32 output passes if ``max|difference| <= 2e-5 * max|reference|``, or if float64 shows that the reference is
-    the inaccurate side; `kerasbn_export.verification.gates` has the gates of the other precisions. An output that is
+    the inaccurate side; `kerasbn_export.verification.records.gates` has the gates of the other precisions. An output that is
     not finite, all zero or constant never passes. Where layers are compared, neither does one that errs by more than
     rounding explains, nor one with a quantised weight that is more than half a step off.
 
@@ -86,7 +86,7 @@ def verify(
         ModelFileError: A file is missing, is no model, or cannot be run.
     """
     from kerasbn_export.verification.compare import Question, compare
-    from kerasbn_export.verification.open import open_sides
+    from kerasbn_export.verification.sides.open import open_sides
 
     sides = open_sides(reference, candidate, backend=backend, allow_code=allow_code, signature=signature)
     return compare(*sides, Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers))

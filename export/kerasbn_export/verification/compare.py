@@ -8,21 +8,21 @@ from functools import partial
 from typing import Any
 
 from kerasbn.errors import NotComparableError
-from kerasbn_export.verification.changed_places import changed_places
+from kerasbn_export.verification.appeals.growth import allowing_for_growth
+from kerasbn_export.verification.appeals.half_weights import allowing_for_half_weights
 from kerasbn_export.verification.checks import Checks
-from kerasbn_export.verification.data import given_data, random_data
-from kerasbn_export.verification.draw import draw
-from kerasbn_export.verification.gates import CALIBRATED, Gate, coarsest, gate_for
-from kerasbn_export.verification.growth import allowing_for_growth
-from kerasbn_export.verification.half_weights import allowing_for_half_weights
-from kerasbn_export.verification.locate import Located, locate
-from kerasbn_export.verification.matching import match_sides
-from kerasbn_export.verification.moved import moved_on_purpose
-from kerasbn_export.verification.network import Network
-from kerasbn_export.verification.outputs import judge_outputs
-from kerasbn_export.verification.ports import Port, Runnable
-from kerasbn_export.verification.records import Comparison, OutputComparison, Status
-from kerasbn_export.verification.sides import Batch, Sides
+from kerasbn_export.verification.layers.locate import Located, locate
+from kerasbn_export.verification.layers.moved import moved_on_purpose
+from kerasbn_export.verification.network.network import Network
+from kerasbn_export.verification.outputs.changed_places import changed_places
+from kerasbn_export.verification.outputs.outputs import judge_outputs
+from kerasbn_export.verification.records.comparison import Comparison, OutputComparison, Status
+from kerasbn_export.verification.records.gates import CALIBRATED, Gate, coarsest, gate_for
+from kerasbn_export.verification.report.draw import draw
+from kerasbn_export.verification.sides.data import given_data, random_data
+from kerasbn_export.verification.sides.matching import match_sides
+from kerasbn_export.verification.sides.ports import Port, Runnable
+from kerasbn_export.verification.sides.sides import Batch, Sides
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.verification.tflite_runner import TFLiteRunner
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 Array = npt.NDArray[Any]
 

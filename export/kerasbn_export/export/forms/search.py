@@ -149,8 +149,8 @@ def scorer(model: Any, samples: Calibration) -> Callable[[bytes], float]:
         model: What the file is to compute, a model of either Keras.
         samples: What they are compared on.
     """
-    from kerasbn_export.verification.matching import match_sides
-    from kerasbn_export.verification.open import open_runnable
+    from kerasbn_export.verification.sides.matching import match_sides
+    from kerasbn_export.verification.sides.open import open_runnable
 
     reference, arrays = open_runnable(model, backend="xnnpack", allow_code=False), list(samples.arrays)
     exact = _scores(reference, arrays)
@@ -168,7 +168,7 @@ def scorer(model: Any, samples: Calibration) -> Callable[[bytes], float]:
 
 def _sqnr(exact: tuple[Any, Any], found: tuple[Any, Any]) -> float:
     """Before the softmax where both sides know that, else of the output."""
-    from kerasbn_export.verification.measure import measure
+    from kerasbn_export.verification.records.measure import measure
 
     place = 0 if exact[1] is None or found[1] is None else 1
     return measure(exact[place], found[place]).sqnr_db

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from kerasbn_export.verification.pictures import ERROR_DECADES, ChannelFit, ErrorCounts, Histogram, Numbers
+from kerasbn_export.verification.records.pictures import ERROR_DECADES, ChannelFit, ErrorCounts, Histogram, Numbers
 from kerasbn_export.verification.report.svg import Axis, around, bar, bottom, dot, line, path, side, svg, text
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BASE = 480, 250, 58, 464, 30, 206

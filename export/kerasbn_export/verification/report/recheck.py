@@ -11,9 +11,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from kerasbn.arguments import Positive, Share, checks_arguments
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.files.reading import read_json, reading
-from kerasbn_export.verification.gates import GATES, Gate, gate_for
-from kerasbn_export.verification.judge import judge, judge_referee
-from kerasbn_export.verification.records import (
+from kerasbn_export.verification.outputs.judge import judge, judge_referee
+from kerasbn_export.verification.records.comparison import (
     SCHEMA_VERSION,
     Comparison,
     Divergence,
@@ -21,6 +20,7 @@ from kerasbn_export.verification.records import (
     OutputComparison,
     Status,
 )
+from kerasbn_export.verification.records.gates import GATES, Gate, gate_for
 
 NOT_FINITE = ("inf", "-inf", "nan")
 """How JSON has the numbers that it has not."""
@@ -68,7 +68,7 @@ def recheck(comparison: Comparison, *, tolerance: Share | None = None, min_sqnr:
 def _divergence(comparison: Comparison, gate: Gate, outputs: Sequence[OutputComparison]) -> Divergence | None:
     """The first wrong layer as it was found; where all outputs pass, only if it still is one.
 
-    As in `kerasbn_export.verification.divergence`, a layer that errs beyond rounding is wrong unless the values are
+    As in `kerasbn_export.verification.layers.divergence`, a layer that errs beyond rounding is wrong unless the values are
     right again there or at a later one that fails: one that takes back what was moved may know no rounding, as a mean.
     """
     if any(output.status is Status.DIFFERS for output in outputs):

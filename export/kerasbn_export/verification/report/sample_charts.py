@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from kerasbn_export.verification.pictures import Excerpt, WorstSample
+from kerasbn_export.verification.records.pictures import Excerpt, WorstSample
 from kerasbn_export.verification.report.png import png_address
 from kerasbn_export.verification.report.svg import Axis, around, bottom, dot, path, side, svg
 

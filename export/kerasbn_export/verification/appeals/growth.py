@@ -1,0 +1,122 @@
+"""Outputs outside the gate where every layer is right: networks in which rounding grows.
+
+Where no layer errs by its own inputs, an output is as far from float64 as rounding in float32 takes it, if it is not
+further than some times the reference in float32, or than the file of the reference as it is, without a fold, on the
+same runtime: some kernels add up one by one what TensorFlow adds up in pairs::
+
+    |candidate - float64| <= 4*(1 + 4/n)*|reference - float64|      or      1.5*|unfolded file - float64|
+
+The largest of a few errors may be small by chance, and n is how many numbers were compared: a Siamese network with one
+number a sample was seen at 5.8 times its own error, on four samples, with every layer right.
+
+A file that is worse than that differs, however bad the reference is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from kerasbn.errors import KerasBNError
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.verification.network.network import Network
+from kerasbn_export.verification.outputs.judge import CHANCE, Judgement, judge_referee
+from kerasbn_export.verification.outputs.outputs import Distances, against_float64
+from kerasbn_export.verification.records.comparison import LayerComparison, OutputComparison, Status
+from kerasbn_export.verification.sides.keras_runner import KerasRunner
+from kerasbn_export.verification.sides.matching import match_ports
+from kerasbn_export.verification.sides.sides import Batch, Sides
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
+
+GROWTH = 4.0
+FEW = 4.0
+
+Outputs = tuple[OutputComparison, ...]
+Key = tuple[int, str]
+Found = dict[Key, Distances]
+Allowed = dict[Key, float]
+
+
+def allowing_for_growth(
+    sides: Sides,
+    network: Network,
+    batches: Sequence[Batch],
+    outputs: Outputs,
+    layers: Sequence[LayerComparison],
+) -> Outputs:
+    """The same records; those that rounding explains are equal.
+
+    Args:
+        sides: The two sides.
+        network: The reference in float64.
+        batches: All samples.
+        outputs: The outputs as judged.
+        layers: The layers compared, of which none is called wrong.
+    """
+    right = bool(layers) and all(layer.passed or layer.moved for layer in layers)
+    if sides.candidate.precision != "float32" or not right or not any(map(_open, outputs)):
+        return outputs
+    found = [against_float64(sides, batch, network) for batch in batches]
+    allowed = [{key: _explained(distances) for key, distances in each.items()} for each in found]
+    outputs = _judged(batches, outputs, found, allowed)
+    if any(map(_open, outputs)) and (unfolded := _unfolded(sides)):
+        for batch, each in zip(batches, allowed, strict=True):
+            for key, (_, error, _) in against_float64(unfolded, batch, network).items():
+                each[key] = max(each[key], CHANCE * error.relative)
+        outputs = _judged(batches, outputs, found, allowed)
+    return outputs
+
+
+def _open(output: OutputComparison) -> bool:
+    """Whether it differs by a distance, and the referee was asked."""
+    return output.status is Status.DIFFERS and output.referee is not None and output.gate.tolerance is not None
+
+
+def _explained(distances: Distances) -> float:
+    """How far the error of the reference in float32 lets a right candidate be."""
+    reference, _, own = distances
+    rounded = own or reference
+    return GROWTH * (1.0 + FEW / rounded.elements) * rounded.relative
+
+
+def _judged(batches: Sequence[Batch], outputs: Outputs, found: Sequence[Found], allowed: Sequence[Allowed]) -> Outputs:
+    """The outputs, equal where rounding explains them in every batch."""
+    ends = accumulate(output.stage == "output" for output in outputs)
+    judged = []
+    for number, output in zip(ends, outputs, strict=True):
+        key = (number - 1, output.stage)
+        limits = zip(found, allowed, strict=True)
+        excused = _open(output) and all(_within(each, limit, key, output) for each, limit in limits)
+        scale = next(i for i, batch in enumerate(batches) if batch.scale == output.input_scale)
+        judged.append(_again(output, allowed[scale][key]) if excused else output)
+    return tuple(judged)
+
+
+def _within(found: Found, allowed: Allowed, key: Key, output: OutputComparison) -> bool:
+    candidate = found[key][1].relative
+    return candidate <= max(output.gate.tolerance or 0.0, allowed[key])
+
+
+def _again(output: OutputComparison, explained: float) -> OutputComparison:
+    """The record judged by what rounding explains."""
+    if output.referee is None or output.gate.tolerance is None:
+        return output
+    first = Judgement(output.status, output.reason)
+    answer = judge_referee(first, output.gate.tolerance, replace(output.referee, explained=explained))
+    reason = f"every layer is right by its own inputs; {answer.reason}"
+    return replace(output, status=answer.status, reason=reason, referee=answer.referee)
+
+
+def _unfolded(sides: Sides) -> Sides | None:
+    """The reference and the file of it as it is, on the candidate's backend; None where there is none."""
+    if not (isinstance(sides.candidate, TFLiteRunner) and isinstance(sides.reference, KerasRunner)):
+        return None
+    try:
+        content = convert(sides.reference.model, batch_size=sides.candidate.inputs[0].shape[0] or 1)
+    except KerasBNError:  # the converter refuses the model as it is
+        return None
+    file = TFLiteRunner(content, "the unfolded file", sides.candidate.backend)
+    feeds, _ = match_ports(sides.reference.inputs, file.inputs, "input")
+    pairs, _ = match_ports(sides.reference.outputs, file.outputs, "output")
+    return replace(sides, candidate=file, feeds=feeds, pairs=pairs)

@@ -1,0 +1,79 @@
+"""A blame has to explain the file.
+
+A tensor is taken for the output of a layer by its name, and an operation behind the layer may be fused into it, or it
+may be one from inside the layer. So before a layer that fails is called wrong, its tensor is put in its place in the
+reference, which is run on to the outputs. If the tensor is that layer's, the outputs come nearer to the file's; if they
+move away from them, it is not, and nothing is known of the layer::
+
+    before = max|reference - file|      within = max|reference with the tensor - file|      at each output
+    the tensor is not the layer's where within > 4*max(before, 1e-6)      both as a part of max|reference|
+
+Nor is it the layer's where the file computes on from it under that layer's name alone, as it clips in hard_sigmoid.
+
+An error that does not reach the outputs on this data moves nothing, and the blame stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.verification.layers.chains import chain_of
+from kerasbn_export.verification.layers.fit import shaped
+from kerasbn_export.verification.layers.localise import Localiser
+from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.sides.ports import Array
+
+AWAY = 4.0
+COPYING = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")
+"""Operations that say the same once more."""
+ROUNDING = 1e-6
+
+Blames = Iterable[tuple[Call, LayerComparison]]
+
+
+def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -> set[tuple[Value, str]]:
+    """The values, each with the name of the tensor that is not its, up to the first blame that explains the file.
+
+    Args:
+        localiser: What has found the tensors.
+        blames: The layers that are called wrong, in topological order.
+        arrays: The sample that the tensors were computed from.
+    """
+    found: set[tuple[Value, str]] = set()
+    before: list[float] = []
+    for call, record in blames:
+        before = before or _distances(localiser, localiser.network.run(arrays))
+        chain = chain_of(localiser.network.graph, call, record)
+        value = chain[-1].output
+        if _goes_on(localiser, chain[-1]):
+            found |= {(step.output, record.tensor) for step in chain}
+            continue
+        within = localiser.network.run(arrays, {value: partial(localiser.held, value)})
+        if not _moves_away(before, _distances(localiser, within)):
+            break
+        found.add((value, record.tensor))
+    return found
+
+
+def _goes_on(localiser: Localiser, last: Call) -> bool:
+    """Whether what the file computes from the tensor of a layer is named after that layer alone."""
+    if localiser.file is None or last.output not in localiser.taken:
+        return False
+    names = {tensor.index: tensor.layers for tensor in localiser.tensors}
+    users = localiser.file.users(localiser.taken[last.output].index)
+    results = [names.get(index) for user in users if user.name not in COPYING for index in user.outputs]
+    return (last.layer.path,) in results
+
+
+def _distances(localiser: Localiser, outputs: Sequence[Array]) -> list[float]:
+    """How far outputs are from those of the file, where it keeps them."""
+    pairs = zip(localiser.network.outputs, outputs, strict=True)
+    kept = [(array, localiser.ends[value].load()) for value, array in pairs if value in localiser.ends]
+    return [measure(array, shaped(held, array)).relative for array, held in kept]
+
+
+def _moves_away(before: Sequence[float], within: Sequence[float]) -> bool:
+    return any(after > AWAY * max(first, ROUNDING) for first, after in zip(before, within, strict=True))

@@ -1,0 +1,29 @@
+"""Forms of a quantized file whose tensors are not the layers' on purpose.
+
+Equalization scales what flows between two layers, and bias correction moves biases by what rounding the kernels did to
+the mean. Both leave the outputs nearer to the model's and the layers further off, so the outputs judge such a file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasbn_export.conversion.provenance import read_provenance
+from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.verification.sides.ports import Runnable
+
+FORMS = ("equalized", "bias corrected")
+
+
+def moved_on_purpose(candidate: Runnable) -> str:
+    """Why the layers of a candidate are not compared; empty if they are."""
+    content = getattr(candidate, "content", None)
+    record = read_provenance(read_tflite(content, candidate.label)) if isinstance(content, bytes) else None
+    forms = [name for name in FORMS if record and _taken(record.get("trials"), name)]
+    return f"layers not compared: the weights of the file are {' and '.join(forms)}." if forms else ""
+
+
+def _taken(trials: Any, form: str) -> bool:
+    if not isinstance(trials, list):
+        return False
+    return any(isinstance(trial, dict) and trial.get("form") == form and trial.get("taken") for trial in trials)
