@@ -42,17 +42,19 @@ from rich.table import Table
 from kerasbn.errors import ModelFileError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
+from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Graph
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.sides.open import open_runnable
-from kerasbn_export.verification.sides.ports import Array, Runnable
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS, TFLiteRunner
+from kerasbn_export.verification.sides.ports import Runnable
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 QUESTION = Question(data=None, seed=0, samples=4, scales=(1.0, 0.1, 10.0), tolerance=None, min_sqnr=None, layers=True)
 

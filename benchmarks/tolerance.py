@@ -34,12 +34,12 @@ from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import Comparison, export_tflite, verify
+from kerasbn_export.arrays import Array
 from kerasbn_export.loading.load import load_model
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.verification.outputs.judge import CHANCE
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.sides.open import open_runnable
-from kerasbn_export.verification.sides.ports import Array
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS
 from kerasbn_models import digits_cnn, mlp
 
 NETWORKS = ("MobileNet", "MobileNetV2", "ResNet50V2", "EfficientNetB0")

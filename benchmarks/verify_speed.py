@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasbn.flavour import NAMES, Flavour
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS
+from kerasbn_export.tflite.interpreter import BACKENDS
 
 SECONDS = 10.0
 TOLERANCES = {"reference": 1e-6, "builtin": 5e-6, "xnnpack": 5e-6}

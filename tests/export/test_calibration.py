@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import CalibrationError
-from kerasbn_export.calibration.samples import ModelInput, read_calibration
+from kerasbn_export.calibration.samples import read_calibration
+from kerasbn_export.ends import ModelInput
 
 IMAGE = ModelInput("image", (1, 4, 4, 3), "float32")
 AGE = ModelInput("age", (None, 2), "float32")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import ConversionError
-from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.devices.profiles import find_device
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.tflite.file import Op, Tensor, read_tflite

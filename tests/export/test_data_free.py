@@ -8,9 +8,9 @@ import pytest
 from kerasbn.errors import CalibrationError
 from kerasbn_export import export_tflite
 from kerasbn_export.calibration.data_free import SAMPLES, data_free_calibration, descent, objective
-from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.conversion.servable import model_inputs
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.tflite.file import read_tflite
 
 

@@ -17,8 +17,9 @@ from kerasbn.errors import (
 )
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.calibration.named_arrays import in_order
-from kerasbn_export.calibration.samples import ModelInput, read_calibration
+from kerasbn_export.calibration.samples import read_calibration
 from kerasbn_export.cli.main import run
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.graph.structure import distinct, leaves
 from kerasbn_export.program.program import functional_program

@@ -11,8 +11,8 @@ from kerasbn_export.cli import recheck as recheck_command
 from kerasbn_export.cli import verify as verify_command
 from kerasbn_export.cli.main import run
 from kerasbn_export.cli.output import json_text
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.verification.sides.runtimes import RUNTIMES
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS
 
 
 def small_model(flavour, rng):

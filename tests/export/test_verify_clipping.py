@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from kerasbn_export.tflite.quantization import Quantization
 from kerasbn_export.verification.records.clipping import ClippingWatch
-from kerasbn_export.verification.sides.ports import Quantization
 
 GRID = Quantization(0.1, 0, "int8")
 

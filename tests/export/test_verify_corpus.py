@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from kerasbn_export.loading.load import load_model
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.verification import verify
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS
 
 CORPUS = os.environ.get("KERASBN_CORPUS")
 pytestmark = pytest.mark.skipif(

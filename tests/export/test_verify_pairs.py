@@ -9,8 +9,8 @@ import tensorflow as tf
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
 from kerasbn.flavour import Flavour
 from kerasbn_export.folding.fold import fold
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.verification import verify
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS
 
 
 def randomise(model, seed=1):

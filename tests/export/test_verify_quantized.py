@@ -10,13 +10,14 @@ import tensorflow as tf
 from kerasbn.flavour import Flavour
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import RANDOM, Question, _errs_beyond_rounding, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.layers.locate import Located
 from kerasbn_export.verification.sides.open import open_runnable
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS, TFLiteRunner
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Statistics for quantized inputs"),  # the stock converter, of float inputs

@@ -18,7 +18,7 @@ from kerasbn.errors import CalibrationError
 from kerasbn_export.files.reading import reading
 
 if TYPE_CHECKING:
-    from kerasbn_export.calibration.samples import ModelInput
+    from kerasbn_export.ends import ModelInput
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})
 

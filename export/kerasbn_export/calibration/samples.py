@@ -24,6 +24,7 @@ from kerasbn_export.calibration.array_file import SUFFIXES, read_arrays
 from kerasbn_export.calibration.array_values import as_array, as_dtype
 from kerasbn_export.calibration.image_folder import read_images
 from kerasbn_export.calibration.named_arrays import in_order
+from kerasbn_export.ends import ModelInput, shown_shape
 from kerasbn_export.files.reading import told_of
 from kerasbn_export.graph.structure import leaves
 
@@ -38,31 +39,6 @@ WANTED = (
     "an array, a list with one array per input, a dict of arrays by input name, a .npy or .npz file, a folder of "
     'images, a generator of samples, or the text "data-free" or "random"'
 )
-
-
-@dataclass(frozen=True)
-class ModelInput:
-    """One input or output of a model.
-
-    Attributes:
-        name: Its name: the key where the model takes or gives a dict, else the name that Keras has for it.
-        shape: With the batch axis first; None where it is free.
-        dtype: Its name.
-        aliases: Other names that it is known by.
-    """
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every name that it is known by, its own first."""
-        return (self.name, *self.aliases)
-
-    def __str__(self) -> str:
-        return f"input {self.name!r} of shape {_shown(self.shape)}, {self.dtype}"
 
 
 @dataclass(frozen=True)
@@ -263,10 +239,10 @@ def _check_array(array: NDArray[Any], wanted: ModelInput, where: str) -> None:
         raise CalibrationError(f"The {where} are {array.dtype}; the model wants {wanted}.")
     if not _fits(array.shape, wanted.shape):
         raise CalibrationError(
-            f"The {where} have shape {_shown(array.shape)}; the model wants {wanted} (the first axis counts samples)."
+            f"The {where} have shape {shown_shape(array.shape)}; the model wants {wanted} (the first axis counts samples)."
         )
     if not array.size:
-        raise CalibrationError(f"The {where} are empty: shape {_shown(array.shape)} for {wanted}.")
+        raise CalibrationError(f"The {where} are empty: shape {shown_shape(array.shape)} for {wanted}.")
     if not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise CalibrationError(f"The {where} for {wanted} hold NaN or infinity, first in row {row}.")
@@ -276,7 +252,3 @@ def _fits(found: Sequence[int], wanted: Sequence[int | None]) -> bool:
     return len(found) == len(wanted) and all(
         want is None or have == want for have, want in zip(found[1:], wanted[1:], strict=True)
     )
-
-
-def _shown(shape: Sequence[int | None]) -> str:
-    return "(" + ", ".join("n" if axis == 0 else str(size) for axis, size in enumerate(shape)) + ")"

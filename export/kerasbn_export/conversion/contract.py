@@ -18,9 +18,9 @@ from typing import Any
 
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import flavour_of
-from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.devices.profiles import Device
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.folding.verdict import Verdict
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import FileSignature, Op, Tensor, TFLiteFile

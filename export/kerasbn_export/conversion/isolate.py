@@ -19,7 +19,8 @@ import numpy as np
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.servable import End, Servable, Signature
+from kerasbn_export.conversion.servable import Servable, Signature
+from kerasbn_export.program.traced import End
 
 if TYPE_CHECKING:
     from kerasbn_export.conversion.convert import ConversionOptions

@@ -13,7 +13,7 @@ import numpy as np
 import kerasbn
 from kerasbn.flavour import flavour_of
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.export.forms.search import Trial
+from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.verdict import Verdict
 from kerasbn_export.program.program import Program

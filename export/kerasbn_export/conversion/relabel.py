@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn_export.conversion.conv3d import fuse_conv3d
-from kerasbn_export.conversion.servable import End, Signature
+from kerasbn_export.conversion.servable import Signature
+from kerasbn_export.program.traced import End
 
 
 def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str, bytes]) -> bytes:

@@ -7,7 +7,6 @@ are tracked one by one, which both Kerases survive.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +14,12 @@ from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.lazy import LazyModule
-from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.conversion.softplus import without_overflow
-from kerasbn_export.graph.structure import distinct
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.program.program import Program, functional_program
+from kerasbn_export.program.traced import End, keyed, traced
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
-
-
-@dataclass(frozen=True)
-class End:
-    """An input or output: its name in the model, and in the SavedModel, whose names are more restricted."""
-
-    name: str
-    key: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ def write_servable(programs: Sequence[Program], folder: Path, *, batch_size: int
     module, signatures, graphs = tf.Module(), [], {}
     module.kept = [kept for program in programs for kept in program.tracked]
     for program in programs:
-        inputs, outputs = (_ends([end.name for end in ends]) for ends in (program.inputs, program.outputs))
+        inputs, outputs = (keyed([end.name for end in ends]) for ends in (program.inputs, program.outputs))
         signatures.append(Signature(program.signature, inputs, outputs))
         graphs[program.signature] = traced(_by_key(program, outputs), program.fixed(batch_size))
         _check_shapes(program, outputs, graphs[program.signature].structured_outputs)
@@ -115,23 +106,11 @@ def _check_shapes(program: Program, outputs: Sequence[End], found: Mapping[str, 
             )
 
 
-def traced(call: Callable[[Sequence[Any]], Any], inputs: Sequence[ModelInput]) -> Any:
-    """The concrete function of a call on a list of tensors, whose names are the keys of the inputs."""
-    ends = _ends([wanted.name for wanted in inputs])
-    specs = [tf.TensorSpec(wanted.shape, wanted.dtype, name=end.key) for wanted, end in zip(inputs, ends, strict=True)]
-    return tf.function(call, autograph=False).get_concrete_function(specs)
-
-
 def _by_key(program: Program, outputs: Sequence[End]) -> Callable[[Sequence[Any]], dict[str, Any]]:
     def serve(tensors: Sequence[Any]) -> dict[str, Any]:
         return {end.key: tf.identity(tensor) for end, tensor in zip(outputs, program.call(tensors), strict=True)}
 
     return serve
-
-
-def _ends(names: Sequence[str]) -> tuple[End, ...]:
-    """Distinct names, each with a distinct key that TensorFlow takes as an identifier."""
-    return tuple(map(End, distinct(names), distinct([re.sub(r"\W", "_", f"x{name}") for name in names])))
 
 
 def _loops(graph: Any) -> bool:

@@ -14,9 +14,10 @@ from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.provenance import provenance
 from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
-from kerasbn_export.export.forms.search import Trial, held_out
+from kerasbn_export.export.forms.search import held_out
 from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.program.program import Program

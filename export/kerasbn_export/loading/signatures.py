@@ -9,10 +9,10 @@ from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn.lazy import LazyModule
-from kerasbn_export.calibration.samples import ModelInput
+from kerasbn_export.ends import SERVING, ModelInput
 from kerasbn_export.files.paths import is_there
 from kerasbn_export.loading.saved_model import keras_metadata, refuse_operations
-from kerasbn_export.program.program import SERVING, Program
+from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.signature import chosen
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow

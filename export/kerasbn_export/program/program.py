@@ -12,10 +12,8 @@ from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.flavour import KERAS, flavour_of
-from kerasbn_export.calibration.samples import ModelInput
+from kerasbn_export.ends import SERVING, ModelInput
 from kerasbn_export.graph.structure import distinct, leaves, map_leaves, named_leaves
-
-SERVING = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def subclassed_program(model: Any, reason: str) -> Program:
 
 def _traced_outputs(run: Callable[[Sequence[Any]], Any], inputs: Sequence[ModelInput]) -> Any:
     """The structure of what a call gives, with symbolic tensors."""
-    from kerasbn_export.conversion.servable import traced
+    from kerasbn_export.program.traced import traced
 
     return traced(run, inputs).structured_outputs
 

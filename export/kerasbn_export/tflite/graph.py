@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import ModelFileError
+from kerasbn_export.arrays import Array
 from kerasbn_export.files.reading import reading
+from kerasbn_export.precision import coarsest
 from kerasbn_export.tflite.check import check_model
-from kerasbn_export.verification.records.gates import coarsest
-from kerasbn_export.verification.sides.ports import Array, Quantization
+from kerasbn_export.tflite.quantization import Quantization
 
 _NUMPY = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
 

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS
+
+BACKENDS = {
+    "xnnpack": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+"""LiteRT's three sets of kernels, by the name of its op resolver: three independent results."""
 
 
 def open_interpreter(
@@ -17,7 +23,7 @@ def open_interpreter(
 
     Args:
         path: The file.
-        backend: A key of `kerasbn_export.verification.sides.tflite_runner.BACKENDS`.
+        backend: A key of `BACKENDS`.
         threads: How many it uses.
         delegate: The shared library of a delegate; None for none but what the backend has.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.ends import SERVING
 from kerasbn_export.files.reading import reading
-from kerasbn_export.program.program import SERVING
 
 
 def signature_names(content: bytes, label: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from kerasbn.errors import NotComparableError
+from kerasbn_export.precision import CALIBRATED, coarsest
 from kerasbn_export.verification.appeals.growth import allowing_for_growth
 from kerasbn_export.verification.appeals.half_weights import allowing_for_half_weights
 from kerasbn_export.verification.checks import Checks
@@ -17,7 +18,7 @@ from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.changed_places import changed_places
 from kerasbn_export.verification.outputs.outputs import judge_outputs
 from kerasbn_export.verification.records.comparison import Comparison, OutputComparison, Status
-from kerasbn_export.verification.records.gates import CALIBRATED, Gate, coarsest, gate_for
+from kerasbn_export.verification.records.gates import Gate, gate_for
 from kerasbn_export.verification.report.draw import draw
 from kerasbn_export.verification.sides.data import given_data, random_data
 from kerasbn_export.verification.sides.matching import match_sides

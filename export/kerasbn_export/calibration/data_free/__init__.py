@@ -24,7 +24,8 @@ from dataclasses import replace
 from typing import Any
 
 from kerasbn_export.calibration.data_free.observed import observe
-from kerasbn_export.calibration.samples import DATA_FREE, Calibration, ModelInput, checked
+from kerasbn_export.calibration.samples import DATA_FREE, Calibration, checked
+from kerasbn_export.ends import ModelInput
 
 __all__ = ["SAMPLES", "data_free_calibration"]
 

@@ -13,7 +13,7 @@ from kerasbn.errors import CalibrationError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.data_free.objective import distance, doubt
 from kerasbn_export.calibration.data_free.observed import Observed
-from kerasbn_export.calibration.samples import ModelInput
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.program.program import functional_program
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow

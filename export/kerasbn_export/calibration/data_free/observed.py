@@ -10,9 +10,9 @@ import numpy as np
 
 from kerasbn.errors import CalibrationError
 from kerasbn_export.algebra.affine import Float64
-from kerasbn_export.calibration.samples import ModelInput
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.folding.rules import time_distributed
 from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.graph import batchnorm

@@ -38,6 +38,7 @@ import numpy as np
 
 from kerasbn.errors import CalibrationError
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.trial import Trial
 
 MARGIN = 0.1
 """dB that a form has to gain."""
@@ -53,25 +54,6 @@ JUDGING = 64
 """Samples that a file is judged on that nobody asked to be, at most."""
 
 Form = TypeVar("Form")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One form that was converted and measured.
-
-    Attributes:
-        form: Its name in the table above.
-        sqnr_db: Signal to quantization noise on the samples that judge, of the worst output; before its softmax or
-            sigmoid, where it has one.
-        taken: Whether it is in the file.
-    """
-
-    form: str
-    sqnr_db: float
-    taken: bool
-
-    def __str__(self) -> str:
-        return f"{self.form} {self.sqnr_db:.1f} dB{', taken' if self.taken else ''}"
 
 
 @dataclass

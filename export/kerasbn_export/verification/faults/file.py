@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.verification.sides.ports import Array
+from kerasbn_export.arrays import Array
 
 DTYPES = {"int8": "INT8", "int32": "INT32", "int64": "INT64"}
 

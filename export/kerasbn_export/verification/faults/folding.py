@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Graph
-from kerasbn_export.verification.sides.ports import Array
 
 LAST_AXIS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D")
 LAST_AXIS_BUT_ONE = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")

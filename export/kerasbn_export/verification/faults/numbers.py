@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.verification.faults.fault import of_affine, of_weights
 from kerasbn_export.verification.faults.folding import Affine, Site, Statistics, Weights, affine, sites, weights
-from kerasbn_export.verification.sides.ports import Array
 
 
 @of_affine

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.verification.faults.file import File, Node, of_file
-from kerasbn_export.verification.sides.ports import Array
 
 COPYING = ("MAX_POOL_2D", "RESHAPE")
 """Operations that copy integers, whatever the scales of their tensors say."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.verification.sides.ports import Array
+from kerasbn_export.arrays import Array
 
 Body = Callable[[Any, Any], Any]
 """Takes the module of layers and a symbolic tensor of eight channels, gives one."""

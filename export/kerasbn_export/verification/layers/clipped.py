@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.layers.fit import shaped
@@ -24,7 +25,6 @@ from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.records.clipping import Clipping, ClippingWatch
 from kerasbn_export.verification.records.comparison import LayerComparison
 from kerasbn_export.verification.records.measure import measure
-from kerasbn_export.verification.sides.ports import Array
 from kerasbn_export.verification.sides.sides import Batch, Sides
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 

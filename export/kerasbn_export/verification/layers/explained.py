@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.layers.fit import shaped
 from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.records.comparison import LayerComparison
 from kerasbn_export.verification.records.measure import measure
-from kerasbn_export.verification.sides.ports import Array
 
 AWAY = 4.0
 COPYING = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")

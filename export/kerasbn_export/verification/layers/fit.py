@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.network.bound import Bound
 from kerasbn_export.verification.records.clipping import Clipping
 from kerasbn_export.verification.records.measure import Measurement
-from kerasbn_export.verification.sides.ports import Array
 
 
 @dataclass(frozen=True)

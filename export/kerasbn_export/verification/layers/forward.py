@@ -12,9 +12,9 @@ from copy import copy
 import numpy as np
 
 from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.faults.folding import affine, channel_axis, is_batchnorm, statistics
-from kerasbn_export.verification.sides.ports import Array
 
 INPUT_AXIS = {"Dense": 0, "Conv1D": -2, "Conv2D": -2, "Conv3D": -2, "DepthwiseConv1D": -2, "DepthwiseConv2D": -2}
 """The axis of a kernel along its input channels."""

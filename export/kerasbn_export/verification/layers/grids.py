@@ -21,13 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.tflite.graph import LINEAR_OPS, Operation, TFLiteGraph
+from kerasbn_export.tflite.quantization import Quantization
 from kerasbn_export.verification.layers.weights import held_by
 from kerasbn_export.verification.network.bound import Bound
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.records.clipping import STEPS, ClippingWatch
-from kerasbn_export.verification.sides.ports import Array, Quantization
 
 MEASURED = frozenset({
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2",

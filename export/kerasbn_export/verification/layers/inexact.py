@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.network.elementwise import UNIT_ROUNDOFF
 from kerasbn_export.verification.network.network import Network
-from kerasbn_export.verification.sides.ports import Array
 
 NOISE = 4.0
 """How many times the reference's own error in float32 that of a right candidate may be."""

@@ -18,6 +18,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from kerasbn_export.algebra.linear import LINEAR, output_axis
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.tflite.graph import TFLiteGraph
@@ -33,7 +34,6 @@ from kerasbn_export.verification.records.comparison import LayerComparison, Stat
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.pieces import pieces
-from kerasbn_export.verification.sides.ports import Array
 
 MERGED = frozenset({
     "BatchNormalization", "Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",

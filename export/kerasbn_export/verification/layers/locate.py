@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from kerasbn.errors import KerasBNError
+from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.tflite.graph import TFLiteGraph
@@ -33,7 +34,6 @@ from kerasbn_export.verification.records.comparison import (
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import Content, measure
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
-from kerasbn_export.verification.sides.ports import Array
 from kerasbn_export.verification.sides.sides import Batch, Sides
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.tflite.graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.verification.faults.folding import is_linear
 from kerasbn_export.verification.layers.weights import held_by
 from kerasbn_export.verification.network.network import Network
-from kerasbn_export.verification.sides.ports import Array
 
 SHAPING = ("Reshape", "Flatten", "Dropout")
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call
 from kerasbn_export.graph.recurrent_layers import CONVOLUTIONAL, KINDS
 from kerasbn_export.tflite.graph import Operation, TFLiteGraph
@@ -27,7 +28,6 @@ from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.layers.weights import Held, distance, held_by
 from kerasbn_export.verification.records.comparison import LayerComparison
 from kerasbn_export.verification.records.measure import measure
-from kerasbn_export.verification.sides.ports import Array
 
 DENSE = frozenset(KINDS).difference(CONVOLUTIONAL)
 """Layers whose cells multiply by matrices; of a ConvLSTM only the noise is judged."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import kerasbn
 from kerasbn.errors import KerasBNError
+from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
 from kerasbn_export.conversion.provenance import read_provenance, weights_hash
 from kerasbn_export.folding.choices import Choices
@@ -29,7 +30,6 @@ from kerasbn_export.verification.layers.activations_apart import with_activation
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
-from kerasbn_export.verification.sides.ports import Array
 from kerasbn_export.verification.sides.sides import Sides
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 

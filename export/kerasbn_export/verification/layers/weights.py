@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.tflite.graph import LINEAR_OPS, TRANSPOSED_OPS, Operation, Stored, TFLiteGraph
 from kerasbn_export.verification.faults import FAULTS
@@ -29,7 +30,6 @@ from kerasbn_export.verification.faults.folding import (
 )
 from kerasbn_export.verification.records.comparison import WeightComparison
 from kerasbn_export.verification.records.sketch import channel_weights
-from kerasbn_export.verification.sides.ports import Array
 
 SAME = 1e-5
 """Two weights are the same up to this part of the largest: float32 rounding is a hundredth of it."""

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasbn_export.algebra.linear import SEPARABLE, kernel_name
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.batchnorm import affine as affine_of
 from kerasbn_export.graph.batchnorm import axes, is_batchnorm
 from kerasbn_export.graph.model import Call, Layer
 from kerasbn_export.verification.network.elementwise import MARGIN, UNIT_ROUNDOFF, Function, is_elementwise, passed_on
 from kerasbn_export.verification.records.pieces import Index
-from kerasbn_export.verification.sides.ports import Array
 
 NOT_ROUNDING = frozenset({"relu", "relu6", "linear", "leaky_relu"})
 """Activations that make no difference larger and compute nothing that has to be rounded."""

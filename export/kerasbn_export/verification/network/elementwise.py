@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasbn_export.verification.sides.ports import Array
+from kerasbn_export.arrays import Array
 
 Function = Callable[[Array], Array]
 

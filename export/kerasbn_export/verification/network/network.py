@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import NotComparableError
+from kerasbn_export.arrays import Array
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import in_context
 from kerasbn_export.emit.layer import build_layer, retyped_arguments, set_weights
@@ -22,7 +23,6 @@ from kerasbn_export.graph.recurrent_layers import at_inference
 from kerasbn_export.graph.structure import leaves, map_leaves
 from kerasbn_export.verification.network.bound import NOT_ROUNDING, absolute, activation_name
 from kerasbn_export.verification.network.elementwise import Function
-from kerasbn_export.verification.sides.ports import Array
 
 NOT_STEEPER_THAN_ONE = NOT_ROUNDING | {"tanh", "sigmoid"}
 """Activations behind which noise is no larger."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.verification.outputs.judge import judge
 from kerasbn_export.verification.records.comparison import Status
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import measure
-from kerasbn_export.verification.sides.ports import Array, Port
+from kerasbn_export.verification.sides.ports import Port
 from kerasbn_export.verification.sides.sides import Sides
 
 MOST_TRIED = 10

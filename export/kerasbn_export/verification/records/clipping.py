@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
+from kerasbn_export.tflite.quantization import Quantization
 from kerasbn_export.verification.records.measure import decibels
-from kerasbn_export.verification.sides.ports import Array, Quantization
 
 STEPS = 2.0
 """Of the grid: what rounding explains."""

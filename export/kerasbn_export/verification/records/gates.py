@@ -54,16 +54,6 @@ GATES = {
     "int8": Gate(min_sqnr=15.0),
 }
 
-CALIBRATED = ("int16x8", "int8")
-"""Precisions whose ranges were measured on data: inputs of another size prove nothing."""
-
-COARSENESS = ("float32", "float16", "dynamic", "int16x8", "int8")
-
-
-def coarsest(*precisions: str) -> str:
-    """The least exact of several precisions: the one whose gate applies."""
-    return max(precisions, key=COARSENESS.index)
-
 
 def gate_for(precision: str, tolerance: float | None, min_sqnr: float | None) -> Gate:
     """The gate of a precision with what the user asked for in place of the defaults.

@@ -18,8 +18,8 @@ from enum import Enum
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.verification.records.pieces import pieces
-from kerasbn_export.verification.sides.ports import Array
 
 NOTHING = np.empty(0)
 

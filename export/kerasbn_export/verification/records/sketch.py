@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.verification.records.pictures import (
     BINS,
     CHANNELS,
@@ -27,7 +28,6 @@ from kerasbn_export.verification.records.pictures import (
     Picture,
     WorstSample,
 )
-from kerasbn_export.verification.sides.ports import Array
 
 
 def histogram(reference: Array, candidate: Array) -> Histogram:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.verification.records.comparison import OutputComparison
 from kerasbn_export.verification.records.sketch import picture
-from kerasbn_export.verification.sides.ports import Array
 from kerasbn_export.verification.sides.sides import Batch, Sides
 
 Drawn = dict[tuple[int, str], tuple[Array, Array]]

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError, NotComparableError
+from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.array_file import read_arrays
 from kerasbn_export.calibration.array_values import as_array, as_dtype
 from kerasbn_export.calibration.named_arrays import in_order
 from kerasbn_export.files.reading import told_of
-from kerasbn_export.verification.sides.ports import Array, Port
+from kerasbn_export.verification.sides.ports import Port
 
 OPEN_SIZE = 32
 """The size drawn for a dimension that both sides leave open."""

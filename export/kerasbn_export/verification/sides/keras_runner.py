@@ -12,15 +12,16 @@ import numpy as np
 
 from kerasbn.errors import KerasBNError, NotComparableError
 from kerasbn.flavour import flavour_of
-from kerasbn_export.calibration.samples import ModelInput
+from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
+from kerasbn_export.ends import ModelInput
 from kerasbn_export.files.reading import reading
 from kerasbn_export.graph.configuration import configuration_of
 from kerasbn_export.graph.structure import leaves
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.sides.fresh_state import fresh_state
-from kerasbn_export.verification.sides.ports import Array, Port
+from kerasbn_export.verification.sides.ports import Port
 from kerasbn_export.verification.sides.repeated import Repeated
 
 CHUNK = 8

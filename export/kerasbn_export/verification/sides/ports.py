@@ -4,41 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
+from kerasbn_export.arrays import Array
+from kerasbn_export.tflite.quantization import Quantization
 
 if TYPE_CHECKING:
     from kerasbn_export.verification.network.network import Network
-
-Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """``real = scale * (stored - zero_point)``, one scale for the whole tensor."""
-
-    scale: float
-    zero_point: int
-    dtype: str
-
-    def store(self, real: Array) -> Array:
-        """The nearest stored values, clipped to what the dtype holds."""
-        info = np.iinfo(self.dtype)
-        stored = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        clipped: Array = np.clip(stored, info.min, info.max).astype(self.dtype)
-        return clipped
-
-    def restore(self, stored: Array) -> Array:
-        """The real values, in float32."""
-        return ((stored.astype(np.float64) - self.zero_point) * self.scale).astype(np.float32)
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """The smallest and the largest real value."""
-        info = np.iinfo(self.dtype)
-        return (info.min - self.zero_point) * self.scale, (info.max - self.zero_point) * self.scale
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.conversion.servable import traced
+from kerasbn_export.arrays import Array
 from kerasbn_export.program.program import Program
-from kerasbn_export.verification.sides.ports import Array, Port
+from kerasbn_export.program.traced import traced
+from kerasbn_export.verification.sides.ports import Port
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

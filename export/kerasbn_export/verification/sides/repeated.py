@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from kerasbn_export.verification.sides.ports import Array
+from kerasbn_export.arrays import Array
 
 AS_IT_IS = 3
 """Calls that take as long as tracing the model does: so many are not compiled."""

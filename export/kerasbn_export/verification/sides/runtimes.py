@@ -25,10 +25,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn_export.arrays import Array
 from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.tflite.signature import chosen, only_signature, signature_names
-from kerasbn_export.verification.sides.ports import Array
-from kerasbn_export.verification.sides.tflite_runner import BACKENDS, TFLiteRunner
+from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 Session = Callable[[list[Array]], list[Array]]
 """Takes the stored inputs in the file's order and gives the stored outputs in the file's order."""

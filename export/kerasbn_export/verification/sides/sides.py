@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kerasbn_export.verification.sides.ports import Array, Runnable
+from kerasbn_export.arrays import Array
+from kerasbn_export.verification.sides.ports import Runnable
 
 CHUNK = 8
 """Samples run at a time: memory does not grow with their number."""

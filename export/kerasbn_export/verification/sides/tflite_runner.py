@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.errors import ModelFileError, NotComparableError
+from kerasbn_export.arrays import Array
 from kerasbn_export.files.reading import reading
 from kerasbn_export.tflite.graph import TFLiteGraph
-from kerasbn_export.verification.sides.ports import Array, Port
+from kerasbn_export.tflite.interpreter import BACKENDS
+from kerasbn_export.verification.sides.ports import Port
 
 if TYPE_CHECKING:
     from kerasbn_export.verification.network.network import Network
-
-BACKENDS = {
-    "xnnpack": "AUTO",
-    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
-    "reference": "BUILTIN_REF",
-}
-"""LiteRT's three sets of kernels, by the name of its op resolver: three independent results."""
 
 Ends = list[tuple[str, int]]
 """Names of inputs or outputs, each with its tensor."""
