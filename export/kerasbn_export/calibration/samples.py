@@ -2,10 +2,10 @@
 
 Accepted are an array, a list of arrays (one per input), a dict of arrays by input name, both nested as the model takes
 them, the path of a ``.npy`` or ``.npz`` file with arrays or named arrays, a folder of images (see
-`kerasbn_export.calibration.image_folder`), and a generator, a ``tf.data.Dataset`` or a function that returns one, whose items are
-samples or batches in any of these forms. Every form ends as one array per input with the samples on the first axis. The
-text ``"random"`` asks for standard normal numbers, and ``"data-free"`` for samples that are made from the model's
-BatchNorms (see `kerasbn_export.calibration.data_free`); nothing else makes numbers up.
+`kerasbn_export.calibration.image_folder`), and a generator, a ``tf.data.Dataset`` or a function that returns one, whose
+items are samples or batches in any of these forms. Every form ends as one array per input with the samples on the first
+axis. The text ``"random"`` asks for standard normal numbers, and ``"data-free"`` for samples that are made from the
+model's BatchNorms (see `kerasbn_export.calibration.data_free`); nothing else makes numbers up.
 """
 
 from __future__ import annotations
@@ -239,7 +239,8 @@ def _check_array(array: NDArray[Any], wanted: ModelInput, where: str) -> None:
         raise CalibrationError(f"The {where} are {array.dtype}; the model wants {wanted}.")
     if not _fits(array.shape, wanted.shape):
         raise CalibrationError(
-            f"The {where} have shape {shown_shape(array.shape)}; the model wants {wanted} (the first axis counts samples)."
+            f"The {where} have shape {shown_shape(array.shape)}; the model wants {wanted} (the first axis counts "
+            "samples)."
         )
     if not array.size:
         raise CalibrationError(f"The {where} are empty: shape {shown_shape(array.shape)} for {wanted}.")

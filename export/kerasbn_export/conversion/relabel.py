@@ -15,7 +15,8 @@ from kerasbn_export.program.traced import End
 def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str, bytes]) -> bytes:
     """The same file with the inputs and outputs of every signature named and ordered as in the model.
 
-    What the converter leaves beside a convolution of three dimensions goes into it: see `kerasbn_export.conversion.conv3d`.
+    What the converter leaves beside a convolution of three dimensions goes into it: see
+    `kerasbn_export.conversion.conv3d`.
 
     Args:
         data: A ``.tflite`` file.

@@ -21,8 +21,8 @@ class ExportOptions:
     """How to export; options that contradict each other are refused when they are put together.
 
     Attributes:
-        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see `kerasbn_export.conversion.convert`. None
-            for the device's own, or float32.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``; see
+            `kerasbn_export.conversion.convert`. None for the device's own, or float32.
         calibration: Samples of the real inputs for ``int8`` and ``int16x8``, in any form of
             `kerasbn_export.calibration.samples`.
         fold: Whether to fold; without, the same steps are taken with the BatchNorms in place, to compare.
@@ -41,7 +41,8 @@ class ExportOptions:
             path holds one, else ``serving_default``, or all signatures where there is none of that name.
         isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
         best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
-            measure only what folding may have cost, False for nothing of the kind. See `kerasbn_export.export.forms.search`.
+            measure only what folding may have cost, False for nothing of the kind. See
+            `kerasbn_export.export.forms.search`.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.

@@ -50,8 +50,8 @@ def export_tflite(
         model: A model of either Keras, or the path of one. It is not changed.
         path: The file to write.
         precision: See `ExportOptions`, as for all that follow up to `best`; None is the device's own, or float32.
-        calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration.samples`; ``int8`` and ``int16x8``
-            need them.
+        calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration.samples`; ``int8`` and
+            ``int16x8`` need them.
         fold: Whether to fold.
         batch_size: The batch the file takes; None leaves it open.
         strict: Refuse to write a model in which a BatchNorm is left.
@@ -62,7 +62,8 @@ def export_tflite(
             the inputs lie where it is ``"data-free"``.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.folding.choices`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
-        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see `kerasbn_export.devices.profiles`.
+        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see
+            `kerasbn_export.devices.profiles`.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: See `ExportOptions`.
         isolate: Whether the converter runs in a process of its own.
@@ -78,7 +79,8 @@ def export_tflite(
         UnsupportedModelError: The model was never built, or a BatchNorm is called with ``training=True``.
         InvalidModelError: A BatchNorm holds numbers that mean nothing.
         NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
-        ConversionError: The TFLite converter failed, or its file breaks the contract of `kerasbn_export.conversion.contract`.
+        ConversionError: The TFLite converter failed, or its file breaks the contract of
+            `kerasbn_export.conversion.contract`.
         OutputError: The file cannot be written.
     """
     options = ExportOptions(

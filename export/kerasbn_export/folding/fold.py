@@ -127,7 +127,8 @@ def fold(
             int8.
         forward: Let BatchNorms go forward into the layers behind them, as a whole or in part: the same again. Without,
             one that cannot go backward is one operation, or stays.
-        target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see `kerasbn_export.folding.choices`.
+        target: What to prefer among exact forms, ``"latency"``, ``"ops"`` or ``"size"``: see
+            `kerasbn_export.folding.choices`.
         precision: What the folded model is to be converted to. Where weights become int8, the magnitude of a scale
             goes backward before anything goes forward; for ``"int8"`` a ReLU that nothing fuses gets what fuses it.
 

@@ -10,7 +10,7 @@ in the weights behind, an ADD and a MUL would stay. It is written ``x * (relu6(x
 from __future__ import annotations
 
 from kerasbn_export.folding.affine_calls import PRODUCTS, QUOTIENTS, SUMS
-from kerasbn_export.folding.passes.activation import fused_activation
+from kerasbn_export.folding.rules.fused import fused_activation
 from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.graph.operations import Operation
 

@@ -1,8 +1,8 @@
 """Compares two runnable things, decides whether they are equal, and says where they part.
 
-The parts: ``open`` makes a side runnable (``keras_runner``, ``tflite_runner``), ``matching`` pairs inputs and outputs,
-``data`` gives both the same inputs, ``measure`` adds up the difference, ``judge`` decides by ``gates``, ``network`` is
-the reference in float64 (the referee), ``localise`` and ``divergence`` name the layer, ``records`` is the result.
+The folders, each above those it may import: ``report`` shows a comparison, ``appeals`` explains what is outside a gate,
+``layers`` says where the sides differ, ``outputs`` whether they do, ``faults`` are the mistakes that the verifier is
+tested with, ``sides`` run both, ``network`` is the referee in float64, ``records`` hold what was found.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def verify(
     """Whether the candidate computes what the reference computes.
 
     A float32 output passes if ``max|difference| <= 2e-5 * max|reference|``, or if float64 shows that the reference is
-    the inaccurate side; `kerasbn_export.verification.records.gates` has the gates of the other precisions. An output that is
-    not finite, all zero or constant never passes. Where layers are compared, neither does one that errs by more than
-    rounding explains, nor one with a quantised weight that is more than half a step off.
+    the inaccurate side; `kerasbn_export.verification.records.gates` has the gates of the other precisions. An output
+    that is not finite, all zero or constant never passes. Where layers are compared, neither does one that errs by more
+    than rounding explains, nor one with a quantised weight that is more than half a step off.
 
     Args:
         reference: A Keras model of either Keras, a `FoldResult`, or the path of a ``.keras``, ``.h5``, SavedModel or

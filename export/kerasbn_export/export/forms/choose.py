@@ -1,4 +1,4 @@
-"""The forms of one model that an export converts and measures; see the table in `kerasbn_export.export.forms.search`."""
+"""The forms of one model that an export converts and measures; `kerasbn_export.export.forms.search` has the table."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ with one s for each channel c in between, chosen so that both kernels have the s
 A tensor that is quantized with one scale spends it on its largest channel; with equal ranges none is coarser than
 another. Where every channel has a scale of its own, that is not needed, and can cost accuracy.
 
-The two halves go the ways that a BatchNorm's scale goes: `kerasbn_export.folding.rules` know the layers in between and refuse
-what is not homogeneous. All in float64; each weight is rounded once, when the model is built.
+The two halves go the ways that a BatchNorm's scale goes: `kerasbn_export.folding.rules` know the layers in between and
+refuse what is not homogeneous. All in float64; each weight is rounded once, when the model is built.
 
 References:
     Nagel et al. 2019, Data-Free Quantization Through Weight Equalization and Bias Correction, section 4.1.

@@ -18,11 +18,10 @@ import numpy as np
 
 from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED
 from kerasbn_export.folding.rules import add, identity, moves, spatial
-from kerasbn_export.folding.rules.step import stock_activation
+from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.rules.time_distributed import MERGE, SPLIT
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
 
-FUSED = ("relu", "relu6")
 FUSING = (
     *("Dense", *CONVOLUTIONS[:2], *DEPTHWISE, *SEPARABLE),
     *(*add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, *add.AVERAGES),
@@ -52,24 +51,6 @@ def place_activations(graph: Graph) -> None:
 def _is_settled(graph: Graph, value: Value) -> bool:
     """Whether a ReLU of the value stays where it is."""
     return value.masked or fuses(graph, value)
-
-
-def is_fused(layer: Layer) -> bool:
-    """Whether TFLite has the activation as an option of other operations."""
-    return fused_activation(layer) is not None
-
-
-def fused_activation(layer: Layer) -> str | None:
-    """Which of `FUSED` the layer computes, None if none of them."""
-    if layer.kind == "Activation":
-        name = stock_activation(layer)
-        return name if name in FUSED else None
-    if layer.kind == "ReLU":
-        if layer.config.get("negative_slope") or layer.config.get("threshold"):
-            return None
-        most = layer.config.get("max_value")
-        return "relu" if most is None else "relu6" if most == 6.0 else None
-    return None
 
 
 def fuses(graph: Graph, value: Value) -> bool:

@@ -13,8 +13,8 @@ as fine behind a depthwise, 0.5 to 3.5 dB: a ReLU that an average pooling takes 
 for every channel, which int8 holds exactly.
 
 Condition: a ReLU or ReLU6 on a value of rank 4 without a mask that stays alone after
-`kerasbn_export.folding.passes.activation` has moved all that it can; for the depthwise a known number of channels, more than one
-(on one it took 1.0 of the ReLU's time, the pooling 0.8).
+`kerasbn_export.folding.passes.activation` has moved all that it can; for the depthwise a known number of channels, more
+than one (on one it took 1.0 of the ReLU's time, the pooling 0.8).
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from dataclasses import replace
 import numpy as np
 
 from kerasbn_export.algebra.affine import Affine
-from kerasbn_export.folding.passes.activation import fuses, is_fused
+from kerasbn_export.folding.passes.activation import fuses
 from kerasbn_export.folding.passes.lower import depthwise
+from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
 
 POOLING = {"pool_size": [1, 1], "strides": [1, 1], "padding": "valid", "data_format": "channels_last"}

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasbn_export.algebra.linear import CONVOLUTIONS, Array
-from kerasbn_export.folding.passes.activation import is_fused
 from kerasbn_export.folding.rules import identity
+from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.rules.homogeneous import is_homogeneous
 from kerasbn_export.folding.rules.producer import checked, has_no_activation
 from kerasbn_export.folding.rules.step import Push, in_training, runs_along_last, stock_activation, takes_only

@@ -12,7 +12,7 @@ later one is no output of the model, whose name would be lost.
 
 from __future__ import annotations
 
-from kerasbn_export.folding.passes.activation import fused_activation
+from kerasbn_export.folding.rules.fused import fused_activation
 from kerasbn_export.graph.model import Call, Graph
 
 

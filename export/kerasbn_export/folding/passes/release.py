@@ -2,13 +2,13 @@
 
     a(W1 x + b1), W2 (W1 x + b1) + b2   become   (s*W1) x + (s*b1 + t), (W2 W1) x + (W2 b1 + b2)
 
-The other layers take the shared one in, as `kerasbn_export.folding.passes.series` has it, and read its input; the BatchNorm then
-folds into it by rule 2.
+The other layers take the shared one in, as `kerasbn_export.folding.passes.series` has it, and read its input; the
+BatchNorm then folds into it by rule 2.
 
 Condition: every other user of the output is a linear layer that may merge with it in a row, whose kernel becomes so
-little larger that it pays (`kerasbn_export.folding.choices.pays`). To call the shared layer once more for the BatchNorm alone, as
-`kerasbn_export.folding.passes.clone` does, would pay nothing: it takes as many operations as the affine and more products,
-1.1 to 1.9 of the time.
+little larger that it pays (`kerasbn_export.folding.choices.pays`). To call the shared layer once more for the BatchNorm
+alone, as `kerasbn_export.folding.passes.clone` does, would pay nothing: it takes as many operations as the affine and
+more products, 1.1 to 1.9 of the time.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerasbn_export.folding.passes.activation import is_fused
+from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.rules.step import Push
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer

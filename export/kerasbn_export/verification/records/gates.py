@@ -14,8 +14,8 @@ int8        SQNR >= 15 dB                       correct files were measured betw
 ==========  ==================================  ===========================================================
 
 A gate on the noise of a quantised output cannot see an error smaller than that noise. So where layers are compared,
-`kerasbn_export.verification.layers.grids` bounds each operation by the rounding to its own grids, and every weight has to be
-within half a step of the float64 algebra.
+`kerasbn_export.verification.layers.grids` bounds each operation by the rounding to its own grids, and every weight has
+to be within half a step of the float64 algebra.
 """
 
 from __future__ import annotations

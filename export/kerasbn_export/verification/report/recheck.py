@@ -68,8 +68,9 @@ def recheck(comparison: Comparison, *, tolerance: Share | None = None, min_sqnr:
 def _divergence(comparison: Comparison, gate: Gate, outputs: Sequence[OutputComparison]) -> Divergence | None:
     """The first wrong layer as it was found; where all outputs pass, only if it still is one.
 
-    As in `kerasbn_export.verification.layers.divergence`, a layer that errs beyond rounding is wrong unless the values are
-    right again there or at a later one that fails: one that takes back what was moved may know no rounding, as a mean.
+    As in `kerasbn_export.verification.layers.divergence`, a layer that errs beyond rounding is wrong unless the values
+    are right again there or at a later one that fails: one that takes back what was moved may know no rounding, as a
+    mean.
     """
     if any(output.status is Status.DIFFERS for output in outputs):
         return comparison.first_divergence
