@@ -47,7 +47,7 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.train import train
 from kerasbn_export.devices.micro import run_micro
-from kerasbn_export.export.forms.search import scorer
+from kerasbn_export.export.scoring import scorer
 from kerasbn_export.loading.load import load_model
 from kerasbn_models import mlp
 

@@ -9,8 +9,9 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.export.forms import bias_correction
 from kerasbn_export.export.forms.choose import STOCK, UNDONE
-from kerasbn_export.export.forms.search import MARGIN, Search, held_out, scorer
+from kerasbn_export.export.forms.search import MARGIN, Search, held_out
 from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.scoring import scorer
 from kerasbn_export.tflite.file import read_tflite
 
 

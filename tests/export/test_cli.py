@@ -9,7 +9,8 @@ from kerasbn_testing.statistics import randomise
 
 import kerasbn
 from kerasbn.flavour import Flavour
-from kerasbn_export.cli.main import COMMANDS, run
+from kerasbn_export.cli.dispatch import COMMANDS
+from kerasbn_export.cli.main import run
 from kerasbn_export.loading.load import load_model
 from kerasbn_export.tflite.file import read_tflite
 

@@ -9,7 +9,8 @@ from kerasbn_testing.statistics import randomise
 from kerasbn.errors import ModelFileError
 from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.conversion import conv3d
-from kerasbn_export.conversion.convert import ConversionOptions, convert
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.tflite.file import read_ops
 
 KINDS = {"Conv3D": "CONV_3D", "Conv3DTranspose": "CONV_3D_TRANSPOSE"}

@@ -9,8 +9,11 @@ from ai_edge_litert.interpreter import Interpreter
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn_export.calibration.samples import read_calibration
 from kerasbn_export.conversion import isolate
-from kerasbn_export.conversion.convert import CALIBRATED, IO_DTYPES, ConversionOptions, _old_objects_frozen, convert
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import model_inputs
+from kerasbn_export.conversion.tensorflow import _old_objects_frozen
+from kerasbn_export.precision import CALIBRATED, PRECISIONS
 from kerasbn_export.tflite.file import read_tflite
 
 # TFLite gives the converter's order of inputs back in whatever order it likes, so the names are far from sorted.
@@ -81,7 +84,8 @@ def test_a_batch_that_the_model_fixes_is_kept(keras_flavour):
 
 
 @pytest.mark.parametrize(
-    ("precision", "io_dtype"), [(precision, io_dtype) for precision, io in IO_DTYPES.items() for io_dtype in io]
+    ("precision", "io_dtype"),
+    [(precision, io_dtype) for precision, row in PRECISIONS.items() for io_dtype in row.io_dtypes],
 )
 def test_each_precision_gives_the_type_of_inputs_and_outputs_asked_for(precision, io_dtype, keras_flavour, rng):
     model = two_by_two(keras_flavour)

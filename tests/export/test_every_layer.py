@@ -11,7 +11,7 @@ from guarded import Died, run_guarded
 from judged_model import Step, judge_model
 
 from kerasbn.errors import ConversionError
-from kerasbn_export.verification.records.comparison import Status
+from kerasbn_export.verification.records.outputs import Status
 
 SPREAD = ("Conv1D", "EinsumDense heads", "GlobalMaxPooling3D", "activation softplus")
 

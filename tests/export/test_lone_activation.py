@@ -8,7 +8,7 @@ from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn_export import export_tflite
 from kerasbn_export.folding.fold import fold
-from kerasbn_export.folding.passes import companion as lone_activation
+from kerasbn_export.folding.passes import companion
 from kerasbn_export.tflite.file import read_tflite
 
 RELUS = {
@@ -146,7 +146,7 @@ def test_before_an_average_it_is_a_depthwise(keras_flavour, rng):
 
 def test_without_its_condition_it_costs_an_operation_and_is_no_less_exact(keras_flavour, rng, monkeypatch):
     model = random(behind_a_convolution(keras_flavour.keras), rng)
-    monkeypatch.setattr(lone_activation, "fuses", lambda *_: False)
+    monkeypatch.setattr(companion, "fuses", lambda *_: False)
     folded, data = fold(model, precision="int8").model, data_for(model, rng)
     assert len(companions(folded)) == 1
     assert relative_error(run(folded, data), run(model, data)) < 2e-6

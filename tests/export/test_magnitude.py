@@ -12,7 +12,7 @@ from kerasbn.errors import InvalidArgumentError
 from kerasbn_export import export_tflite, fold
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
-from kerasbn_export.export.forms.search import scorer
+from kerasbn_export.export.scoring import scorer
 from kerasbn_export.folding.choices import QUANTIZED, choices
 from kerasbn_export.folding.fold import plan
 

@@ -10,7 +10,7 @@ from kerasbn_testing.property import check
 from kerasbn_testing.random_graphs import INPUTS, ORDER
 from kerasbn_testing.random_sequences import INNER, softmax
 
-from kerasbn_export.folding.rules import time_distributed
+from kerasbn_export.folding.passes import unroll_time
 from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph import batchnorm
 
@@ -38,7 +38,7 @@ def test_a_program_moves_an_axis_where_a_rule_forgets_it(keras_flavour, monkeypa
     image = [0, 0, 0, 0, 0, 0, INPUTS.index((6, 5, 4))]
     step = [0, 0, ORDER.index("time_distributed"), 0, INNER.index(softmax), 1]
     assert check(keras_flavour, [image, step]).coverage.layers["TimeDistributed < Softmax"] == 1
-    monkeypatch.setattr(time_distributed, "ELEMENTWISE", (*time_distributed.ELEMENTWISE, "Softmax"))
+    monkeypatch.setattr(unroll_time, "ELEMENTWISE", (*unroll_time.ELEMENTWISE, "Softmax"))
     with pytest.raises(AssertionError, match=r"folded differs by .* in float64"):
         check(keras_flavour, [image, step])
 

@@ -11,7 +11,7 @@ from kerasbn.flavour import TF_KERAS
 from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.devices.optional_package import TFLITE_MICRO
 from kerasbn_export.verification.faults import QUANTIZED
-from kerasbn_export.verification.records.comparison import Status
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.sides.fresh_state import _states
 from kerasbn_export.verification.sides.runtimes import open_file
 

@@ -8,8 +8,9 @@ from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.provenance import read_provenance
-from kerasbn_export.export.forms import choose as forms
-from kerasbn_export.export.forms.search import JUDGING, SLACK, STOCK_SLACK, scorer, some_of
+from kerasbn_export.export.forms import choose
+from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK
+from kerasbn_export.export.scoring import JUDGING, scorer, some_of
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.tflite.file import read_tflite
 
@@ -45,7 +46,7 @@ def export(model, folder, rng, **options):
 def scores(monkeypatch, *values):
     """Let the files that are measured have these SQNRs, in this order."""
     following = iter(values)
-    monkeypatch.setattr(forms, "scorer", lambda *_: lambda _: next(following))
+    monkeypatch.setattr(choose, "scorer", lambda *_: lambda _: next(following))
 
 
 CASES = {  # as folded, in place, not folded, and what is looked for after these
@@ -95,7 +96,7 @@ def test_where_there_is_no_choice_nothing_is_measured(keras_flavour, rng, tmp_pa
 
 def test_strict_leaves_out_the_forms_in_which_a_batchnorm_stays(keras_flavour, rng, tmp_path):
     result = export(costly(keras_flavour, rng), tmp_path, rng, best=True, strict=True)
-    assert not {trial.form for trial in result.trials} & forms.UNDONE.keys()
+    assert not {trial.form for trial in result.trials} & choose.UNDONE.keys()
     assert all(verdict.gone for verdict in result.verdicts)
 
 
@@ -117,7 +118,7 @@ def test_what_cannot_cost_anything_is_not_measured(keras_flavour, rng, tmp_path,
     ids=str,
 )
 def test_what_may_cost(verdict, costs):
-    assert forms._may_cost(Verdict("bn", Action.FOLDED, **verdict)) is costs
+    assert choose._may_cost(Verdict("bn", Action.FOLDED, **verdict)) is costs
 
 
 def test_float_files_have_one_form(keras_flavour, rng, tmp_path, monkeypatch):
@@ -140,7 +141,7 @@ def test_the_numbers_are_those_of_the_files(keras_flavour, rng, tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_in_place_nothing_goes_forward(keras_flavour, rng, precision):
     model = costly(keras_flavour, rng)
-    found = fold(model, precision=precision, **forms.UNDONE["in place"])
+    found = fold(model, precision=precision, **choose.UNDONE["in place"])
     verdicts = {verdict.layer: verdict for verdict in found.verdicts}
     assert {verdict.direction for verdict in found.verdicts} <= {"backward", None}
     assert not any(verdict.note for verdict in found.verdicts)

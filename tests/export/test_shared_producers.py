@@ -9,7 +9,7 @@ from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.capture import capture
-from kerasbn_export.folding import choices as cost
+from kerasbn_export.folding import choices
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.passes import release
 from kerasbn_export.folding.rules import inverse
@@ -180,4 +180,4 @@ def test_without_its_price_every_producer_would_be_left(keras_flavour, rng, monk
     ],
 )  # fmt: skip
 def test_the_price(numbers, channels, positions, pays):
-    assert cost.pays(numbers, channels, positions) is pays
+    assert choices.pays(numbers, channels, positions) is pays

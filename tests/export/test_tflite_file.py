@@ -5,8 +5,10 @@ import pytest
 
 from kerasbn.errors import ModelFileError
 from kerasbn_export.calibration.samples import read_calibration
-from kerasbn_export.conversion.convert import IO_DTYPES, ConversionOptions, convert
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import model_inputs
+from kerasbn_export.precision import PRECISIONS
 from kerasbn_export.tflite.file import Op, Tensor, read_ops, read_tflite
 
 
@@ -48,7 +50,7 @@ def test_the_parts_of_a_file(keras_flavour, rng):
     assert {op.name for op in file.float_ops} == set(file.op_counts)
 
 
-@pytest.mark.parametrize("precision", IO_DTYPES)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_precision_is_read_from_the_tensors(precision, keras_flavour, rng):
     model = model_with_a_stray_batchnorm(keras_flavour, rng)
     calibration = read_calibration(rng.normal(size=(4, 8, 8, 3)), model_inputs(model))

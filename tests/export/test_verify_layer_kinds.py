@@ -8,9 +8,9 @@ from kerasbn.errors import CalibrationError, ConversionError, NotComparableError
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.verification.appeals.half_weights import _again, _Apart
 from kerasbn_export.verification.faults.quantized import calibrated_on_too_little
-from kerasbn_export.verification.records.comparison import OutputComparison, Status
 from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 
 STEPS, IMAGE, STEEP = (6, 4), (8, 8, 3), 16
 

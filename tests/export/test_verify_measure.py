@@ -8,9 +8,9 @@ import pytest
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.precision import coarsest
 from kerasbn_export.verification.outputs.judge import appeal, judge
-from kerasbn_export.verification.records.comparison import Status
 from kerasbn_export.verification.records.gates import GATES, Gate, gate_for
 from kerasbn_export.verification.records.measure import Content, Measure, decibels, measure
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
 
 FLOAT32 = GATES["float32"]

@@ -10,7 +10,7 @@ from kerasbn_export.graph.model import Call, new_layer
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.layers.divergence import _may_be_moved
-from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.layers import LayerComparison
 
 KERAS_3 = ["net_1/bn_1/add", "net_1/add_1", "net_1/dense_1/MatMul;net_1/dense_1/BiasAdd", "net_1/lstm_1/cell_1/add"]
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasbn_export import verify
 from kerasbn_export.verification.outputs.judge import CHANCE, Judgement, judge_referee
-from kerasbn_export.verification.records.comparison import RefereeFinding, Status
+from kerasbn_export.verification.records.outputs import RefereeFinding, Status
 
 FAR = 3000.0
 """Where a signal of size 1 is moved to and back, which leaves it no more than three digits."""

@@ -12,8 +12,9 @@ from kerasbn_export.verification.appeals.growth import GROWTH, allowing_for_grow
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import CHANCE
 from kerasbn_export.verification.outputs.outputs import judge_outputs
-from kerasbn_export.verification.records.comparison import LayerComparison, Status
 from kerasbn_export.verification.records.gates import GATES
+from kerasbn_export.verification.records.layers import LayerComparison
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.report import recheck
 from kerasbn_export.verification.sides.ports import Port
 from kerasbn_export.verification.sides.sides import Batch, Sides

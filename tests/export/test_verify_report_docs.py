@@ -14,8 +14,9 @@ import yaml
 from kerasbn.errors import ConversionError, KerasBNError, NotComparableError
 from kerasbn_export.cli.main import kerasbn_command, run
 from kerasbn_export.tflite.interpreter import BACKENDS
-from kerasbn_export.verification.records.comparison import Comparison, Status
+from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_export.verification.records.gates import GATES
+from kerasbn_export.verification.records.outputs import Status
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "verify.md").read_text("utf-8")
 CORPUS = os.environ.get("KERASBN_CORPUS")

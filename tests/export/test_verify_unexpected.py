@@ -7,7 +7,7 @@ from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.cli.main import run
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.verification import compare as comparing
-from kerasbn_export.verification.records.comparison import Status
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.report import read_report, to_html, to_junit
 
 DECIDING = ("judge_outputs", "moved_on_purpose", "locate", "allowing_for_growth")

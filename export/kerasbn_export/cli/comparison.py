@@ -13,7 +13,8 @@ from kerasbn_export.cli.output import json_text, stdout, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kerasbn_export.verification.records.comparison import Comparison, Match
+    from kerasbn_export.verification.records.comparison import Comparison
+    from kerasbn_export.verification.records.outputs import Match
 
 STANDARD_OUTPUT = "-"
 SHOWN = 8

@@ -11,12 +11,13 @@ import click
 
 import kerasbn
 from kerasbn.errors import KerasBNError
-from kerasbn_export.cli.main import COMMANDS, INTERRUPTED, INTERRUPTION
+from kerasbn_export.cli.exit_codes import FAILED, INTERRUPTED, INTERRUPTION, USAGE
 from kerasbn_export.cli.output import printable
 from kerasbn_export.cli.quiet import quiet
 from kerasbn_export.cli.streams import patient_stdout
 
-FAILED, USAGE = 3, 2
+COMMANDS = ("demo", "inspect", "fold", "export", "verify", "recheck", "benchmark")
+"""In the order in which one uses them."""
 
 
 class LazyGroup(click.Group):

@@ -12,7 +12,7 @@ import click
 
 from kerasbn_export.cli.options import BATCH_SIZE, DEVICE_HELP, SEED, TARGET_HELP, TARGETS, VERBOSE_HELP, Finite
 from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
-from kerasbn_export.devices.profiles import PRECISIONS
+from kerasbn_export.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from kerasbn_export.export.tflite import Built, ExportResult
@@ -26,7 +26,7 @@ VERIFIED_SAMPLES = 32
 @click.argument("model")
 @click.option("-o", "--out", required=True, help="The .tflite file to write.")
 @click.option("--device", metavar="DEVICE", help=DEVICE_HELP)
-@click.option("--precision", type=click.Choice(PRECISIONS), help="The device's own if not given, or float32.")
+@click.option("--precision", type=click.Choice(tuple(PRECISIONS)), help="The device's own if not given, or float32.")
 @click.option(
     "--calibration",
     metavar="X.npy|X.npz|FOLDER|data-free|random",

@@ -8,7 +8,7 @@ import click
 
 from kerasbn_export.cli.options import TARGET_HELP, TARGETS, VERBOSE_HELP
 from kerasbn_export.cli.output import print_verdicts, progress, stdout
-from kerasbn_export.devices.profiles import PRECISIONS
+from kerasbn_export.precision import PRECISIONS
 
 
 @click.command("fold")
@@ -18,7 +18,7 @@ from kerasbn_export.devices.profiles import PRECISIONS
 @click.option("--target", type=click.Choice(TARGETS), default="latency", show_default=True, help=TARGET_HELP)
 @click.option(
     "--precision",
-    type=click.Choice(PRECISIONS),
+    type=click.Choice(tuple(PRECISIONS)),
     default="float32",
     show_default=True,
     help="What you will convert it to: where a scale goes matters for weights in int8.",

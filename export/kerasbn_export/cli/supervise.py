@@ -17,9 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from kerasbn_export.cli.main import INTERRUPTED, INTERRUPTION
+from kerasbn_export.cli.exit_codes import FAILED, INTERRUPTED, INTERRUPTION
 
-CRASHED = 3
 PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,7 +36,7 @@ def supervised(run: Callable[[], int]) -> int:
         scratch = Path(tempfile.mkdtemp(prefix="kerasbn_"))
     except OSError as error:
         sys.stderr.write(f"error: no folder for temporary files: {error.strerror}\n")
-        return CRASHED
+        return FAILED
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -62,7 +61,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _leave(run: Callable[[], int]) -> NoReturn:
     """Ends the child without returning into the parent's code."""
-    code = CRASHED
+    code = FAILED
     try:
         _interruptible()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
@@ -87,7 +86,7 @@ def _watch(child: int) -> int:
         return code
     name = signal.Signals(-code).name
     sys.stderr.write(f"error: TensorFlow or LiteRT crashed ({name}); nothing half-written is left\n")
-    return CRASHED
+    return FAILED
 
 
 def _pass_on(child: int) -> Callable[[int, FrameType | None], None]:

@@ -13,17 +13,16 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable, Signature
+from kerasbn_export.conversion.tensorflow import convert_servable
 from kerasbn_export.program.traced import End
-
-if TYPE_CHECKING:
-    from kerasbn_export.conversion.convert import ConversionOptions
 
 REQUEST, SAMPLES, RESULT, REFUSAL = "request.json", "samples.npz", "model.tflite", "error.txt"
 
@@ -66,8 +65,6 @@ def _obituary(done: subprocess.CompletedProcess[str]) -> str:
 
 def _answer(folder: Path) -> None:
     """The child's side: reads the request in `folder`, leaves the result or the refusal there."""
-    from kerasbn_export.conversion.convert import ConversionOptions, convert_servable
-
     request = json.loads((folder / REQUEST).read_text())
     fields = request["servable"]
     signatures = tuple(_signature(record) for record in fields["signatures"])

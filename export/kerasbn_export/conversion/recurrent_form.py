@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasbn_export.capture import capture
-from kerasbn_export.conversion.convert import CALIBRATED
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.graph.recurrent_layers import at_inference, is_recurrent, is_stateful, with_options
+from kerasbn_export.precision import CALIBRATED
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.precision import PRECISIONS
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 MULTIPLIERS = {"ethos-u55": (256, 32, 64, 128), "ethos-u65": (256, 512), "ethos-u85": (256, 128, 512, 1024, 2048)}
 """The sizes of each Ethos-U; the first is what the bare name means."""
 
@@ -54,7 +54,7 @@ class Device:
     """
 
     name: str
-    precisions: tuple[str, ...] = PRECISIONS
+    precisions: tuple[str, ...] = tuple(PRECISIONS)
     ops: frozenset[str] | None = None
     accelerator: str | None = None
 

@@ -12,8 +12,8 @@ from kerasbn_export.capture import capture
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
-from kerasbn_export.export.forms.search import scorer, some_of
 from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.fold import fold as fold_model
 from kerasbn_export.folding.fold import plan

@@ -9,10 +9,11 @@ from typing import Any
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.calibration.samples import WANTED
-from kerasbn_export.conversion.convert import CALIBRATED, ConversionOptions
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
+from kerasbn_export.precision import CALIBRATED
 from kerasbn_export.shown import Rows, Shown
 
 

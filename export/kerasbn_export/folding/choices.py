@@ -25,12 +25,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.devices.profiles import PRECISIONS
 from kerasbn_export.graph.model import Graph
+from kerasbn_export.precision import PRECISIONS, QUANTIZED
 
 TARGETS = ("latency", "ops", "size")
-QUANTIZED = ("dynamic", "int8", "int16x8")
-"""The precisions whose weights are int8."""
 
 
 @dataclass(frozen=True)

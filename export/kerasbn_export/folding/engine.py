@@ -23,8 +23,9 @@ from kerasbn_export.folding.passes.lower import lower
 from kerasbn_export.folding.passes.magnitude import send_magnitudes
 from kerasbn_export.folding.passes.release import release_producers
 from kerasbn_export.folding.passes.series import merge_series
+from kerasbn_export.folding.passes.unroll_time import unroll_time
 from kerasbn_export.folding.route import Way, forward_step, travel, ways
-from kerasbn_export.folding.rules import norms, time_distributed
+from kerasbn_export.folding.rules import norms
 from kerasbn_export.folding.rules.step import Refusal
 from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph.batchnorm import is_batchnorm, is_training
@@ -43,7 +44,7 @@ def fold_batchnorms(graph: Graph, chosen: Choices | None = None) -> Ledger:
     chosen = chosen or Choices()
     graph.may_clone, graph.passes_averages = chosen.clone, chosen.averages
     graph.kernel_per_position = chosen.positions
-    time_distributed.rewrite(graph)
+    unroll_time(graph)
     collapse_sums(graph)
     ledger = Ledger(graph)
     if chosen.clone:

@@ -17,8 +17,9 @@ from kerasbn_export.verification.layers.moved import moved_on_purpose
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.changed_places import changed_places
 from kerasbn_export.verification.outputs.outputs import judge_outputs
-from kerasbn_export.verification.records.comparison import Comparison, OutputComparison, Status
+from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_export.verification.records.gates import Gate, gate_for
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 from kerasbn_export.verification.report.draw import draw
 from kerasbn_export.verification.sides.data import given_data, random_data
 from kerasbn_export.verification.sides.matching import match_sides

@@ -8,11 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import kerasbn_export.folding.rules
 from kerasbn_export.algebra import linear
-from kerasbn_export.folding import affine_calls as recognise
-from kerasbn_export.folding import route as way
-from kerasbn_export.folding.passes import lower
+from kerasbn_export.folding import affine_calls, passes, route, rules
 from kerasbn_export.folding.rules.step import Refusal, Step
 from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph.batchnorm import layer_kind
@@ -70,14 +67,14 @@ class Coverage:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Count what the rules answer and which ways are taken."""
-        before = way.BACKWARD, way.FORWARD, way.Way.take
-        way.BACKWARD = tuple(self._asked(rule) for rule in way.BACKWARD)
-        way.FORWARD = tuple(self._asked(rule) for rule in way.FORWARD)
-        way.Way.take = self._counted(way.Way.take)
+        before = route.BACKWARD, route.FORWARD, route.Way.take
+        route.BACKWARD = tuple(self._asked(rule) for rule in route.BACKWARD)
+        route.FORWARD = tuple(self._asked(rule) for rule in route.FORWARD)
+        route.Way.take = self._counted(route.Way.take)
         try:
             yield
         finally:
-            way.BACKWARD, way.FORWARD, way.Way.take = before
+            route.BACKWARD, route.FORWARD, route.Way.take = before
 
     def _asked(self, rule):
         name = rule_name(rule)
@@ -137,13 +134,16 @@ def rule_name(rule) -> str:
 
 def rule_names() -> set[str]:
     """The name of every rule in each direction."""
-    return {rule_name(rule) for rule in (*kerasbn_export.folding.rules.BACKWARD, *kerasbn_export.folding.rules.FORWARD)}
+    return {rule_name(rule) for rule in (*rules.BACKWARD, *rules.FORWARD)}
 
 
 def rule_modules() -> list:
-    """The modules of `kerasbn_export.folding.rules`."""
-    names = [found.name for found in pkgutil.iter_modules(kerasbn_export.folding.rules.__path__)]
-    return [importlib.import_module(f"kerasbn_export.folding.rules.{name}") for name in names]
+    """The modules of `kerasbn_export.folding.rules` and `kerasbn_export.folding.passes`."""
+    return [
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for package in (rules, passes)
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
 
 
 ARITHMETIC = ("op.add", "op.subtract", "op.multiply", "op.divide", "op.negative")
@@ -152,7 +152,7 @@ ARITHMETIC = ("op.add", "op.subtract", "op.multiply", "op.divide", "op.negative"
 
 def known_kinds(flavour) -> set[str]:
     """Every kind of layer of one Keras that some rule knows by name."""
-    modules = [*rule_modules(), linear, lower, recognise]
+    modules = [*rule_modules(), linear, affine_calls]
     tuples = [value for module in modules for value in vars(module).values() if isinstance(value, tuple)]
     names = {name for names in tuples for name in names if isinstance(name, str)}
     return {name for name in names if name in ARITHMETIC or hasattr(flavour.keras.layers, name)}

@@ -19,7 +19,7 @@ from typing import Any
 
 from kerasbn_testing.coverage import rule_modules
 
-OTHERS = ("way", "lower", "recognise", "rewrite", "hard_swish")
+OTHERS = ("folding.route", "folding.affine_calls", "folding.engine", "folding.hard_swish", "algebra.taps")
 ANNOTATIONS = __future__.annotations.compiler_flag
 
 

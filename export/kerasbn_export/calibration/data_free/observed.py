@@ -13,7 +13,7 @@ from kerasbn_export.algebra.affine import Float64
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.ends import ModelInput
-from kerasbn_export.folding.rules import time_distributed
+from kerasbn_export.folding.passes.unroll_time import unroll_time
 from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.graph import batchnorm
 from kerasbn_export.graph.batchnorm import is_batchnorm, is_training
@@ -70,7 +70,7 @@ def observe(model: Any, inputs: Sequence[ModelInput], samples: int) -> Observed:
         _check_input(wanted)
     graph = capture(model)
     graph.retype("float32")
-    time_distributed.rewrite(graph)
+    unroll_time(graph)
     calls = _calls(graph, str(model.name))
     scores = [(value, kind) for value in leaves(graph.outputs) if (kind := _scores(value))]
     values = list(dict.fromkeys([call.inputs[0] for of in calls.values() for call in of] + [v for v, _ in scores]))

@@ -9,13 +9,15 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.convert import ConversionOptions, convert
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
-from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search, scorer, some_of
+from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
 from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
 from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.program.program import functional_program

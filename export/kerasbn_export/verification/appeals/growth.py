@@ -23,7 +23,8 @@ from kerasbn_export.conversion.convert import convert
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import CHANCE, Judgement, judge_referee
 from kerasbn_export.verification.outputs.outputs import Distances, against_float64
-from kerasbn_export.verification.records.comparison import LayerComparison, OutputComparison, Status
+from kerasbn_export.verification.records.layers import LayerComparison
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.matching import match_ports
 from kerasbn_export.verification.sides.sides import Batch, Sides

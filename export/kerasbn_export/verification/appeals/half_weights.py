@@ -24,8 +24,9 @@ from kerasbn_export.verification.appeals.growth import GROWTH
 from kerasbn_export.verification.layers.refolded import folded_graph
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.outputs import BEFORE
-from kerasbn_export.verification.records.comparison import LayerComparison, OutputComparison, Status
+from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import Measure
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.sides import Batch, Sides
 

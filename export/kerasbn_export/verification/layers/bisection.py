@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from kerasbn_export.arrays import Array
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.outputs.judge import judge_distance
-from kerasbn_export.verification.records.comparison import Status
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import Measurement, measure
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 

@@ -6,7 +6,7 @@ A record names layers, and a layer may be called at several places: two calls of
 from __future__ import annotations
 
 from kerasbn_export.graph.model import Call, Graph
-from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.layers import LayerComparison
 
 
 def chain_of(graph: Graph, call: Call, record: LayerComparison) -> tuple[Call, ...]:

@@ -23,7 +23,7 @@ from kerasbn_export.verification.layers.fit import shaped
 from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.records.clipping import Clipping, ClippingWatch
-from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.sides.sides import Batch, Sides
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner

@@ -8,8 +8,8 @@ from dataclasses import replace
 from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.network.network import FLATTENING
-from kerasbn_export.verification.records.comparison import Divergence, LayerComparison
 from kerasbn_export.verification.records.gates import Gate
+from kerasbn_export.verification.records.layers import Divergence, LayerComparison
 
 Found = Sequence[tuple[Call, LayerComparison]]
 

@@ -23,7 +23,7 @@ from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.layers.fit import shaped
 from kerasbn_export.verification.layers.localise import Localiser
-from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 
 AWAY = 4.0

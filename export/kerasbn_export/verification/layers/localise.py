@@ -30,9 +30,10 @@ from kerasbn_export.verification.network.bound import Bound, bound_of
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import judge_distance
 from kerasbn_export.verification.records.clipping import Clipping
-from kerasbn_export.verification.records.comparison import LayerComparison, Status
 from kerasbn_export.verification.records.gates import Gate
+from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
 
 MERGED = frozenset({

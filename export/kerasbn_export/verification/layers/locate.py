@@ -24,15 +24,10 @@ from kerasbn_export.verification.layers.refolded import as_in_the_file
 from kerasbn_export.verification.layers.stored_weights import bias_not_moved, by_weights, in_float
 from kerasbn_export.verification.layers.weights import Held, weights_of_file, weights_of_model
 from kerasbn_export.verification.network.network import Network
-from kerasbn_export.verification.records.comparison import (
-    Divergence,
-    LayerComparison,
-    OutputComparison,
-    Status,
-    WeightComparison,
-)
 from kerasbn_export.verification.records.gates import Gate
+from kerasbn_export.verification.records.layers import Divergence, LayerComparison, WeightComparison
 from kerasbn_export.verification.records.measure import Content, measure
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.sides import Batch, Sides
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner

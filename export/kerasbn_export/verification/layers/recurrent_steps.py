@@ -26,7 +26,7 @@ from kerasbn_export.verification.layers.fit import squeezed
 from kerasbn_export.verification.layers.forward import source_of
 from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.layers.weights import Held, distance, held_by
-from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 
 DENSE = frozenset(KINDS).difference(CONVOLUTIONAL)

@@ -19,7 +19,7 @@ from kerasbn_export.verification.layers.forward import source_of, with_affine
 from kerasbn_export.verification.layers.localise import MERGED, Localiser
 from kerasbn_export.verification.layers.weights import Held, compare_layer, compare_weights, held_by
 from kerasbn_export.verification.network.network import FLATTENING
-from kerasbn_export.verification.records.comparison import LayerComparison, WeightComparison
+from kerasbn_export.verification.records.layers import LayerComparison, WeightComparison
 
 SCALING = ("Rescaling", "Normalization")
 

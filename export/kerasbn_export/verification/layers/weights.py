@@ -28,7 +28,7 @@ from kerasbn_export.verification.faults.folding import (
     is_linear,
     weights,
 )
-from kerasbn_export.verification.records.comparison import WeightComparison
+from kerasbn_export.verification.records.layers import WeightComparison
 from kerasbn_export.verification.records.sketch import channel_weights
 
 SAME = 1e-5

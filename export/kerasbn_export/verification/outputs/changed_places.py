@@ -8,9 +8,9 @@ from itertools import combinations, islice
 
 from kerasbn_export.arrays import Array
 from kerasbn_export.verification.outputs.judge import judge
-from kerasbn_export.verification.records.comparison import Status
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.sides.ports import Port
 from kerasbn_export.verification.sides.sides import Sides
 

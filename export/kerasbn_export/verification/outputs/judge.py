@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kerasbn_export.verification.records.comparison import RefereeFinding, Status
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import Content, Measurement
+from kerasbn_export.verification.records.outputs import RefereeFinding, Status
 
 CHANCE = 1.5
 """How many times further from float64 than another one rounding of the same function may be by chance."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from kerasbn_export.arrays import Array
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import Judgement, appeal, judge
-from kerasbn_export.verification.records.comparison import OutputComparison, Status
 from kerasbn_export.verification.records.gates import Gate
 from kerasbn_export.verification.records.measure import Measure, Measurement
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 from kerasbn_export.verification.sides.sides import Batch, Sides
 
 BEFORE = "before activation"

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,7 @@ class Gate:
         return " and ".join(parts)
 
 
-GATES = {
-    "float32": Gate(tolerance=2e-5),
-    "float16": Gate(tolerance=5e-3),
-    "dynamic": Gate(min_sqnr=20.0),
-    "int16x8": Gate(min_sqnr=20.0),
-    "int8": Gate(min_sqnr=15.0),
-}
+GATES = {name: Gate(precision.tolerance, precision.min_sqnr) for name, precision in PRECISIONS.items()}
 
 
 def gate_for(precision: str, tolerance: float | None, min_sqnr: float | None) -> Gate:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from kerasbn_export.arrays import Array
-from kerasbn_export.verification.records.comparison import OutputComparison
+from kerasbn_export.verification.records.outputs import OutputComparison
 from kerasbn_export.verification.records.sketch import picture
 from kerasbn_export.verification.sides.sides import Batch, Sides
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from kerasbn_export.verification.records.comparison import Comparison, Match, OutputComparison, WeightComparison
+from kerasbn_export.verification.records.comparison import Comparison
+from kerasbn_export.verification.records.layers import WeightComparison
+from kerasbn_export.verification.records.outputs import Match, OutputComparison
 from kerasbn_export.verification.report.layer_chart import answer, layer_chart
 from kerasbn_export.verification.report.output_charts import channel_chart, error_chart, value_chart, weight_chart
 from kerasbn_export.verification.report.sample_charts import input_figures, output_figures

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from kerasbn_export.verification.records.comparison import Comparison, OutputComparison, Status
+from kerasbn_export.verification.records.comparison import Comparison
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold in any form; a tensor's name may have them."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from kerasbn_export.verification.records.comparison import LayerComparison
+from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.report.svg import Axis, bar, dot, line, svg, text
 from kerasbn_export.verification.report.text import times
 

@@ -12,15 +12,10 @@ from kerasbn.arguments import Positive, Share, checks_arguments
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.files.reading import read_json, reading
 from kerasbn_export.verification.outputs.judge import judge, judge_referee
-from kerasbn_export.verification.records.comparison import (
-    SCHEMA_VERSION,
-    Comparison,
-    Divergence,
-    LayerComparison,
-    OutputComparison,
-    Status,
-)
+from kerasbn_export.verification.records.comparison import SCHEMA_VERSION, Comparison
 from kerasbn_export.verification.records.gates import GATES, Gate, gate_for
+from kerasbn_export.verification.records.layers import Divergence, LayerComparison
+from kerasbn_export.verification.records.outputs import OutputComparison, Status
 
 NOT_FINITE = ("inf", "-inf", "nan")
 """How JSON has the numbers that it has not."""

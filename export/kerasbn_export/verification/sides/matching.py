@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from kerasbn.errors import NotComparableError
 from kerasbn_export.calibration.named_arrays import owners
-from kerasbn_export.verification.records.comparison import Match
+from kerasbn_export.verification.records.outputs import Match
 from kerasbn_export.verification.sides.ports import Port, Runnable
 from kerasbn_export.verification.sides.sides import Sides
 

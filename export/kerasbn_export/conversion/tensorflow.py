@@ -1,0 +1,111 @@
+"""The route through TensorFlow: from a SavedModel to a ``.tflite`` file. The only module that touches ``tf.lite``."""
+
+from __future__ import annotations
+
+import gc
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kerasbn.errors import ConversionError
+from kerasbn.lazy import LazyModule
+from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.options import ConversionOptions
+from kerasbn_export.conversion.servable import Servable
+from kerasbn_export.precision import CALIBRATED
+
+tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
+
+
+def convert_servable(
+    servable: Servable,
+    options: ConversionOptions,
+    calibration: Calibration | None,
+    on_sample: Callable[[int, int], None] = lambda *_: None,
+) -> bytes:
+    """Converts a SavedModel in this process; see `convert`."""
+    names = [signature.name for signature in servable.signatures]
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
+    _set_options(converter, options)
+    if options.precision in CALIBRATED and calibration is not None:
+        converter.representative_dataset = lambda: _samples(calibration, servable, on_sample)
+    with warnings.catch_warnings(), _old_objects_frozen():
+        warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter raises many types, none of them public
+            whole = _whole_numbers(str(error), servable, calibration)
+            raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
+
+
+@contextmanager
+def _old_objects_frozen() -> Iterator[None]:
+    """Keeps what there is already out of garbage collections.
+
+    The converter asks for a full one, to be rid of its own objects. In a process with TensorFlow and a model in it that
+    walks over hundreds of thousands of others: two thirds of the time that a small model takes.
+    """
+    if gc.get_freeze_count():  # the user froze some, and only all can be thawed
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _set_options(converter: Any, options: ConversionOptions) -> None:
+    if options.select_ops:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    if options.precision == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = not options.per_channel_dense
+    if options.precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif options.precision in CALIBRATED:
+        kernels = {
+            "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            "int16x8": tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        }
+        others = [tf.lite.OpsSet.SELECT_TF_OPS] if options.select_ops else []
+        converter.target_spec.supported_ops = [kernels[options.precision], *others]
+        converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(options.ends)
+
+
+def _samples(calibration: Calibration, servable: Servable, on_sample: Callable[[int, int], None]) -> Iterator[Any]:
+    """The samples as the converter takes them: by key, since the order of its inputs is its own."""
+    for index, arrays in enumerate(calibration.batches(servable.batch_size)):
+        on_sample(index * servable.batch_size, len(calibration))
+        by_key = {end.key: array for end, array in zip(servable.signatures[0].inputs, arrays, strict=True)}
+        yield by_key if len(by_key) > 1 else arrays
+
+
+def _whole_numbers(text: str, servable: Servable, calibration: Calibration | None) -> str:
+    """The sentence about an input of whole numbers that the converter wants ranges of; empty if that is not why."""
+    failed = re.search(r"should be recorded during calibration: Failed for tensor (\S+)", text)
+    if failed is None or calibration is None:
+        return ""
+    ends = zip(servable.signatures[0].inputs, calibration.arrays, strict=True)
+    names = [end.name for end, array in ends if array.dtype.kind in "iu" and failed[1].endswith(f"_{end.key}:0")]
+    return "".join(
+        f"int16x8 has no arithmetic of whole numbers, and something is added to input {name!r} (an Embedding of Keras "
+        "3 adds to negative ids); use precision 'int8', which has it."
+        for name in names
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The one line of the converter's message that says what is wrong."""
+    text = str(error)
+    missing = re.search(r"(?:TF Select|Custom) ops: (.+)", text)
+    if missing:
+        return (
+            f"TFLite has no builtin operation for {missing.group(1).strip()}. select_ops=True (--select-ops) keeps "
+            "TensorFlow's operations as they are, for runtimes that have them; Python code (PyFunc) runs in none."
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
