@@ -33,8 +33,8 @@ from layer_targets import NOT_SLOWER, RAW, SECTIONS, SHAPES, Section, sweep
 from rich.console import Console
 from rich.table import Table
 
-from kerasbn import kernel
 from kerasbn.flavour import NAMES, Flavour
+from kerasbn.tensorflow import kernel
 
 Step = Callable[[], object]
 Times = dict[str, list[float]]

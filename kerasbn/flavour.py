@@ -71,3 +71,9 @@ def flavour_of(model: Any) -> Flavour:
     raise InvalidArgumentError(
         f"Expected a model of Keras 3 or tf_keras, found {type(model).__module__}.{type(model).__qualname__}."
     )
+
+
+def layers_inside(layer: Any) -> list[Any]:
+    """Every layer that a model or layer holds, at any depth, without itself; none for what is no layer."""
+    flatten = getattr(layer, "_flatten_layers", None)
+    return [] if flatten is None else list(flatten(include_self=False, recursive=True))

@@ -14,7 +14,8 @@ def _library() -> Library:
     weight, average = {"autocast": False}, {"autocast": False, "trainable": False}
     if keras.backend.backend() != "tensorflow":
         return Library(keras, keras.ops, None, None, weight, average)
-    from kerasbn import fused, tensorflow_ops
+    from kerasbn.tensorflow import fused
+    from kerasbn.tensorflow import ops as tensorflow_ops
 
     return Library(keras, tensorflow_ops, fused, tensorflow_ops.all_sum, weight, average)
 

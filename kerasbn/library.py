@@ -11,7 +11,7 @@ from kerasbn.layout import Layout
 
 Tensor = Any
 Operations = Any
-"""`keras.ops`, or a module with the part of it that `kerasbn.tensorflow_ops` lists."""
+"""`keras.ops`, or a module with the part of it that `kerasbn.tensorflow.ops` lists."""
 Correction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From the mean and the population variance of a batch to (r, d) of `kerasbn.renorm`."""
 

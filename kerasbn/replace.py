@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError, UnsupportedFeatureError, UnsupportedModelError
-from kerasbn.flavour import Flavour, flavour_of
+from kerasbn.flavour import Flavour, flavour_of, layers_inside
 
 STOCK_NAMES = (None, "BatchNormalization")
 
@@ -35,7 +35,7 @@ def replace_batchnorm(model: Any) -> Any:
             f"Model {model.name!r} ({type(model).__name__}) cannot be rebuilt from its config: {error} Use kerasbn's "
             f"layer where its code makes one."
         ) from error
-    left = [each.name for each in rebuilt._flatten_layers() if flavour.stock_name(each) == "BatchNormalization"]
+    left = [each.name for each in layers_inside(rebuilt) if flavour.stock_name(each) == "BatchNormalization"]
     if left:
         raise UnsupportedModelError(
             f"Model {model.name!r} makes BatchNormalization in its own code: {', '.join(left)}. Use kerasbn's layer "
@@ -46,7 +46,7 @@ def replace_batchnorm(model: Any) -> Any:
 
 
 def _check_adjustments(model: Any) -> None:
-    adjusted = [layer.name for layer in model._flatten_layers() if getattr(layer, "adjustment", None) is not None]
+    adjusted = [layer.name for layer in layers_inside(model) if getattr(layer, "adjustment", None) is not None]
     if adjusted:
         raise UnsupportedFeatureError(
             f"Model {model.name!r} has an adjustment in BatchNormalization {', '.join(adjusted)}: a function, which no "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from kerasbn import fused, tensorflow_ops
 from kerasbn.batch_normalization import BatchNormMixin
 from kerasbn.library import Library
+from kerasbn.tensorflow import fused
+from kerasbn.tensorflow import ops as tensorflow_ops
 
 __all__ = ["BatchNormalization"]
 

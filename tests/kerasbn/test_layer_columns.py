@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasbn import centering, masking
+from kerasbn.tensorflow import centering, masking
 
 SHAPES = [((32, 5, 100), 1), ((9, 4, 600), 1), ((37, 3, 9, 11), 1), ((3, 5, 6, 80), 2), ((8, 4, 3, 9, 11), 1)]
 RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasbn import compiled
+from kerasbn.tensorflow import compiled
 
 LAYOUTS = [((24, 5), -1), ((8, 5, 7), 1), ((4, 3, 7, 5), -1), ((4, 3, 5, 7), 2)]
 RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}

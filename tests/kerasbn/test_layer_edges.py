@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasbn import sums
+from kerasbn.tensorflow import sums
 
 RANKS = [
     ((0, 3), -1), ((0, 5, 3), -1), ((0, 3, 5), 1), ((0, 4, 5, 3), -1), ((0, 2, 3, 4, 3), -1), ((0, 40, 40, 3), -1),

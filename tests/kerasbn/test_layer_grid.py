@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from kerasbn_testing import option_grid as grid
 
-from kerasbn import centering, choice, formula, kernel, moments, training
+from kerasbn import moments, training
 from kerasbn.flavour import NAMES, Flavour
+from kerasbn.tensorflow import centering, choice, formula, kernel
 
 CASES = [case for name in NAMES for case in grid.covering(name)]
 # Relative to the largest element; the stock layer's renorm rounds x_hat to 16 bits.

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasbn import centering, choice, formula, fused, kernel
-from kerasbn.choice import Way, way
 from kerasbn.layout import Layout
+from kerasbn.tensorflow import centering, choice, formula, fused, kernel
+from kerasbn.tensorflow.choice import Way, way
 
 RENORM = {"renorm": True, "renorm_clipping": {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}}
 SHAPES = [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import Flavour, layers_inside
 from kerasbn_export.capture.symbolic import Event, Symbolic, event_of, is_symbolic, node_inputs, plain
 from kerasbn_export.capture.untouched import untouched
 from kerasbn_export.graph.structure import leaves
@@ -25,7 +25,7 @@ def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str,
     Raises:
         UnsupportedModelError: The run failed, or gave something that is no symbolic tensor of this run.
     """
-    unbuilt = [inner for inner in layer._flatten_layers(include_self=False, recursive=True) if not inner.built]
+    unbuilt = [inner for inner in layers_inside(layer) if not inner.built]
     with untouched(layer):
         try:
             outputs = plain(layer.call(*args, **_in_inference(layer, args, kwargs)))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kerasbn.flavour import KERAS, Flavour
+from kerasbn.flavour import KERAS, Flavour, layers_inside
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.graph.model import Call
 
@@ -71,8 +71,7 @@ def without_context(calls: Iterable[Call]) -> None:
 
 def has_layers_inside(layer: Any) -> bool:
     """Whether a layer holds other layers."""
-    flatten = getattr(layer, "_flatten_layers", None)
-    return flatten is not None and any(True for _ in flatten(include_self=False, recursive=True))
+    return bool(layers_inside(layer))
 
 
 def _position(layer: Any, name: str) -> int | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn.flavour import layers_inside
+
 
 @contextmanager
 def untouched(layer: Any) -> Iterator[None]:
@@ -15,7 +17,7 @@ def untouched(layer: Any) -> Iterator[None]:
 
     A symbolic run leaves nodes on every layer that it calls, and ``call`` may count, collect losses or assign.
     """
-    layers = [layer, *layer._flatten_layers(include_self=False, recursive=True)]
+    layers = [layer, *layers_inside(layer)]
     attributes = [(inner, dict(vars(inner))) for inner in layers]
     containers = [(value, _copy(value)) for _, saved in attributes for value in saved.values() if _is_container(value)]
     variables = [(variable, np.array(variable)) for variable in layer.variables]

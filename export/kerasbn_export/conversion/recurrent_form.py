@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kerasbn.flavour import layers_inside
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Call, Graph, Layer
@@ -61,8 +62,8 @@ def _holds_unknown_loop(graph: Graph, call: Call) -> bool:
     """Whether a layer of the user's own is a recurrent one, or holds one."""
     if call.layer.kind is not None or call.layer.source is None:
         return False
-    flatten = getattr(call.layer.source, "_flatten_layers", lambda: ())
-    return any(isinstance(layer, graph.flavour.keras.layers.RNN) for layer in flatten())
+    layers = (call.layer.source, *layers_inside(call.layer.source))
+    return any(isinstance(layer, graph.flavour.keras.layers.RNN) for layer in layers)
 
 
 def _settled(layer: Layer, *, unroll: bool) -> Layer:

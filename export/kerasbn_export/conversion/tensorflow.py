@@ -63,7 +63,7 @@ def _set_options(converter: Any, options: ConversionOptions) -> None:
     if options.precision == "float32":
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter._experimental_disable_per_channel_quantization_for_dense_layers = not options.per_channel_dense
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = not options.per_channel_dense  # noqa: SLF001 - there is no other switch
     if options.precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     elif options.precision in CALIBRATED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import Flavour, layers_inside
 
 PAST = ("_inbound_nodes", "_outbound_nodes", "_inbound_nodes_value", "_outbound_nodes_value")
 """Where tf_keras keeps the calls of a layer: with them the whole model would be copied."""
@@ -39,7 +39,7 @@ def _of_tf_keras(source: Any, name: str) -> Any:
 
 def _as_they_are(source: Any) -> dict[int, Any]:
     """What takes the place of parts of a layer and the layers inside that are not to be copied, by their identity."""
-    parts = [part for layer in source._flatten_layers() for part in vars(layer).items()]
+    parts = [part for layer in (source, *layers_inside(source)) for part in vars(layer).items()]
     past: dict[int, Any] = {id(value): [] for name, value in parts if name in PAST}
     return past | {id(value): value for _, value in parts if type(value).__name__ in SYMBOLIC}
 

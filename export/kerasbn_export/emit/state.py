@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import Flavour, layers_inside
 from kerasbn_export.graph.batchnorm import true_config
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -63,8 +63,7 @@ def make_alike(flavour: Flavour, source: Any, target: Any, *, retyped: bool) -> 
 
 
 def _layers(layer: Any) -> list[Any]:
-    flatten = getattr(layer, "_flatten_layers", None)
-    return [layer, *(flatten(include_self=False, recursive=True) if flatten is not None else ())]
+    return [layer, *layers_inside(layer)]
 
 
 def _give_functions(old: Any, new: Any) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from kerasbn.errors import InvalidModelError
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import Flavour, layers_inside
 from kerasbn_export.algebra.affine import Affine, batchnorm_affine
 from kerasbn_export.graph.model import Array, Call, Layer, Value
 from kerasbn_export.graph.operations import operation_kind
@@ -44,18 +43,13 @@ def _has_a_false_name(flavour: Flavour, layer: Any) -> bool:
 
 def inner_batchnorms(flavour: Flavour, layer: Any) -> list[Any]:
     """The BatchNorm layers that a layer holds inside."""
-    found = [inner for inner in _inner_layers(layer) if layer_kind(flavour, inner) in KINDS]
+    found = [inner for inner in layers_inside(layer) if layer_kind(flavour, inner) in KINDS]
     return list({id(inner): inner for inner in found}.values())
 
 
 def is_subclass_of_batchnorm(layer: Any) -> bool:
     """Whether a layer's class is derived from a BatchNorm: it may compute something else."""
     return any(base.__name__ in KINDS for base in type(layer).__mro__[1:])
-
-
-def _inner_layers(layer: Any) -> Iterator[Any]:
-    flatten = getattr(layer, "_flatten_layers", None)
-    return iter(()) if flatten is None else flatten(include_self=False, recursive=True)
 
 
 def is_batchnorm(layer: Any) -> bool:

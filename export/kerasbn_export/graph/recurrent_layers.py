@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import Flavour, layers_inside
 from kerasbn_export.graph.model import Layer
 
 CONVOLUTIONAL = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
@@ -79,7 +79,7 @@ def make(flavour: Flavour, cls: Any, config: dict[str, Any]) -> Any:
     for found in unrolled:
         found["unroll"] = False
     target = cls.from_config(config)
-    for layer in target._flatten_layers():
+    for layer in [target, *layers_inside(target)]:
         if type(layer).__name__ in CONVOLUTIONAL:
             layer.call = functools.partial(_in_steps, flavour, layer)
     return target

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn.flavour import layers_inside
 from kerasbn_export.graph.structure import leaves
 
 
@@ -31,6 +32,6 @@ def fresh_state(model: Any) -> Iterator[None]:
 
 def _states(model: Any) -> list[Any]:
     """The variables in which the layers of a model keep their states, each once."""
-    layers = [layer for layer in model._flatten_layers() if getattr(layer, "stateful", False) is True]
+    layers = [layer for layer in [model, *layers_inside(model)] if getattr(layer, "stateful", False) is True]
     held = [state for layer in layers for state in leaves(getattr(layer, "states", None))]
     return list({id(state): state for state in held if hasattr(state, "assign")}.values())

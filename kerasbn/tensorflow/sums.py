@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasbn.library import Tensor
-from kerasbn.tensorflow_ops import shape
+from kerasbn.tensorflow.ops import shape
 
 FAR = 6.0
 """|mean|/sigma above which the variance is taken again: below, ``E[x²] - E[x]²`` has the precision of float32."""

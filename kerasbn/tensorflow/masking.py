@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kerasbn import centering, kernel
 from kerasbn.library import Tensor
-from kerasbn.sums import of_channels, of_columns
+from kerasbn.tensorflow import centering, kernel
+from kerasbn.tensorflow.sums import of_channels, of_columns
 
 Statistics = tuple[Tensor, Tensor, Tensor]
 """Mean, population variance, and how many elements each was taken over."""
@@ -32,7 +32,7 @@ def training(
         gamma: Of shape (channels,), in float32.
         beta: The same.
         epsilon: Added to the variance.
-        many: See `kerasbn.centering.Form`.
+        many: See `kerasbn.tensorflow.centering.Form`.
         width: The same.
     """
 

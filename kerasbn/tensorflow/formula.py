@@ -1,4 +1,4 @@
-"""Batch normalization by its formula, in few operations; not for XLA, which has `kerasbn.compiled`.
+"""Batch normalization by its formula, in few operations; not for XLA, which has `kerasbn.tensorflow.compiled`.
 
 With m elements for each channel, sigma = ``sqrt(variance + epsilon)`` and x_hat = ``(x - mean) / sigma``,
 
@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kerasbn import choice
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
+from kerasbn.tensorflow import choice
 
 Outputs = tuple[Tensor, Tensor, Tensor]
 """Outputs, mean and population variance; or the gradients of x, gamma and beta."""

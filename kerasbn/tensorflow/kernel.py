@@ -10,9 +10,9 @@ import tensorflow as tf
 # There is no public name for this question.
 from tensorflow.python.util._pywrap_util_port import IsMklEnabled
 
-from kerasbn import tensorflow_ops
 from kerasbn.averages import population
 from kerasbn.library import Tensor
+from kerasbn.tensorflow import ops as tensorflow_ops
 
 
 def onednn() -> bool:

@@ -1,9 +1,9 @@
-"""TensorFlow's fused kernel, for every rank; and what takes its place where `kerasbn.choice` finds it slow.
+"""TensorFlow's fused kernel, for every rank; and what takes its place where `kerasbn.tensorflow.choice` finds it slow.
 
 ``FusedBatchNormV3`` knows ranks 4 and 5. Averaging needs no geometry, so every other input is reshaped to
 rank 4 around its channel axis: ``(..., C)`` to ``(-1, 1, 1, C)``, which copies nothing, and ``(outer, C, inner...)`` to
 ``(outer, C, inner, 1)``, which is transposed on a CPU, or, under casts or a mask, to ``(outer, 1, 1, C * inner)``: a
-channel in many columns, whose sums are added. XLA has `kerasbn.compiled`.
+channel in many columns, whose sums are added. XLA has `kerasbn.tensorflow.compiled`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from kerasbn import centering, choice, compiled, formula, kernel, masking
-from kerasbn.centering import Form, Outputs
-from kerasbn.choice import FEW, Way
-from kerasbn.compiled import in_xla
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
-from kerasbn.tensorflow_ops import reshape, shape
+from kerasbn.tensorflow import centering, choice, compiled, formula, kernel, masking
+from kerasbn.tensorflow.centering import Form, Outputs
+from kerasbn.tensorflow.choice import FEW, Way
+from kerasbn.tensorflow.compiled import in_xla
+from kerasbn.tensorflow.ops import reshape, shape
 
 VECTOR = 16
 """Channels that the kernel of a CPU has in one register in bfloat16; a rest takes it 20 to 40 times as long."""
@@ -107,7 +107,7 @@ def _way(x: Tensor, ready: Tensor, layout: Layout) -> Way:
 
 
 def _many(ready: Tensor, layout: Layout, x: Tensor) -> bool:
-    """Whether `kerasbn.sums` takes the statistics of casts, or of what a mask keeps, in less time than the kernel."""
+    """Whether `sums` takes the statistics of casts, or of what a mask keeps, in less time than the kernel."""
     return ready.dtype == tf.float32 and choice.count(x.shape, layout.reduction_axes) > FEW and not kernel.on_gpu()
 
 

@@ -1,9 +1,9 @@
 """Inputs brought near 0 where the fused kernel would take their statistics in float32 too coarsely.
 
-The kernel adds row after row in float32. Of many rows `kerasbn.sums` takes the statistics better, and the kernel only
-normalizes by them. Of few rows the kernel's are as good as any while no mean is far from 0; the sum of x rounds at |x|.
-Batch normalization does not see a shift; so where the kernel finds the mean of some channel far from 0, it runs again
-with that mean taken off.
+The kernel adds row after row in float32. Of many rows `kerasbn.tensorflow.sums` takes the statistics better, and the
+kernel only normalizes by them. Of few rows the kernel's are as good as any while no mean is far from 0; the sum of x
+rounds at |x|. Batch normalization does not see a shift; so where the kernel finds the mean of some channel far from 0,
+it runs again with that mean taken off.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasbn import choice, kernel, sums
-from kerasbn.choice import FEW
 from kerasbn.library import Correction, Tensor
+from kerasbn.tensorflow import choice, kernel, sums
+from kerasbn.tensorflow.choice import FEW
 
 FAR = 30.0
 """|mean|/sigma above which the rounding of the kernel's mean shows in float32, of up to `FEW` rows."""
@@ -32,7 +32,7 @@ class Form(NamedTuple):
 
     Attributes:
         data_format: Where the channels are.
-        many: Whether statistics are best taken by `kerasbn.sums`, which knows float32 with channels last.
+        many: Whether statistics are best taken by `kerasbn.tensorflow.sums`, which knows float32 with channels last.
         width: How many columns each channel has, side by side on the last axis; of more than one only if ``many``.
     """
 
@@ -98,7 +98,7 @@ class _Batch(NamedTuple):
 
 
 def _of_many(x: Tensor, epsilon: float, width: int = 1) -> _Batch:
-    """By `kerasbn.sums`, where what the kernel reserves for its gradient is mean and variance: on a CPU."""
+    """By `kerasbn.tensorflow.sums`, where what the kernel reserves for its gradient is mean and variance: on a CPU."""
     near = sums.centered(x, epsilon, width)
     mean, variance = sums.of_columns(near.rest, width), sums.of_columns(near.variance, width)
 

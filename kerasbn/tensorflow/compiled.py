@@ -22,7 +22,7 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from kerasbn.layout import Layout
 from kerasbn.library import Correction, Tensor
-from kerasbn.tensorflow_ops import shape
+from kerasbn.tensorflow.ops import shape
 
 
 class Result(NamedTuple):

@@ -25,11 +25,11 @@ class Way(Enum):
     """Who takes the statistics and normalizes."""
 
     FORMULA = "formula"
-    """`kerasbn.formula`."""
+    """`kerasbn.tensorflow.formula`."""
     KERNEL = "kernel"
-    """TensorFlow's operation, as `kerasbn.centering` calls it."""
+    """TensorFlow's operation, as `kerasbn.tensorflow.centering` calls it."""
     SUMS = "sums"
-    """TensorFlow's operation, with the statistics of `kerasbn.sums`."""
+    """TensorFlow's operation, with the statistics of `kerasbn.tensorflow.sums`."""
 
 
 def way(shape: Shape, layout: Layout, onednn: bool) -> Way:
