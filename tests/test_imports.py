@@ -15,7 +15,10 @@ PACKAGES = {"kerasbn": ROOT, "kerasbn_export": ROOT / "export", "kerasbn_models"
 BREAKS = {
     "packages": ("kerasbn/ghost.py", "import kerasbn_export.shown"),
     "folders": ("kerasbn_export/graph/model.py", "import kerasbn_export.folding.verdict"),
-    "verification": ("kerasbn_export/verification/network/bound.py", "import kerasbn_export.verification.outputs.judge"),
+    "verification": (
+        "kerasbn_export/verification/network/bound.py",
+        "import kerasbn_export.verification.outputs.judge",
+    ),
     "folding": ("kerasbn_export/folding/rules/add.py", "import kerasbn_export.folding.passes.clone"),
     "algebra": ("kerasbn_export/algebra/affine.py", "import kerasbn.errors"),
     "tensorflow": ("kerasbn_export/folding/ledger.py", "import tensorflow"),
@@ -59,7 +62,9 @@ def test_a_contract_that_is_broken_is_found(copy, contract):
     name, line = BREAKS[contract]
     file = copy / PACKAGES[name.partition("/")[0]].relative_to(ROOT) / name
     before = file.read_text()
-    file.write_text(before.replace("\nfrom __future__ import annotations\n", f"\nfrom __future__ import annotations\n{line}\n"))
+    file.write_text(
+        before.replace("\nfrom __future__ import annotations\n", f"\nfrom __future__ import annotations\n{line}\n")
+    )
     try:
         done = lint(copy, contract)
     finally:

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kerasbn_export.tflite.flatbuffer import op_name, schema
+
 BIAS_SLOT = {"CONV_3D": 2, "CONV_3D_TRANSPOSE": 3}
 """Which input of the operation is the bias."""
 
@@ -26,17 +28,17 @@ def fuse_conv3d(model: Any) -> None:
     """
     for number, graph in enumerate(model.subgraphs):
         for conv in list(graph.operators):
-            if _name(model, conv) in BIAS_SLOT and _is_float(graph, conv.outputs[0]):
+            if op_name(model, conv) in BIAS_SLOT and _is_float(graph, conv.outputs[0]):
                 _take_bias(model, number, conv)
                 _take_relu(model, number, conv)
 
 
 def _take_bias(model: Any, number: int, conv: Any) -> None:
     """Let the ADD behind the convolution be its bias."""
-    graph, slot = model.subgraphs[number], BIAS_SLOT[_name(model, conv)]
+    graph, slot = model.subgraphs[number], BIAS_SLOT[op_name(model, conv)]
     add = _sole_user(graph, conv.outputs[0])
     inputs = [*conv.inputs, -1][: slot + 1]
-    if add is None or _name(model, add) != "ADD" or inputs[slot] != -1 or not _is_plain(conv):
+    if add is None or op_name(model, add) != "ADD" or inputs[slot] != -1 or not _is_plain(conv):
         return
     (bias,) = (index for index in add.inputs if index != conv.outputs[0])
     channels = graph.tensors[conv.outputs[0]].shape[-1]
@@ -47,12 +49,11 @@ def _take_bias(model: Any, number: int, conv: Any) -> None:
 
 def _take_relu(model: Any, number: int, conv: Any) -> None:
     """Let the RELU behind the convolution be its activation."""
-    from ai_edge_litert.schema_py_generated import ActivationFunctionType as Activation
-
+    activation = schema().ActivationFunctionType
     relu = _sole_user(model.subgraphs[number], conv.outputs[0])
-    functions = {"RELU": Activation.RELU, "RELU6": Activation.RELU6, "RELU_N1_TO_1": Activation.RELU_N1_TO_1}
-    if relu is not None and _name(model, relu) in functions and _is_plain(conv):
-        _absorb(model, number, conv, relu, functions[_name(model, relu)])
+    functions = {"RELU": activation.RELU, "RELU6": activation.RELU6, "RELU_N1_TO_1": activation.RELU_N1_TO_1}
+    if relu is not None and op_name(model, relu) in functions and _is_plain(conv):
+        _absorb(model, number, conv, relu, functions[op_name(model, relu)])
 
 
 def _absorb(model: Any, number: int, conv: Any, op: Any, activation: int) -> None:
@@ -70,12 +71,6 @@ def _absorb(model: Any, number: int, conv: Any, op: Any, activation: int) -> Non
     for signature in model.signatureDefs or []:
         for end in [*signature.inputs, *signature.outputs] if signature.subgraphIndex == number else []:
             end.tensorIndex -= end.tensorIndex > between
-
-
-def _name(model: Any, op: Any) -> str:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    return str(flatbuffer_utils.opcode_to_name(model, op.opcodeIndex))
 
 
 def _sole_user(graph: Any, tensor: int) -> Any | None:

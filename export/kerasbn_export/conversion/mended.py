@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn_export.tflite.flatbuffer import add_buffer, dtype_name, op_name, parse, schema, serialize
+
 REVERSE = "REVERSE_V2"
 KEEPING = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")
 """Operations that keep a state."""
@@ -31,28 +33,24 @@ def mended(data: bytes) -> bytes:
     Args:
         data: A ``.tflite`` file.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
     if not _has_any(data, (REVERSE, *KEEPING)):
         return data
-    model = flatbuffer_utils.read_model_from_bytearray(data)
+    model = parse(data)
     changed = [mend(model, graph) for mend in (requantize_reversed, separate_states) for graph in model.subgraphs]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if any(changed) else data
+    return serialize(model) if any(changed) else data
 
 
 def _has_any(data: bytes, kinds: Collection[str]) -> bool:
     """Whether a file has one of some operations; it is not read as a whole."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(data, 0)
+    model = schema().Model.GetRootAs(data, 0)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     present = {max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) for code in codes}
-    return any(getattr(schema.BuiltinOperator, kind) in present for kind in kinds)
+    return any(getattr(schema().BuiltinOperator, kind) in present for kind in kinds)
 
 
 def requantize_reversed(model: Any, graph: Any) -> bool:
     """A QUANTIZE behind every REVERSE_V2 that has two grids."""
-    reversing = [operator for operator in graph.operators if _kind(model, operator) == REVERSE]
+    reversing = [operator for operator in graph.operators if op_name(model, operator) == REVERSE]
     wrong = [operator for operator in reversing if _has_two_grids(graph, operator)]
     for operator in wrong:
         _requantize(model, graph, operator)
@@ -63,21 +61,15 @@ def separate_states(model: Any, graph: Any) -> bool:
     """A variable or a zero of its own for every operation that takes the variable of another."""
     taken: set[int] = set()
     changed = False
-    for operator in sorted(graph.operators, key=lambda operator: _kind(model, operator) not in KEEPING):
+    for operator in sorted(graph.operators, key=lambda operator: op_name(model, operator) not in KEEPING):
         for place, index in enumerate(operator.inputs):
             if index < 0 or not graph.tensors[index].isVariable:
                 continue
             if index in taken:
-                operator.inputs[place] = _add_zero(model, graph, index, variable=_kind(model, operator) in KEEPING)
+                operator.inputs[place] = _add_zero(model, graph, index, variable=op_name(model, operator) in KEEPING)
                 changed = True
             taken.add(int(index))
     return changed
-
-
-def _kind(model: Any, operator: Any) -> str:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    return str(flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex))
 
 
 def _has_two_grids(graph: Any, operator: Any) -> bool:
@@ -93,13 +85,11 @@ def _grid(quantization: Any) -> tuple[list[float], list[int]] | None:
 
 
 def _requantize(model: Any, graph: Any, operator: Any) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
     after = int(operator.outputs[0])
     moved = copy.copy(graph.tensors[after])
     moved.quantization = graph.tensors[int(operator.inputs[0])].quantization
     graph.tensors.append(moved)
-    quantize = schema.OperatorT()
+    quantize = schema().OperatorT()
     quantize.opcodeIndex = _new_quantize(model)
     quantize.inputs, quantize.outputs = [len(graph.tensors) - 1], [after]
     operator.outputs = [len(graph.tensors) - 1]
@@ -108,10 +98,8 @@ def _requantize(model: Any, graph: Any, operator: Any) -> None:
 
 def _new_quantize(model: Any) -> int:
     """The number of a new code: QUANTIZE from one grid to another."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    code = schema().OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema().BuiltinOperator.QUANTIZE
     code.version = 2
     model.operatorCodes.append(code)
     return len(model.operatorCodes) - 1
@@ -122,23 +110,11 @@ def _add_zero(model: Any, graph: Any, index: int, *, variable: bool) -> int:
     zero = copy.copy(graph.tensors[index])
     zero.isVariable = variable
     if not variable:
-        zero.buffer = _add_buffer(model, _stored_zero(zero))
+        zero.buffer = add_buffer(model, _stored_zero(zero))
     graph.tensors.append(zero)
     return len(graph.tensors) - 1
 
 
 def _stored_zero(tensor: Any) -> np.ndarray[Any, Any]:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    dtype = flatbuffer_utils.type_to_name(tensor.type).lower()
     grid = _grid(tensor.quantization)
-    return np.full(tensor.shape, grid[1][0] if grid else 0, dtype)
-
-
-def _add_buffer(model: Any, array: np.ndarray[Any, Any]) -> int:
-    from ai_edge_litert import schema_py_generated as schema
-
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(array.tobytes(), np.uint8)
-    model.buffers.append(buffer)
-    return len(model.buffers) - 1
+    return np.full(tensor.shape, grid[1][0] if grid else 0, dtype_name(tensor))

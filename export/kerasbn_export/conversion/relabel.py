@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from kerasbn_export.conversion.conv3d import fuse_conv3d
 from kerasbn_export.conversion.servable import Signature
 from kerasbn_export.program.traced import End
+from kerasbn_export.tflite.flatbuffer import add_buffer, parse, schema, serialize
 
 
 def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str, bytes]) -> bytes:
@@ -23,9 +22,7 @@ def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str,
         signatures: Its signatures: the names, and of each end the present key and the name it gets.
         metadata: Blobs to store under their names, in place of any that are there under the same name.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(data)
+    model = parse(data)
     by_name = {signature.signatureKey.decode(): signature for signature in model.signatureDefs}
     for wanted in signatures:
         signature = by_name[wanted.name]
@@ -37,7 +34,7 @@ def relabel(data: bytes, signatures: Sequence[Signature], metadata: Mapping[str,
     fuse_conv3d(model)
     for name, blob in metadata.items():
         _store(model, name, blob)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return serialize(model)
 
 
 def _arranged(entries: list[Any], present: list[int], ends: Sequence[End]) -> list[int]:
@@ -51,11 +48,7 @@ def _arranged(entries: list[Any], present: list[int], ends: Sequence[End]) -> li
 
 
 def _store(model: Any, name: str, blob: bytes) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(blob, np.uint8)
-    model.buffers.append(buffer)
-    entry.name, entry.buffer = name.encode(), len(model.buffers) - 1
+    entry = schema().MetadataT()
+    entry.name, entry.buffer = name.encode(), add_buffer(model, blob)
     others = [old for old in model.metadata or [] if old.name != entry.name]
     model.metadata = [*others, entry]

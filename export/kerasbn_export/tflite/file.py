@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasbn.errors import ModelFileError
 from kerasbn_export.files.reading import reading
-from kerasbn_export.tflite.check import check_model
+from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, op_name, opened
 
 AFFINE_OPS = frozenset({"MUL", "ADD", "SUB", "DIV"})
 
@@ -168,13 +168,8 @@ def read_tflite(source: str | Path | bytes, name: str = "the data") -> TFLiteFil
         data = bytes(source)
     else:
         name, data = str(source), _read(source)
-    if data[4:8] != b"TFL3":
-        raise ModelFileError(f"{name}: no .tflite file, it begins with {data[:8]!r}.")
-    from ai_edge_litert.tools import flatbuffer_utils
-
+    model = opened(data, name)
     with reading(name, "the .tflite file is damaged or cut short", ModelFileError):
-        model = flatbuffer_utils.read_model_from_bytearray(data)
-        check_model(model)
         return _parse(model, len(data))
 
 
@@ -202,13 +197,8 @@ def _parse(model: Any, size: int) -> TFLiteFile:
         ops=tuple(ops),
         main_ops=len(model.subgraphs[0].operators),
         signatures=tuple(signatures),
-        metadata={_text(entry.name): _content(model, entry) for entry in model.metadata or []},
+        metadata={_text(entry.name): content_of(model, entry) for entry in model.metadata or []},
     )
-
-
-def _content(model: Any, entry: Any) -> bytes:
-    data = model.buffers[entry.buffer].data
-    return b"" if data is None else bytes(data)
 
 
 def _signature(model: Any, index: int, signature: Any, tensors: list[list[Tensor]]) -> FileSignature:
@@ -223,43 +213,27 @@ def _signature(model: Any, index: int, signature: Any, tensors: list[list[Tensor
 
 
 def _tensors(model: Any, subgraph: Any) -> list[Tensor]:
-    from ai_edge_litert.tools import flatbuffer_utils
-
     tensors = [_tensor(model, tensor) for tensor in subgraph.tensors]
     for op in subgraph.operators:  # a float16 constant is used through a DEQUANTIZE, and stays a constant
-        if flatbuffer_utils.opcode_to_name(model, op.opcodeIndex) == "DEQUANTIZE" and tensors[op.inputs[0]].constant:
+        if op_name(model, op) == "DEQUANTIZE" and tensors[op.inputs[0]].constant:
             tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], constant=True)
     return tensors
 
 
 def _tensor(model: Any, tensor: Any) -> Tensor:
-    data = model.buffers[tensor.buffer].data
     shape = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
     return Tensor(
         name=_text(tensor.name),
         shape=tuple(int(size) for size in shape) if shape is not None else (),
-        dtype=_dtype(tensor.type),
-        constant=data is not None and len(data) > 0 and not tensor.isVariable,
+        dtype=dtype_name(tensor).upper(),
+        constant=bool(content_of(model, tensor)) and not tensor.isVariable,
     )
-
-
-def _dtype(code: int) -> str:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    return str(flatbuffer_utils.type_to_name(code))
 
 
 def _op(model: Any, op: Any, tensors: list[Tensor]) -> Op:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    code = model.operatorCodes[op.opcodeIndex]
-    name = (
-        f"CUSTOM:{_text(code.customCode)}"
-        if code.customCode
-        else flatbuffer_utils.opcode_to_name(model, op.opcodeIndex)
-    )
+    custom = model.operatorCodes[op.opcodeIndex].customCode
     return Op(
-        name=str(name),
+        name=f"CUSTOM:{_text(custom)}" if custom else op_name(model, op),
         inputs=tuple(tensors[index] for index in op.inputs if index >= 0),
         outputs=tuple(tensors[index] for index in op.outputs if index >= 0),
     )

@@ -13,7 +13,7 @@ from kerasbn.errors import ModelFileError
 from kerasbn_export.arrays import Array
 from kerasbn_export.files.reading import reading
 from kerasbn_export.precision import coarsest
-from kerasbn_export.tflite.check import check_model
+from kerasbn_export.tflite.flatbuffer import dtype_name, enumeration, op_name, opened
 from kerasbn_export.tflite.quantization import Quantization
 
 _NUMPY = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
@@ -70,15 +70,10 @@ class TFLiteGraph:
     """
 
     def __init__(self, content: bytes, name: str) -> None:
-        from ai_edge_litert import schema_py_generated as schema
-
-        if content[4:8] != b"TFL3":
-            raise ModelFileError(f"{name}: not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3').")
-        with reading(name, "a damaged .tflite file", ModelFileError):
-            model = schema.ModelT.InitFromPackedBuf(content, 0)
-            check_model(model)
+        model = opened(content, name)
+        with reading(name, "the .tflite file is damaged or cut short", ModelFileError):
             subgraph = model.subgraphs[0]
-            bodies = [_body(graph, model, schema) for graph in model.subgraphs]
+            bodies = [_body(graph, model) for graph in model.subgraphs]
             self.tensors, self.operations = bodies[0]
             self._bodies = bodies
             self.keeps_state = any(raw.isVariable for graph in model.subgraphs for raw in graph.tensors)
@@ -225,14 +220,14 @@ def _arithmetic(operation: Operation, tensors: Sequence[Tensor]) -> str:
     return "dynamic" if dtypes & {"int8", "uint8"} else "float32"
 
 
-def _body(graph: Any, model: Any, schema: Any) -> tuple[list[Tensor], list[Operation]]:
+def _body(graph: Any, model: Any) -> tuple[list[Tensor], list[Operation]]:
     """The tensors and operations of one subgraph: the file itself, or what a loop in it repeats."""
-    tensors = [_tensor(i, raw, model, schema) for i, raw in enumerate(graph.tensors)]
-    return tensors, [_operation(raw, model, schema) for raw in graph.operators]
+    tensors = [_tensor(i, raw, model) for i, raw in enumerate(graph.tensors)]
+    return tensors, [_operation(raw, model) for raw in graph.operators]
 
 
-def _tensor(index: int, raw: Any, model: Any, schema: Any) -> Tensor:
-    dtype = _names(schema.TensorType)[raw.type].lower()
+def _tensor(index: int, raw: Any, model: Any) -> Tensor:
+    dtype = dtype_name(raw)
     data = model.buffers[raw.buffer].data
     shape = () if raw.shape is None else tuple(int(size) for size in raw.shape)
     constant = (data is not None and len(data) > 0) or bool(model.buffers[raw.buffer].size)
@@ -254,14 +249,8 @@ def _dequantized(stored: Array, quantization: Any) -> Stored:
     return Stored((stored - np.reshape(zero, view)) * scale, scale)
 
 
-def _operation(raw: Any, model: Any, schema: Any) -> Operation:
-    code = model.operatorCodes[raw.opcodeIndex]
-    name = _names(schema.BuiltinOperator)[max(code.builtinCode, code.deprecatedBuiltinCode)]
+def _operation(raw: Any, model: Any) -> Operation:
     present = tuple(int(i) for i in raw.inputs if i >= 0)
     fused = getattr(raw.builtinOptions, "fusedActivationFunction", 0)
-    activation = _names(schema.ActivationFunctionType)[fused]
-    return Operation(name, present, tuple(int(i) for i in raw.outputs), activation)
-
-
-def _names(enumeration: Any) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if not name.startswith("_")}
+    activation = enumeration("ActivationFunctionType")[fused]
+    return Operation(op_name(model, raw), present, tuple(int(i) for i in raw.outputs), activation)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kerasbn.errors import InvalidArgumentError, ModelFileError
 from kerasbn_export.ends import SERVING
 from kerasbn_export.files.reading import reading
+from kerasbn_export.tflite.flatbuffer import check_identifier, parse, schema, serialize
 
 
 def signature_names(content: bytes, label: str) -> tuple[str, ...]:
@@ -15,12 +14,9 @@ def signature_names(content: bytes, label: str) -> tuple[str, ...]:
     Raises:
         ModelFileError: The bytes are no .tflite model.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    if content[4:8] != b"TFL3":
-        raise ModelFileError(f"{label}: not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3').")
+    check_identifier(content, label)
     with reading(label, "a damaged .tflite file", ModelFileError):
-        model = schema.Model.GetRootAs(content, 0)
+        model = schema().Model.GetRootAs(content, 0)
         keys = [model.SignatureDefs(index).SignatureKey() for index in range(model.SignatureDefsLength())]
         return tuple((key or b"").decode() for key in keys)
 
@@ -49,10 +45,8 @@ def only_signature(content: bytes, name: str) -> bytes:
         content: The file.
         name: The signature.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model: Any = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = parse(content)
     model.signatureDefs = [found for found in model.signatureDefs if found.signatureKey.decode() == name]
     model.subgraphs[0] = model.subgraphs[model.signatureDefs[0].subgraphIndex]  # no operation calls a main subgraph
     model.signatureDefs[0].subgraphIndex = 0
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return serialize(model)

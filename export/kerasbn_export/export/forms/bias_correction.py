@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, enumeration, op_name, parse, serialize
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 Array = npt.NDArray[Any]
@@ -69,13 +70,11 @@ def corrected(quantized: bytes, reference: bytes, samples: Calibration) -> Corre
         reference: The float32 file of the same model; its tensors have the same names.
         samples: What the means are taken over.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(quantized)
+    model = parse(quantized)
     exact = TFLiteRunner(reference, "the float file", "builtin")
     wanted = {tensor.name: tensor.index for tensor in exact.graph.tensors if not tensor.constant}
     names = [tensor.name.decode() for tensor in model.subgraphs[0].tensors]
-    ops = [op for op in _biased(model, flatbuffer_utils) if names[op.output] in wanted]
+    ops = [op for op in _biased(model) if names[op.output] in wanted]
     batches = list(_batches(exact, [wanted[names[op.output]] for op in ops], samples))
     values = [
         exact.first_batch([wanted[names[op.output]] for op in ops], _arranged(batch, samples.names, exact))
@@ -90,24 +89,19 @@ def corrected(quantized: bytes, reference: bytes, samples: Calibration) -> Corre
         ]
         if _correct(model, op, _mean_error(op, pairs, _range(model, op))):
             done += 1
-            data = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+            data = serialize(model)
     return Corrected(data, done)
 
 
-def _biased(model: Any, utils: Any) -> Iterator[_Op]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    activations = {
-        value: name for name, value in vars(schema.ActivationFunctionType).items() if not name.startswith("_")
-    }
+def _biased(model: Any) -> Iterator[_Op]:
     graph = model.subgraphs[0]
     for op in graph.operators:
-        place = BIAS_INPUT.get(utils.opcode_to_name(model, op.opcodeIndex))
+        place = BIAS_INPUT.get(op_name(model, op))
         if place is None or len(op.inputs) <= place or op.inputs[place] < 0:
             continue
         bias = graph.tensors[op.inputs[place]]
-        if bias.type in (schema.TensorType.INT32, schema.TensorType.INT64) and bias.quantization is not None:
-            fused = activations[op.builtinOptions.fusedActivationFunction]
+        if dtype_name(bias) in ("int32", "int64") and bias.quantization is not None:
+            fused = enumeration("ActivationFunctionType")[op.builtinOptions.fusedActivationFunction]
             yield _Op(int(op.outputs[0]), int(op.inputs[place]), LOWER.get(fused, -np.inf), UPPER.get(fused, np.inf))
 
 
@@ -127,10 +121,8 @@ def _batches(exact: TFLiteRunner, indices: list[int], samples: Calibration) -> l
 
 def _range(model: Any, op: _Op) -> tuple[float, float]:
     """The smallest and the largest number that the output can hold."""
-    from ai_edge_litert import schema_py_generated as schema
-
     tensor = model.subgraphs[0].tensors[op.output]
-    limits = np.iinfo(np.int16 if tensor.type == schema.TensorType.INT16 else np.int8)
+    limits = np.iinfo(dtype_name(tensor))
     scale, zero = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
     return (limits.min - zero) * scale, (limits.max - zero) * scale
 
@@ -150,11 +142,9 @@ def _mean_error(op: _Op, pairs: list[tuple[Array, Array]], ends: tuple[float, fl
 
 def _correct(model: Any, op: _Op, error: Array) -> bool:
     """Adds the error to the bias; whether that changed anything."""
-    from ai_edge_litert import schema_py_generated as schema
-
     tensor = model.subgraphs[0].tensors[op.bias]
-    dtype = np.int64 if tensor.type == schema.TensorType.INT64 else np.int32
-    stored = np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype).astype(np.float64)
+    dtype = np.dtype(dtype_name(tensor))
+    stored = np.frombuffer(content_of(model, tensor), dtype).astype(np.float64)
     limits = np.iinfo(dtype)
     steps = np.rint(error / np.asarray(tensor.quantization.scale, np.float64))
     if stored.size != steps.size or not steps.any():
@@ -165,9 +155,6 @@ def _correct(model: Any, op: _Op, error: Array) -> bool:
 
 def _own_buffer(model: Any, tensor: Any) -> Any:
     """The buffer of a tensor; a new one where others share it."""
-    from ai_edge_litert import schema_py_generated as schema
-
     if sum(other.buffer == tensor.buffer for graph in model.subgraphs for other in graph.tensors) > 1:
-        model.buffers.append(schema.BufferT())
-        tensor.buffer = len(model.buffers) - 1
+        tensor.buffer = add_buffer(model, b"")
     return model.buffers[tensor.buffer]

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn_export.arrays import Array
-
-DTYPES = {"int8": "INT8", "int32": "INT32", "int64": "INT64"}
+from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, op_name, parse, serialize
 
 FileDamage = Callable[["File"], "Node | None"]
 """Damages a file in place; gives the operation whose output shows it, None if there is no place for it."""
@@ -54,15 +53,12 @@ class File:
     """
 
     def __init__(self, content: bytes) -> None:
-        from ai_edge_litert.tools import flatbuffer_utils
-
-        self._flatbuffer = flatbuffer_utils
-        self.model: Any = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+        self.model: Any = parse(content)
         self.tensors: list[Any] = self.model.subgraphs[0].tensors
 
     def content(self) -> bytes:
         """The bytes of the file as it is now."""
-        return bytes(self._flatbuffer.convert_object_to_bytearray(self.model))
+        return serialize(self.model)
 
     @property
     def nodes(self) -> list[Node]:
@@ -75,33 +71,21 @@ class File:
 
     def kind(self, node: Node) -> str:
         """The name of an operation in the schema."""
-        return str(self._flatbuffer.opcode_to_name(self.model, node.operator.opcodeIndex))
+        return op_name(self.model, node.operator)
 
     def stored(self, tensor: Any) -> Array:
         """The integers of a constant."""
-        dtype = next(name for name, key in DTYPES.items() if self._is(tensor, key))
-        data = np.asarray(self.model.buffers[tensor.buffer].data, np.uint8).tobytes()
-        array: Array = np.frombuffer(data, dtype).reshape(tensor.shape)
+        array: Array = np.frombuffer(content_of(self.model, tensor), dtype_name(tensor)).reshape(tensor.shape)
         return array
 
     def store(self, tensor: Any, array: Array) -> None:
         """Give a constant other integers, and leave tensors alone that share its buffer."""
-        from ai_edge_litert import schema_py_generated as schema
+        info = np.iinfo(dtype_name(tensor))
+        tensor.buffer = add_buffer(self.model, np.clip(np.rint(array), info.min, info.max).astype(info.dtype))
 
-        like = self.stored(tensor)
-        info = np.iinfo(like.dtype)
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(np.clip(np.rint(array), info.min, info.max).astype(like.dtype).tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
-        tensor.buffer = len(self.model.buffers) - 1
-
-    def _is(self, tensor: Any, key: str) -> bool:
-        return bool(tensor.type == getattr(self._flatbuffer.schema_fb.TensorType, key))
-
-    def is_constant(self, tensor: Any, key: str) -> bool:
+    def is_constant(self, tensor: Any, dtype: str) -> bool:
         """Whether a tensor holds integers of a type in the file."""
-        data = self.model.buffers[tensor.buffer].data
-        return self._is(tensor, key) and data is not None and len(data) > 0
+        return dtype_name(tensor) == dtype and bool(content_of(self.model, tensor))
 
 
 @dataclass(frozen=True)
@@ -138,8 +122,8 @@ class Node:
         return (
             self.kind in kernels
             and len(self.inputs) == 3
-            and self.file.is_constant(self.inputs[1], "INT8")
-            and self.file.is_constant(self.inputs[2], "INT32")
+            and self.file.is_constant(self.inputs[1], "int8")
+            and self.file.is_constant(self.inputs[2], "int32")
         )
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kerasbn_export.arrays import Array
+from kerasbn_export.tflite.flatbuffer import parse, serialize
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.outputs.judge import judge_distance
 from kerasbn_export.verification.records.gates import Gate
@@ -99,11 +100,9 @@ def cut(content: bytes, count: int) -> bytes:
         content: The file.
         count: How many operations to leave.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = parse(content)
     main = model.subgraphs[0]
     main.outputs = frontier(TFLiteGraph(content, "the file"), count)
     main.operators = main.operators[:count]
     model.signatureDefs = []
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return serialize(model)
