@@ -57,7 +57,7 @@ def check_identifier(content: bytes, label: str) -> None:
         ModelFileError: They do not.
     """
     if content[4:8] != IDENTIFIER:
-        raise ModelFileError(f"{label}: not a .tflite file (it begins with {content[:8]!r}; b'TFL3' stands at byte 4).")
+        raise ModelFileError(f"{label}: no .tflite file, it begins with {content[:8]!r}.")
 
 
 def serialize(model: Any) -> bytes:
