@@ -101,7 +101,7 @@ class Coverage:
 
 
 ELSEWHERE = (Reason.OVERFLOW, Reason.COARSER)
-"""No random weights are that large (`tests/export/test_reasons.py` has them); and what an export measures."""
+"""No random weights are that large (`tests/export/folding/test_reasons.py` has them); and what an export measures."""
 
 FORMS = (
     *("backward", "forward", "compose", "pass", "commute", "concatenate", "sum", "homogeneous"),
@@ -147,7 +147,7 @@ def rule_modules() -> list:
 
 
 ARITHMETIC = ("op.add", "op.subtract", "op.multiply", "op.divide", "op.negative")
-"""The operations of random models; `tests/export/test_fold_operations.py` has random chains of all others."""
+"""The operations of random models; `tests/export/folding/test_fold_operations.py` has random chains of all others."""
 
 
 def known_kinds(flavour) -> set[str]:

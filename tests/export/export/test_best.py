@@ -108,7 +108,7 @@ def shifted(data, steps):
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(data)
-    for op in bias_correction._biased(model, flatbuffer_utils):
+    for op in bias_correction._biased(model):
         buffer = model.buffers[model.subgraphs[0].tensors[op.bias].buffer]
         buffer.data = (np.frombuffer(bytes(buffer.data), np.int32) + steps).astype(np.int32).view(np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

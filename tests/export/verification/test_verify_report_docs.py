@@ -18,7 +18,7 @@ from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.records.outputs import Status
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "verify.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "verify.md").read_text("utf-8")
 CORPUS = os.environ.get("KERASBN_CORPUS")
 
 
