@@ -6,7 +6,8 @@
 
 The table is `tests/support/kerasbn_testing/witnesses.json`: for each condition the Keras, the model and what happens
 without it: ``wrong`` (another function), ``error`` (no model) or ``other`` (the same function by other layers or
-verdicts). `tests/export/folding/test_meta_conditions.py` asks for each again. What no model can show has its reason there.
+verdicts). `tests/export/folding/test_meta_conditions.py` asks for each again. What no model can show has its reason
+there.
 Exit code 1 where a condition has neither a witness nor a reason.
 """
 

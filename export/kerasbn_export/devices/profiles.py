@@ -26,7 +26,7 @@ from kerasbn_export.precision import PRECISIONS
 MULTIPLIERS = {"ethos-u55": (256, 32, 64, 128), "ethos-u65": (256, 512), "ethos-u85": (256, 128, 512, 1024, 2048)}
 """The sizes of each Ethos-U; the first is what the bare name means."""
 
-# Every operation of the schema was put to the package: this is what it did not refuse (tests/export/devices/test_micro.py).
+# Every operation of the schema was put to the package; it did not refuse these (tests/export/devices/test_micro.py).
 _MICRO = """
 ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_ARGS
 BROADCAST_TO CALL_ONCE CAST CEIL CONCATENATION CONV_2D COS CUMSUM DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV
