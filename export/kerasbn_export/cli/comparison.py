@@ -80,7 +80,7 @@ def _print(comparison: Comparison) -> None:
     console = stdout()
     for part in (table("", *comparison.table()), *_wrong_layers(comparison), *_wrong_weights(comparison)):
         console.print(part)
-    for line in (*_lines(comparison), comparison.verdict):
+    for line in (*_lines(comparison), *comparison.answer):
         console.print(line, soft_wrap=True, markup=False)
 
 

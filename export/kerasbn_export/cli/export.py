@@ -142,6 +142,6 @@ def _print(result: ExportResult, comparisons: Sequence[Comparison], *, verbose: 
     console = stdout()
     print_verdicts(result.verdicts, verbose=verbose)
     console.print(table("", ("operation", "count>"), result.ops.items()))
-    verdicts = [comparison.verdict for comparison in comparisons] or ["Not verified."]
-    for line in (*result.about_conversion(), result.about_batchnorms()[0], result.about_file(), *verdicts):
+    answers = [line for comparison in comparisons for line in comparison.answer] or ["Not verified."]
+    for line in (*result.about_conversion(), result.about_batchnorms()[0], result.about_file(), *answers):
         console.print(line, soft_wrap=True, markup=False)

@@ -86,7 +86,7 @@ def test_export_writes_a_verified_file(model_path, tmp_path, capsys):
     assert err == ""
     assert f"{out}: float32, {out.stat().st_size:,} bytes" in text
     assert "1 of 1 BatchNorms folded." in text
-    assert text.splitlines()[-1].startswith("Equal: 1 output(s)")
+    assert text.splitlines()[-1].startswith("Equal: 1 output over")
     assert read_tflite(out).op_counts["CONV_2D"] == 1
 
 
@@ -97,7 +97,7 @@ def test_export_to_int8_calibrates_and_verifies_on_the_file_given(model_path, tm
     assert run(["export", model_path, "-o", str(out), *options]) == 0
     text = capsys.readouterr().out
     assert "Calibrated on 50 samples from x.npz." in text
-    assert "over 32 sample(s)" in text
+    assert "over 32 samples" in text
     assert read_tflite(out).inputs[0].dtype == "UINT8"
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_computes_something_else_does_not_get_the_name(model_path, t
     assert run(["export", model_path, "-o", str(out)]) == 1
     text = capsys.readouterr().out
     assert str(tmp_path / "m.rejected.tflite") in text
-    assert text.splitlines()[-1].startswith("Differs: scores")
+    assert "\nDiffers: output 'scores'.\n" in text
     assert out.read_bytes() == b"the file of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.keras", "m.rejected.tflite", "m.tflite"]
 
@@ -147,7 +147,7 @@ def test_verify_says_what_differs_and_exits_with_one(model, model_path, tmp_path
     assert run(["verify", model_path, other, "--json", str(tmp_path / "r.json")]) == 1
     text, err = capsys.readouterr()
     assert err == ""
-    assert text.splitlines()[-1].startswith("Differs: scores")
+    assert "\nDiffers: output 'scores'.\n" in text
     record = json.loads((tmp_path / "r.json").read_text())
     assert record["schema_version"] == 1
     assert record["status"] == "differs"
@@ -158,7 +158,7 @@ def test_verify_says_what_differs_and_exits_with_one(model, model_path, tmp_path
 def test_verify_on_data_of_a_file(model_path, tmp_path, rng, capsys):
     np.save(tmp_path / "x.npy", rng.normal(size=(3, 6, 6, 3)).astype("float32"))
     assert run(["verify", model_path, model_path, "--data", str(tmp_path / "x.npy")]) == 0
-    assert "over 3 sample(s)" in capsys.readouterr().out
+    assert "over 3 samples" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("equal", [True, False])

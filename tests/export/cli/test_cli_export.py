@@ -141,14 +141,14 @@ def test_best_lists_the_forms_and_the_file_it_takes_is_verified(capsys):
     assert "bias corrected" in forms
     assert ", taken" in forms
     assert "Calibrated on 18 samples from x.npy." in lines
-    assert lines[-1].startswith("Equal: 1 output(s)")
+    assert lines[-1].startswith("Equal: 1 output over")
 
 
 @pytest.mark.parametrize(("form", "scales"), [("per-channel", 5), ("per-tensor", 1)])
 def test_dense_has_the_scales_asked_for(form, scales, rng, tmp_path, monkeypatch, capsys):
     written(Flavour("keras"), rng, tmp_path, monkeypatch)
     assert run(["export", "m.keras", "-o", "m.tflite", *INT8, "--dense", form]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("Equal: 1 output(s)")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Equal: 1 output over")
     assert dense_scales(tmp_path / "m.tflite") == scales
 
 

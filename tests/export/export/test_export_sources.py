@@ -119,7 +119,7 @@ def test_what_keras_exports_is_converted_as_it_is(keras_flavour, tmp_path, capsy
     assert run(["export", str(tmp_path / "exported"), "-o", str(out)]) == 0
     text = capsys.readouterr().out
     assert "Not folded: the SavedModel carries no Keras layers" in text
-    assert text.splitlines()[-1].startswith("Equal: 1 output(s)")
+    assert text.splitlines()[-1].startswith("Equal: 1 output over")
     assert len(read_tflite(out).affine_ops) == 2
     image = np.random.default_rng(0).normal(size=(1, 6, 6, 3)).astype("float32")
     found = next(iter(run_signature(out, "serving_default", **{read_tflite(out).input_names[0]: image}).values()))

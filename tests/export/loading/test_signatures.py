@@ -55,7 +55,7 @@ def test_serving_default_is_converted_and_compared_with_its_own_outputs(saved, r
     folder, model = saved
     out = tmp_path / "m.tflite"
     assert run(["export", str(folder), "-o", str(out)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("Equal: 1 output(s)")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Equal: 1 output over")
     assert names(out) == ["serving_default"]
     x = rng.normal(size=(1, 6)).astype("float32")
     np.testing.assert_allclose(

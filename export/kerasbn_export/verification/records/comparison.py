@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from kerasbn_export.shown import Rows, Shown
+from kerasbn_export.verification.records.answer import differs, equal, unjudged, unproven
 from kerasbn_export.verification.records.layers import Divergence, LayerComparison, WeightComparison
 from kerasbn_export.verification.records.outputs import Match, OutputComparison, Status
 
@@ -78,8 +79,19 @@ class Comparison(Shown):
         return max((output.required_tolerance for output in self.outputs), default=math.inf)
 
     @property
+    def answer(self) -> list[str]:
+        """What, where, why and what to do, in at most four lines."""
+        if self.failures:
+            return unjudged(self.failures)
+        if self:
+            return equal(self.outputs, self.samples, self._worst)
+        if self.status is Status.UNPROVEN:
+            return unproven(self.outputs)
+        return differs(self.outputs, self.per_layer, self.weights, self.first_divergence, self.precision)
+
+    @property
     def verdict(self) -> str:
-        """The answer in one or two sentences."""
+        """The answer with its numbers, in one line, for a log."""
         if self.failures:
             found = "; ".join(f"{record.title}: {record.status.value}" for record in self.outputs) or "none"
             failed = "; ".join(self.failures)
@@ -106,8 +118,8 @@ class Comparison(Shown):
         return max(self.outputs, key=lambda output: (order.index(output.status), output.required_tolerance))
 
     def summary(self) -> list[str]:
-        """The verdict, the two sides, every output, what is wrong inside, and the tolerance that would have passed."""
-        return [self.verdict, *(f"  {line}" for line in _lines(self))]
+        """The answer, the two sides, every output, what is wrong inside, and the tolerance that would have passed."""
+        return [*self.answer, *(f"  {line}" for line in _lines(self))]
 
     def table(self) -> Rows:
         """A row for each output."""
@@ -132,7 +144,8 @@ class Comparison(Shown):
             "status": self.status.value,
             "exit_code": self.exit_code,
         }
-        fields |= {"verdict": self.verdict, "required_tolerance": self.required_tolerance, **asdict(self)}
+        fields |= {"answer": self.answer, "verdict": self.verdict}
+        fields |= {"required_tolerance": self.required_tolerance, **asdict(self)}
         result: dict[str, Any] = _json(fields)
         for record, output in zip(result["outputs"], self.outputs, strict=True):
             record["required_tolerance"] = _json(output.required_tolerance)
