@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kerasbn.errors import CalibrationError
 from kerasbn_export.calibration.array_file import SUFFIXES, read_arrays
 from kerasbn_export.calibration.array_values import as_array, as_dtype
-from kerasbn_export.calibration.image_folder import read_images
+from kerasbn_export.calibration.image_folder import STRETCH, read_images
 from kerasbn_export.calibration.named_arrays import in_order
 from kerasbn_export.ends import ModelInput, shown_shape
 from kerasbn_export.files.reading import told_of
@@ -87,6 +87,7 @@ def read_calibration(
     seed: int = 0,
     limit: int = LIMIT,
     image_range: tuple[float, float] | None = None,
+    image_resize: str = STRETCH,
 ) -> Calibration:
     """Brings calibration data into one form and checks that they fit.
 
@@ -96,6 +97,7 @@ def read_calibration(
         seed: The seed of ``"random"``.
         limit: How many samples are taken from a generator or a folder; arrays are taken whole.
         image_range: What the values 0 and 255 of images in a folder become.
+        image_resize: What happens to images of other proportions: see `kerasbn_export.calibration.image_folder`.
 
     Raises:
         CalibrationError: There are none, their number, names, shapes or dtypes do not fit, or a value is NaN
@@ -106,7 +108,7 @@ def read_calibration(
         with told_of(data):
             return replace(read_calibration(read_arrays(data), inputs), source=Path(data).name)
     if isinstance(data, str | Path) and data not in (RANDOM, DATA_FREE) and Path(data).is_dir():
-        images = read_images(Path(data), _only(inputs), image_range, limit)
+        images = read_images(Path(data), _only(inputs), image_range, limit, image_resize)
         return checked([images], inputs, f"the images in {Path(data).name}")
     if data is None:
         raise CalibrationError(f"No calibration data were given; accepted: {WANTED}.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kerasbn_export.verification import Comparison
 
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
+RESIZES = ("stretch", "crop", "pad")
 VERIFIED_SAMPLES = 32
 
 
@@ -37,6 +38,14 @@ VERIFIED_SAMPLES = 32
     nargs=2,
     type=Finite(),
     help="What 0 and 255 become, for a FOLDER of images; or the range of the inputs, for data-free.",
+)
+@click.option(
+    "--resize",
+    "image_resize",
+    type=click.Choice(RESIZES),
+    default=RESIZES[0],
+    show_default=True,
+    help="What becomes of an image of other proportions, for a FOLDER of images.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of --calibration data-free and random.")
 @click.option("--io-dtype", type=click.Choice(IO_DTYPES), help="The type of inputs and outputs, for int8 and int16x8.")

@@ -6,8 +6,6 @@ The converter can abort or crash the process it runs in, as the int8 calibrator 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +17,7 @@ import numpy as np
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.child import crash_of, last_line, run_child
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable, Signature
 from kerasbn_export.conversion.tensorflow import convert_servable
@@ -36,10 +35,7 @@ def convert_isolated(servable: Servable, options: ConversionOptions, calibration
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as name:
         folder = Path(name)
         _write_request(folder, servable, options, calibration)
-        # PYTHONSAFEPATH: a file in the user's folder must not stand in for a module.
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"}
-        command = [sys.executable, "-m", "kerasbn_export.conversion.isolate", name]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+        done = run_child("-m", "kerasbn_export.conversion.isolate", name)
         if (folder / REFUSAL).exists():
             raise ConversionError((folder / REFUSAL).read_text())
         if done.returncode or not (folder / RESULT).exists():
@@ -57,10 +53,9 @@ def _write_request(
 
 
 def _obituary(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        return f"The TFLite converter crashed ({signal.Signals(-done.returncode).name}) on this model."
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return f"The TFLite converter's process ended with code {done.returncode}: {last}"
+    if crash := crash_of(done):
+        return f"The TFLite converter crashed ({crash}) on this model."
+    return f"The TFLite converter's process ended with code {done.returncode}: {last_line(done)}"
 
 
 def _answer(folder: Path) -> None:

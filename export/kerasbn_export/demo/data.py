@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from kerasbn_export.arrays import Array
 
 WHITE = 16.0
 TEST_SHARE = 0.2

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.demo.data import Array
+from kerasbn_export.arrays import Array
 from kerasbn_export.demo.report import DemoReport
 from kerasbn_export.demo.variant import Variant
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.demo.data import Array
+from kerasbn_export.arrays import Array
 
 Scales = dict[str, tuple[Array, Array]]
 

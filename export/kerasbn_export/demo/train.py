@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.demo.data import Array, Digits
+from kerasbn_export.arrays import Array
+from kerasbn_export.demo.data import Digits
 
 BATCH_SIZE = 32
 LEARNING_RATE = 0.002

@@ -9,12 +9,10 @@ own records. It comes in pages, and varies by some hundred kilobytes from run to
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from kerasbn.errors import ModelFileError
+from kerasbn_export.child import crash_of, last_line, run_child
 from kerasbn_export.tflite.file import Tensor, TFLiteFile
 
 BYTES = {"FLOAT16": 2, "INT16": 2, "UINT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1, "INT64": 8, "FLOAT64": 8}
@@ -56,12 +54,9 @@ def resident_bytes(path: Path, *, backend: str = "xnnpack", threads: int = 1, de
     Raises:
         ModelFileError: LiteRT cannot run the file.
     """
-    command = [sys.executable, "-c", _CHILD, str(path), backend, str(threads), delegate or ""]
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = run_child("-c", _CHILD, str(path), backend, str(threads), delegate or "")
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
-        raise ModelFileError(f"{path}: LiteRT cannot run it: {last}.")
+        raise ModelFileError(f"{path}: LiteRT cannot run it: {crash_of(done) or last_line(done)}.")
     return int(done.stdout.split()[-1])
 
 

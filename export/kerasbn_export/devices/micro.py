@@ -7,9 +7,7 @@ somewhat smaller.
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasbn.errors import ConversionError, MissingPackageError
+from kerasbn_export.child import crash_of, run_child
 from kerasbn_export.devices.optional_package import TFLITE_MICRO
 
 MODEL, INPUTS, OUTPUTS, REFUSAL = "model.tflite", "inputs.npz", "outputs.npz", "error.txt"
@@ -62,9 +61,7 @@ def run_micro(data: bytes, inputs: Sequence[NDArray[Any]] = ()) -> MicroRun:
         folder = Path(name)
         (folder / MODEL).write_bytes(data)
         np.savez(folder / INPUTS, *inputs)
-        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        command = [sys.executable, "-m", "kerasbn_export.devices.micro", name]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+        done = run_child("-m", "kerasbn_export.devices.micro", name)
         if done.returncode or (folder / REFUSAL).exists():
             raise ConversionError(f"TFLite Micro cannot run the file: {_reason(done, folder / REFUSAL)}.")
         with np.load(folder / OUTPUTS) as stored:
@@ -79,8 +76,8 @@ def _used(text: str, part: str) -> int:
 
 def _reason(done: subprocess.CompletedProcess[str], refusal: Path) -> str:
     """What TFLite Micro wrote, without the names of its source files."""
-    if done.returncode < 0:
-        return f"it crashed ({signal.Signals(-done.returncode).name})"
+    if crash := crash_of(done):
+        return f"it crashed ({crash})"
     lines = [re.sub(r"^\S+\.(cc|h)(:\d+)? ", "", line) for line in done.stderr.splitlines() if line.strip()]
     said = [line.strip(" .") for line in lines if not line.startswith("[Recording")]
     return "; ".join(said[-2:]) or (refusal.read_text() if refusal.exists() else "no message")

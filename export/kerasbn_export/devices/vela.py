@@ -7,14 +7,12 @@ takes where no configuration is given; both are in the report. It runs in a proc
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from kerasbn.errors import ConversionError, MissingPackageError
+from kerasbn_export.child import last_line, run_child
 from kerasbn_export.devices.optional_package import VELA
 from kerasbn_export.tflite.file import Op, read_tflite
 
@@ -57,13 +55,10 @@ def run_vela(data: bytes, accelerator: str) -> VelaRun:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(data)
         options = ["--accelerator-config", accelerator, "--output-dir", name]
-        command = [sys.executable, "-m", "ethosu.vela", str(folder / "model.tflite"), *options]
-        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+        done = run_child("-m", "ethosu.vela", str(folder / "model.tflite"), *options)
         summaries, compiled = list(folder.glob("*_summary_*.csv")), folder / "model_vela.tflite"
         if done.returncode or not summaries or not compiled.exists():
-            last = (done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["no message"])[-1]
-            raise ConversionError(f"ethos-u-vela cannot compile the file for {accelerator}: {last}")
+            raise ConversionError(f"ethos-u-vela cannot compile the file for {accelerator}: {last_line(done)}")
         with summaries[0].open(newline="") as file:
             summary = next(csv.DictReader(file))
         cpu_ops = tuple(op for op in read_tflite(compiled).ops if op.name != NPU_OP)

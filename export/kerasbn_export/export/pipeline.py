@@ -84,7 +84,13 @@ def _samples(
 
         on_step("make samples from the BatchNorms' statistics")
         return data_free_calibration(model, inputs, seed=options.seed, value_range=options.image_range, on_step=on_step)
-    return read_calibration(options.calibration, inputs, seed=options.seed, image_range=options.image_range)
+    return read_calibration(
+        options.calibration,
+        inputs,
+        seed=options.seed,
+        image_range=options.image_range,
+        image_resize=options.image_resize,
+    )
 
 
 def _contract(prepared: Prepared, options: ExportOptions) -> Contract:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
+from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
 from kerasbn_export.calibration.samples import WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
@@ -34,6 +35,7 @@ class ExportOptions:
         per_channel_dense: Whether each output of a quantized Dense layer has its own scale.
         seed: The seed of ``calibration="random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images.
+        image_resize: What becomes of an image of other proportions: ``"stretch"``, ``"crop"`` or ``"pad"``.
         target: What folding prefers among exact forms: see `kerasbn_export.folding.choices`.
         merge_branches: Whether folding merges parallel linear branches into one layer.
         device: What the file is for: see `kerasbn_export.devices.profiles`; None for anything that runs TFLite.
@@ -59,6 +61,7 @@ class ExportOptions:
     per_channel_dense: bool = True
     seed: Seed = 0
     image_range: tuple[Finite, Finite] | None = None
+    image_resize: str = STRETCH
     target: str = "latency"
     merge_branches: bool = True
     device: str | None = None
@@ -74,6 +77,9 @@ class ExportOptions:
             raise InvalidArgumentError(
                 f"Device {self.device!r} takes one fixed batch; accepted: a positive batch_size."
             )
+        if self.image_resize not in RESIZES:
+            known = ", ".join(RESIZES)
+            raise InvalidArgumentError(f"image_resize={self.image_resize!r} is not known; accepted: {known}.")
         if self.strict and not self.fold:
             raise InvalidArgumentError("strict=True asks that every BatchNorm be folded, and fold=False that none be.")
         if self.calibrated and self.calibration is None:

@@ -31,6 +31,7 @@ def export_tflite(
     per_channel_dense: bool = True,
     seed: Seed = 0,
     image_range: tuple[Finite, Finite] | None = None,
+    image_resize: str = "stretch",
     target: str = "latency",
     merge_branches: bool = True,
     device: str | None = None,
@@ -60,6 +61,7 @@ def export_tflite(
         seed: The seed of samples that are made: ``calibration="data-free"`` or ``"random"``.
         image_range: What the values 0 and 255 become where ``calibration`` is a folder of images; between which numbers
             the inputs lie where it is ``"data-free"``.
+        image_resize: What becomes of an image of other proportions: ``"stretch"``, ``"crop"`` or ``"pad"``.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.folding.choices`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
         device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see
@@ -93,6 +95,7 @@ def export_tflite(
         per_channel_dense=per_channel_dense,
         seed=seed,
         image_range=image_range,
+        image_resize=image_resize,
         target=target,
         merge_branches=merge_branches,
         device=device,

@@ -10,7 +10,8 @@ import numpy as np
 from kerasbn.errors import InvalidModelError
 from kerasbn.flavour import Flavour, layers_inside
 from kerasbn_export.algebra.affine import Affine, batchnorm_affine
-from kerasbn_export.graph.model import Array, Call, Layer, Value
+from kerasbn_export.arrays import Array
+from kerasbn_export.graph.model import Call, Layer, Value
 from kerasbn_export.graph.operations import operation_kind
 from kerasbn_export.graph.registry import registered_kind
 

@@ -14,13 +14,12 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from kerasbn.flavour import Flavour
+from kerasbn_export.arrays import Array
 from kerasbn_export.graph.configuration import configuration_of
 from kerasbn_export.graph.structure import leaves, map_leaves
 
-Array = npt.NDArray[Any]
 T = TypeVar("T")
 
 

@@ -6,7 +6,7 @@ A functional Keras model is one. So are a signature of a SavedModel without Kera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,7 +70,7 @@ def functional_program(model: Any) -> Program:
         inputs=_model_ends(takes, [str(tensor.name) for tensor in originals]),
         outputs=_model_ends(gives, _output_names(model, gives)),
         call=call,
-        tracked=tensorflow_variables(model),
+        tracked=as_tensorflow(model.variables),
         model=model,
     )
 
@@ -124,7 +124,7 @@ def subclassed_program(model: Any, reason: str) -> Program:
         inputs=inputs,
         outputs=_ends([key or (f"output_{i}" if len(keys) > 1 else "output") for i, key in enumerate(keys)], outputs),
         call=lambda tensors: list(leaves(run(tensors))),
-        tracked=tensorflow_variables(model),
+        tracked=as_tensorflow(model.variables),
         model=model,
         unfolded=reason,
     )
@@ -137,11 +137,10 @@ def _traced_outputs(run: Callable[[Sequence[Any]], Any], inputs: Sequence[ModelI
     return traced(run, inputs).structured_outputs
 
 
-def tensorflow_variables(model: Any) -> tuple[Any, ...]:
-    """The variables of a Keras model as TensorFlow knows them."""
+def as_tensorflow(variables: Iterable[Any]) -> tuple[Any, ...]:
+    """Variables of either Keras as TensorFlow knows them."""
     return tuple(
-        variable.value if type(variable).__module__.startswith(KERAS.name + ".") else variable
-        for variable in model.variables
+        variable.value if type(variable).__module__.startswith(KERAS.name + ".") else variable for variable in variables
     )
 
 

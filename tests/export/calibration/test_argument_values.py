@@ -72,6 +72,11 @@ def test_the_range_of_images_is_two_numbers(value):
         ExportOptions(precision="int8", calibration="data-free", image_range=value)
 
 
+def test_a_resize_that_is_none_is_refused_by_name():
+    with pytest.raises(InvalidArgumentError, match=r"image_resize='fit' is not known; accepted: stretch, crop, pad"):
+        ExportOptions(precision="int8", calibration="images", image_resize="fit")
+
+
 def test_what_is_right_passes():
     @checks_arguments
     def function(seed: Seed, count: AtLeastOne | None = 3, *, share: Share = 0.5, near: tuple[Finite, Finite] = (0, 1)):

@@ -146,6 +146,22 @@ def test_images_are_resized_and_get_the_channels_of_the_input(tmp_path):
     np.testing.assert_allclose(calibration.arrays[0], np.broadcast_to([[[[1.0]]], [[[0.2]]]], (2, 4, 4, 3)), atol=1e-6)
 
 
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_an_image_of_other_proportions(tmp_path, resize):
+    """White between two black bars: cut off by ``crop``, beside black bars of its own with ``pad``."""
+    pixels = np.zeros((8, 16, 3), np.uint8)
+    pixels[:, 4:12] = 255
+    write_image(tmp_path / "x" / "wide.png", pixels)
+    write_image(tmp_path / "x" / "xdark.png", np.zeros((4, 4, 3), np.uint8))
+    wide = read_calibration(tmp_path / "x", [IMAGE], image_range=(0, 1), image_resize=resize).arrays[0][0, :, :, 0]
+    if resize == "crop":
+        np.testing.assert_allclose(wide, 1.0, atol=1e-6)
+    elif resize == "pad":
+        assert wide[[0, -1]].max() < 0.2 < 0.5 < wide[1:3, 1:3].min()
+    else:
+        assert wide[:, 0].max() < 0.5 < wide[:, 1:3].min()
+
+
 @pytest.mark.parametrize(
     ("make", "inputs", "image_range", "message"),
     [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import CalibrationError
+from kerasbn.flavour import Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.calibration.data_free import SAMPLES, data_free_calibration, descent, objective
 from kerasbn_export.conversion.provenance import read_provenance
@@ -76,7 +77,7 @@ def test_some_samples_are_clearer_than_others(keras_flavour, rng, monkeypatch):
 @pytest.mark.parametrize(("scale", "offset"), [(0.02, 0.01), (300.0, -500.0)])
 def test_the_search_begins_near_the_remembered_scale_and_offset(scale, offset):
     """The loss is the distance in scale and offset; the noise ends up near the best, or where it was if none is."""
-    one = descent._Input(np.zeros((2, 1), np.float32), None)
+    one = descent._Input(Flavour("keras"), np.zeros((2, 1), np.float32), None)
 
     def loss():
         return abs(np.log(float(one.scale) / scale)) + abs(float(one.offset) - offset) / scale

@@ -17,6 +17,7 @@ OPTIONS = {
     "--precision": (["--precision", "float16"], {"precision": "float16"}),
     "--calibration": (INT8, QUANTIZED),
     "--image-range": ([*INT8, "--image-range", "-1", "1"], {**QUANTIZED, "image_range": (-1.0, 1.0)}),
+    "--resize": ([*INT8, "--resize", "pad"], {**QUANTIZED, "image_resize": "pad"}),
     "--seed": ([*INT8, "--seed", "7"], {**QUANTIZED, "seed": 7}),
     "--io-dtype": ([*INT8, "--io-dtype", "uint8"], {**QUANTIZED, "io_dtype": "uint8"}),
     "--batch-size": (["--batch-size", "0"], {"batch_size": None}),

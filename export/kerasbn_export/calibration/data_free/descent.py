@@ -1,4 +1,4 @@
-"""The search: Adam (Kingma and Ba 2015) on the samples, from noise of the scale that fits best."""
+"""The search: Keras' Adam on the samples, from noise of the scale that fits best."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kerasbn.errors import CalibrationError
+from kerasbn.flavour import KERAS, Flavour, flavour_of
 from kerasbn.lazy import LazyModule
+from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.data_free.objective import distance, doubt
 from kerasbn_export.calibration.data_free.observed import Observed
 from kerasbn_export.ends import ModelInput
-from kerasbn_export.program.program import functional_program
+from kerasbn_export.program.program import as_tensorflow, functional_program
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
-
-Array = npt.NDArray[Any]
 
 STEPS, RATE = 300, 0.1
 """How many steps, and the length of the first in standard deviations of the noise; the length falls as a cosine."""
@@ -27,8 +26,8 @@ OFFSETS = (0.0, 1.0, -1.0)
 """The noises that are tried: their standard deviations, and their means in standard deviations."""
 FINER, NUDGES = (0.75, 0.87, 1.0, 1.15, 1.33), (-0.5, -0.25, 0.0, 0.25, 0.5)
 """What is tried around the best of them."""
-FIRST, SECOND, FLOOR = 0.9, 0.999, 1e-12
-"""Adam's decay rates, and what keeps it from dividing by zero."""
+FLOOR = 1e-12
+"""What keeps Adam from dividing by zero: slopes are small here."""
 REPORTED = 25
 """Steps from one report to the next."""
 
@@ -36,9 +35,9 @@ REPORTED = 25
 class _Input:
     """The samples of one input: ``scale*z + offset``, the steps being taken in z."""
 
-    def __init__(self, noise: Array, value_range: tuple[float, float] | None) -> None:
-        self.z = tf.Variable(noise)
-        self.moments = [tf.Variable(tf.zeros_like(self.z)) for _ in range(2)]
+    def __init__(self, flavour: Flavour, noise: Array, value_range: tuple[float, float] | None) -> None:
+        self.variable = flavour.keras.Variable(noise) if flavour == KERAS else tf.Variable(noise)
+        (self.z,) = as_tensorflow([self.variable])
         self.scale, self.offset = tf.Variable(1.0), tf.Variable(0.0)
         self.range = value_range
         if value_range is not None:
@@ -54,13 +53,9 @@ class _Input:
         values = self.scale * self.z + self.offset
         return values if self.range is None else tf.clip_by_value(values, *self.range)
 
-    def step(self, slope: Any, number: Any, rate: Any) -> None:
-        first, second = self.moments
-        first.assign(FIRST * first + (1 - FIRST) * slope)
-        second.assign(SECOND * second + (1 - SECOND) * slope**2)
-        size = tf.sqrt(second / (1 - SECOND**number)) + FLOOR
-        self.z.assign_sub(rate * first / (1 - FIRST**number) / size)
-        if self.range is not None:  # what is beyond the range has no slope, and would never come back
+    def keep_in_range(self) -> None:
+        """Takes back what is beyond the range: it has no slope, and would never come back."""
+        if self.range is not None:
             low, high = ((end - self.offset) / self.scale for end in self.range)
             self.z.assign(tf.clip_by_value(self.z, low, high))
 
@@ -82,8 +77,10 @@ def descend(
     rng = np.random.default_rng(seed)
     sizes = [[size for size in wanted.shape[1:] if size is not None] for wanted in inputs]
     noises = [rng.standard_normal((samples, *size)).astype(np.float32) for size in sizes]
-    found = [_Input(noise, value_range) for noise in noises]
-
+    flavour = flavour_of(observed.model)
+    found = [_Input(flavour, noise, value_range) for noise in noises]
+    optimizers = flavour.keras.optimizers
+    adam = optimizers.Adam(optimizers.schedules.CosineDecay(RATE, STEPS), epsilon=FLOOR)
     program = functional_program(observed.model)
 
     def values() -> list[Any]:
@@ -93,19 +90,20 @@ def descend(
         _start(found, tf.function(lambda: distance(observed, values()), autograph=False))
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def step(number: Any, rate: Any) -> None:
+    def step() -> None:
         with tf.GradientTape() as tape:
             given = values()
             loss = distance(observed, given) + doubt(observed, given)
-        for one, slope in zip(found, tape.gradient(loss, [one.z for one in found]), strict=True):
-            if slope is not None:  # an input that no BatchNorm sees keeps its noise
-                one.step(slope, number, rate)
+        slopes = zip(tape.gradient(loss, [one.z for one in found]), found, strict=True)
+        # An input that no BatchNorm sees has no slope, and keeps its noise.
+        adam.apply_gradients([(slope, one.variable) for slope, one in slopes if slope is not None])
+        for one in found:
+            one.keep_in_range()
 
     for number in range(1, STEPS + 1):
         if number % REPORTED == 1:
             on_step(f"match the statistics of the BatchNorms: step {number} of {STEPS}")
-        rate = RATE * (1 + math.cos(math.pi * number / STEPS)) / 2
-        step(tf.constant(float(number)), tf.constant(rate, tf.float32))
+        step()
     results = [one.samples.numpy() for one in found]
     if not all(np.isfinite(array).all() for array in results):
         raise CalibrationError(

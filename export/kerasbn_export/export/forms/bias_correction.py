@@ -20,13 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, enumeration, op_name, parse, serialize
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
-
-Array = npt.NDArray[Any]
 
 BIAS_INPUT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 """The operations with a bias, and which of their inputs it is."""

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from kerasbn_export.arrays import Array
 from kerasbn_export.folding.rules.producer import checked
 from kerasbn_export.folding.rules.step import Push, Refusal, Step, runs_along_last
 from kerasbn_export.folding.verdict import Reason
-from kerasbn_export.graph.model import Array, Call, Graph, Layer
+from kerasbn_export.graph.model import Call, Graph, Layer
 
 KINDS = ("MultiHeadAttention", "GroupQueryAttention")
 ROLES = ("query", "value", "key")

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasbn_export.algebra.affine import Affine, Float64
+from kerasbn_export.arrays import Array
 from kerasbn_export.folding.rules.layout import LARGEST
 from kerasbn_export.folding.rules.step import Push, Refusal, Step
 from kerasbn_export.folding.verdict import Reason
-from kerasbn_export.graph.model import Array, Call, Graph, Value
+from kerasbn_export.graph.model import Call, Graph, Value
 from kerasbn_export.graph.operations import PREFIX
 from kerasbn_export.graph.structure import leaves, map_leaves
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from kerasbn_export.algebra.affine import Affine
+from kerasbn_export.arrays import Array
 from kerasbn_export.folding.rules.producer import checked
 from kerasbn_export.folding.rules.step import Push, Refusal, Step, in_training, runs_along_last, takes_only
 from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph.batchnorm import layer_kind
-from kerasbn_export.graph.model import Array, Call, Graph, Layer
+from kerasbn_export.graph.model import Call, Graph, Layer
 
 KINDS = ("LSTM", "GRU", "SimpleRNN")
 
