@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasbn.errors import NotComparableError
 from kerasbn_export.precision import CALIBRATED, coarsest
+from kerasbn_export.verification.appeals.case import Case
 from kerasbn_export.verification.appeals.growth import allowing_for_growth
 from kerasbn_export.verification.appeals.half_weights import allowing_for_half_weights
 from kerasbn_export.verification.checks import Checks
@@ -109,8 +110,9 @@ def _settled(
     found = tuple(records)
     if not located or not network or located.divergence:
         return found
+    case = Case(sides, network, batches, located.layers)
     for what, allowing in (("how rounding grows", allowing_for_growth), ("half weights", allowing_for_half_weights)):
-        found = checks.run(what, partial(allowing, sides, network, batches, found, located.layers), found)
+        found = checks.run(what, partial(allowing, case, found), found)
     return found
 
 

@@ -118,7 +118,7 @@ def test_a_tensor_that_is_no_layers_blames_none(keras_flavour, rng, tmp_path, mo
     kept = one_wrong(model, "conv_1", 1, 1.5)
     wrong = file_of(model, tmp_path, "wrong.tflite")
     model.get_layer("conv_1").set_weights(kept)
-    monkeypatch.setattr("kerasbn_export.verification.layers.localise.DEPTH", 0)
+    monkeypatch.setattr("kerasbn_export.verification.layers.steps.DEPTH", 0)
     monkeypatch.setattr("kerasbn_export.verification.layers.locate.settled", lambda _, found, *__: list(found))
     report = verify(model, right)
     assert report, report.verdict

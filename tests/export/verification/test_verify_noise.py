@@ -41,7 +41,7 @@ def pair(keras_flavour, rng, tmp_path):
 @pytest.mark.parametrize("backend", ["reference", "builtin"])
 def test_a_correct_file_is_equal(pair, backend, monkeypatch):
     """Where layers of any class are not followed, what was fused into one before them counts as moved."""
-    monkeypatch.setattr("kerasbn_export.verification.layers.localise.DEPTH", 0)
+    monkeypatch.setattr("kerasbn_export.verification.layers.steps.DEPTH", 0)
     model, convert = pair
     report = verify(model, convert(), backend=backend)
     assert report, report.verdict

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.capture import capture
+from kerasbn_export.verification.appeals.case import Case
 from kerasbn_export.verification.appeals.growth import GROWTH, allowing_for_growth
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import CHANCE
@@ -130,7 +131,7 @@ def grown(candidate, layer=RIGHT):
     batches = [Batch(scale, 3 * i, 3, lambda *_, i=i: [data[i]]) for i, scale in enumerate((1.0, 10.0))]
     sides, network = Sides(Known(1e-4, 2e-5), candidate, (0,), (0,)), Known(0.0, 0.0)
     outputs = judge_outputs(sides, batches, GATES["float32"], network)
-    return outputs, allowing_for_growth(sides, network, batches, outputs, [layer])
+    return outputs, allowing_for_growth(Case(sides, network, batches, [layer]), outputs)
 
 
 def test_where_every_layer_is_right_the_whole_may_err_by_some_times_what_float32_does():

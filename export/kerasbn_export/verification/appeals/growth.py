@@ -20,11 +20,10 @@ from itertools import accumulate
 
 from kerasbn.errors import KerasBNError
 from kerasbn_export.conversion.convert import convert
-from kerasbn_export.verification.network.network import Network
+from kerasbn_export.verification.appeals.case import Case, Key, Outputs, is_open
 from kerasbn_export.verification.outputs.judge import CHANCE, Judgement, judge_referee
 from kerasbn_export.verification.outputs.outputs import Distances, against_float64
-from kerasbn_export.verification.records.layers import LayerComparison
-from kerasbn_export.verification.records.outputs import OutputComparison, Status
+from kerasbn_export.verification.records.outputs import OutputComparison
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.matching import match_ports
 from kerasbn_export.verification.sides.sides import Batch, Sides
@@ -33,31 +32,20 @@ from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 GROWTH = 4.0
 FEW = 4.0
 
-Outputs = tuple[OutputComparison, ...]
-Key = tuple[int, str]
 Found = dict[Key, Distances]
 Allowed = dict[Key, float]
 
 
-def allowing_for_growth(
-    sides: Sides,
-    network: Network,
-    batches: Sequence[Batch],
-    outputs: Outputs,
-    layers: Sequence[LayerComparison],
-) -> Outputs:
+def allowing_for_growth(case: Case, outputs: Outputs) -> Outputs:
     """The same records; those that rounding explains are equal.
 
     Args:
-        sides: The two sides.
-        network: The reference in float64.
-        batches: All samples.
+        case: What was compared.
         outputs: The outputs as judged.
-        layers: The layers compared, of which none is called wrong.
     """
-    right = bool(layers) and all(layer.passed or layer.moved for layer in layers)
-    if sides.candidate.precision != "float32" or not right or not any(map(_open, outputs)):
+    if not case.is_heard(outputs, "float32"):
         return outputs
+    sides, network, batches = case.sides, case.network, case.batches
     found = [against_float64(sides, batch, network) for batch in batches]
     allowed = [{key: _explained(distances) for key, distances in each.items()} for each in found]
     outputs = _judged(batches, outputs, found, allowed)
@@ -70,8 +58,8 @@ def allowing_for_growth(
 
 
 def _open(output: OutputComparison) -> bool:
-    """Whether it differs by a distance, and the referee was asked."""
-    return output.status is Status.DIFFERS and output.referee is not None and output.gate.tolerance is not None
+    """Whether the referee was asked as well."""
+    return is_open(output) and output.referee is not None
 
 
 def _explained(distances: Distances) -> float:

@@ -20,18 +20,15 @@ import numpy as np
 from kerasbn.errors import KerasBNError
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.model import Graph, Layer
+from kerasbn_export.verification.appeals.case import Case, Key, Outputs, is_open
 from kerasbn_export.verification.appeals.growth import GROWTH
 from kerasbn_export.verification.layers.refolded import folded_graph
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.outputs import BEFORE
-from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import Measure
 from kerasbn_export.verification.records.outputs import OutputComparison, Status
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.sides import Batch, Sides
-
-Outputs = tuple[OutputComparison, ...]
-Key = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -42,25 +39,16 @@ class _Apart:
     rounded: float
 
 
-def allowing_for_half_weights(
-    sides: Sides,
-    network: Network,
-    batches: Sequence[Batch],
-    outputs: Outputs,
-    layers: Sequence[LayerComparison],
-) -> Outputs:
+def allowing_for_half_weights(case: Case, outputs: Outputs) -> Outputs:
     """The same records; those that the rounding of the weights explains are equal.
 
     Args:
-        sides: The two sides.
-        network: The reference in float64.
-        batches: All samples.
+        case: What was compared.
         outputs: The outputs as judged.
-        layers: The layers compared, of which none is called wrong.
     """
-    right = bool(layers) and all(layer.passed or layer.moved for layer in layers)
-    if sides.candidate.precision != "float16" or not right or not any(map(_open, outputs)):
+    if not case.is_heard(outputs, "float16"):
         return outputs
+    sides, network, batches = case.sides, case.network, case.batches
     rounded = _rounded(sides)
     if rounded is None:
         return outputs
@@ -73,10 +61,6 @@ def allowing_for_half_weights(
     return tuple(
         _again(its, [each.get(key) for each in found], random=random) for key, its in zip(numbers, outputs, strict=True)
     )
-
-
-def _open(output: OutputComparison) -> bool:
-    return output.status is Status.DIFFERS and output.gate.tolerance is not None
 
 
 def _numbers(outputs: Outputs) -> list[Key]:
@@ -123,7 +107,7 @@ def _apart(sides: Sides, batch: Batch, network: Network, rounded: Network) -> di
 def _again(output: OutputComparison, found: Sequence[_Apart | None], *, random: bool) -> OutputComparison:
     tolerance = output.gate.tolerance
     known = [apart for apart in found if apart is not None]
-    if not _open(output) or tolerance is None or len(known) < len(found):
+    if not is_open(output) or tolerance is None or len(known) < len(found):
         return output
     exact, rounded = max(apart.exact for apart in known), max(apart.rounded for apart in known)
     far = exact > GROWTH * tolerance

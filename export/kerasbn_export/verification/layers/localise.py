@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
-from kerasbn_export.algebra.linear import LINEAR, output_axis
+from kerasbn_export.algebra.linear import LINEAR
 from kerasbn_export.arrays import Array
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Value
@@ -26,7 +26,7 @@ from kerasbn_export.verification.layers.fit import Fit, KeptTensor, Step, shaped
 from kerasbn_export.verification.layers.grids import Grids
 from kerasbn_export.verification.layers.inexact import Inexact
 from kerasbn_export.verification.layers.offset import adds_constant, lacks_bias, offset
-from kerasbn_export.verification.network.bound import Bound, bound_of
+from kerasbn_export.verification.layers.steps import MERGED, steps
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import judge_distance
 from kerasbn_export.verification.records.clipping import Clipping
@@ -35,15 +35,6 @@ from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
-
-MERGED = frozenset({
-    "BatchNormalization", "Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",
-    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "Reshape", "Flatten",
-})  # fmt: skip
-"""Layers that a converter or a fold merges into the one before them, or that change no number."""
-
-DEPTH = 4
-"""How many layers of any class behind one may be merged into it."""
 
 
 @dataclass
@@ -156,8 +147,9 @@ class Localiser:
         tensors = self._tensors_of(call)
         known: list[Fit] = []
         for kinds in (MERGED, None) if tensors else (MERGED,):
-            steps = self._steps(call, kinds, clones=len(tensors) > 1)
-            fits = [fit for step in steps for fit in self._fits(step, tensors)]
+            clones, bounded = len(tensors) > 1, self.exact or self.grids is not None
+            chains = steps(self.network, self._mixed, call, kinds, clones=clones, bounded=bounded)
+            fits = [fit for step in chains for fit in self._fits(step, tensors)]
             fits = self._of_own_operation(call, fits) or fits
             furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
             passing = [fit for fit in fits if fit.passed]
@@ -275,43 +267,3 @@ class Localiser:
         sources = {self.taken[value].index for value in call.inputs if value in self.taken}
         copies = self.grids.copies([t.index for t in found], sources)
         return [t for t in found if t.index not in copies] or found
-
-    def _steps(self, call: Call, kinds: frozenset[str] | None, *, clones: bool) -> Iterator[Step]:
-        """The layer alone, then with one after another of the layers that can be merged into it.
-
-        What several layers take can be merged into one of them only where the layer was cloned.
-
-        Args:
-            call: The layer.
-            kinds: The classes that are merged; None for all that have no kernel, a few deep.
-            clones: Whether it was cloned.
-        """
-        waiting = [Step((call,), self._mixed, partial(self._bound, call))]
-        while waiting:
-            step = waiting.pop()
-            yield step
-            users = self.network.graph.users(step.end)
-            for user in users if len(users) == 1 or clones else ():
-                if len(user.inputs) == len(user.outputs) == 1 and _merges(user, kinds, len(step.chain)):
-                    waiting.append(self._further(step, user))
-
-    def _further(self, step: Step, user: Call) -> Step:
-        def bound() -> Bound | None:
-            return step.bound and step.bound.after(user, self.network.function(user), step.array)
-
-        return Step((*step.chain, user), {**step.values, **self.network.evaluate(user, step.values)}, bound)
-
-    def _bound(self, call: Call) -> Bound | None:
-        products = self.network.products(call, self._mixed) if self.exact or self.grids else None
-        if products is None:
-            return None
-        bound = bound_of(call.layer, products, output_axis(call.layer.kind, call.layer.config, products.ndim))
-        activation = self.network.before_activation(call, self._mixed)
-        return bound.through(*activation) if activation else bound
-
-
-def _merges(call: Call, kinds: frozenset[str] | None, length: int) -> bool:
-    """Whether a call may be merged into a chain of some length."""
-    if kinds is not None:
-        return call.layer.kind in kinds
-    return length <= DEPTH and not any("kernel" in name for name in call.layer.weights)

@@ -16,7 +16,8 @@ from kerasbn_export.tflite.graph import LINEAR_OPS, Operation, TFLiteGraph
 from kerasbn_export.verification.faults.folding import LINEAR, is_linear
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.layers.forward import source_of, with_affine
-from kerasbn_export.verification.layers.localise import MERGED, Localiser
+from kerasbn_export.verification.layers.localise import Localiser
+from kerasbn_export.verification.layers.steps import MERGED
 from kerasbn_export.verification.layers.weights import Held, compare_layer, compare_weights, held_by
 from kerasbn_export.verification.network.network import FLATTENING
 from kerasbn_export.verification.records.layers import LayerComparison, WeightComparison

@@ -22,7 +22,7 @@ def unjudged(failures: Sequence[str]) -> list[str]:
     """The answer where a check failed by an exception."""
     return [
         f"Could not be judged: {'; '.join(failures)}.",
-        "What to do: please report this fault of kerasbn. What the other checks found is below.",
+        "What to do: this is a fault of kerasbn; please report it. What the other checks found is below.",
     ]
 
 

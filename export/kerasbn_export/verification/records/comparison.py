@@ -97,8 +97,7 @@ class Comparison(Shown):
             failed = "; ".join(self.failures)
             return f"Could not be judged: {failed}. This is a fault of kerasbn: please report it. Outputs: {found}."
         if self:
-            count = sum(output.stage == "output" for output in self.outputs)
-            return f"Equal: {count} output(s) over {self.samples} sample(s); {self._worst.reason}"
+            return self.answer[0]
         if self.outputs and all(self.outputs):
             return " ".join(["Differs: every output passes, but a layer errs beyond rounding.", *self._findings])
         text = f"{self.status.value.capitalize()}: {self._worst.title}: {self._worst.reason}"
