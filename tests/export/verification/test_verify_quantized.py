@@ -143,7 +143,7 @@ def test_a_sum_with_a_constant_has_a_bound(keras_flavour):
     assert layer.rounding < 1
     file = File(content)
     (node,) = [node for node in file.nodes if node.kind == "ADD"]
-    constant = next(tensor for tensor in node.inputs if file.is_constant(tensor, "INT8"))
+    constant = next(tensor for tensor in node.inputs if file.is_constant(tensor, "int8"))
     file.store(constant, np.roll(file.stored(constant), 1))
     report, layer = judged(file.content())
     assert report.exit_code == 1
