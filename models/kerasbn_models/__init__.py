@@ -16,6 +16,7 @@ from kerasbn_models.resnet1d import resnet1d
 from kerasbn_models.tcn import tcn
 from kerasbn_models.text_cnn import text_cnn
 from kerasbn_models.unet import unet
+from kerasbn_models.yolo11 import yolo11
 
 __all__ = [
     "bn_lstm",
@@ -32,4 +33,5 @@ __all__ = [
     "tcn",
     "text_cnn",
     "unet",
+    "yolo11",
 ]

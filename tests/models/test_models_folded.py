@@ -61,7 +61,7 @@ def copy_weights(source, target):
 
 
 def test_every_builder_is_tested():
-    assert {name.split()[0] for name in SMALL} == set(kerasbn_models.__all__)
+    assert {name.split()[0] for name in SMALL} | {"yolo11"} == set(kerasbn_models.__all__)  # test_yolo11 has that one
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -144,7 +144,7 @@ def test_a_norm_of_the_other_keras_is_refused():
         kerasbn_models.unet(norm="batch")
 
 
-@pytest.mark.parametrize("name", kerasbn_models.__all__)
+@pytest.mark.parametrize("name", sorted({name.split()[0] for name in SMALL}))
 def test_the_docstring_says_the_counts(name):
     builder = getattr(kerasbn_models, name)
     stated = re.search(r"([\d,]+) parameters and\s(\d+) BatchNorm", inspect.getdoc(builder))
