@@ -92,13 +92,13 @@ def _for_torch(layer: Any, weight: Array) -> Array:
     """A kernel with the axes of PyTorch: output, input, height, width; depthwise kernels have one input."""
     if weight.ndim != 4:
         return weight
-    return weight.transpose(2, 3, 0, 1) if _is_depthwise(layer) else weight.transpose(3, 2, 0, 1)
+    return np.transpose(weight, (2, 3, 0, 1) if _is_depthwise(layer) else (3, 2, 0, 1))
 
 
 def _for_keras(layer: Any, array: Array) -> Array:
     if array.ndim != 4:
         return array
-    return array.transpose(2, 3, 0, 1) if _is_depthwise(layer) else array.transpose(2, 3, 1, 0)
+    return np.transpose(array, (2, 3, 0, 1) if _is_depthwise(layer) else (2, 3, 1, 0))
 
 
 def _is_depthwise(layer: Any) -> bool:
