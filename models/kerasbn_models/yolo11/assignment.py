@@ -4,8 +4,10 @@
 
     alignment = score^alpha * CIoU^beta          of the object's class and box, as the network predicts them now
     an object takes the best ``candidates`` anchors whose centre lies inside its box;
-    an anchor that several objects want goes to the one that it overlaps most;
+    an anchor that several objects want goes to the object around it that its box overlaps most;
     target score = alignment / the object's best alignment * the object's best CIoU
+
+An anchor whose alignment is 0 is never taken: ultralytics fills up the candidates with such ones, at random.
 
 Feng et al., "TOOD: Task-aligned One-stage Object Detection", 2021, section 3.3.
 """
@@ -47,7 +49,7 @@ def assign(
     wanted = ops.one_hot(ops.maximum(kinds, 0), classes)
     alignment = ops.einsum("bmc,bac->bma", wanted, scores) ** alpha * overlap**beta * allowed
     taken = _best(alignment, candidates) * allowed
-    taken = taken * _first_choice(overlap, taken, objects)
+    taken = _one_owner(taken, overlap, objects)
     owner = ops.argmax(taken, 1)
     best_alignment = ops.max(alignment * taken, -1, keepdims=True)
     best_overlap = ops.max(overlap * taken, -1, keepdims=True)
@@ -64,12 +66,12 @@ def _inside(truth: Any, anchors: Any) -> Any:
 
 
 def _best(alignment: Any, candidates: int) -> Any:
-    """1 for the best anchors of each object."""
+    """1 for the best anchors of each object, if their boxes meet its own at all."""
     least = ops.top_k(alignment, min(candidates, alignment.shape[-1]))[0][..., -1:]
-    return ops.cast(alignment >= least, "float32")
+    return ops.cast(ops.logical_and(alignment >= least, alignment > 0), "float32")
 
 
-def _first_choice(overlap: Any, taken: Any, objects: int) -> Any:
-    """1 where, of the objects that want an anchor, this one overlaps it most; one object for each anchor."""
-    choice = ops.argmax(ops.where(taken > 0, overlap, -1.0), 1)
-    return ops.transpose(ops.one_hot(choice, objects), (0, 2, 1))
+def _one_owner(taken: Any, overlap: Any, objects: int) -> Any:
+    """The same, with one object for an anchor that several want; as in ultralytics, it need not be one of these."""
+    most = ops.transpose(ops.one_hot(ops.argmax(overlap, 1), objects), (0, 2, 1))
+    return ops.where(ops.sum(taken, 1, keepdims=True) > 1, most, taken)

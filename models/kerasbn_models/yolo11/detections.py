@@ -74,7 +74,7 @@ def iou(box: Array, boxes: Array) -> Array:
 
 
 def mean_average_precision(found: Sequence[Detections], labels: Array, *, overlap: float = 0.5) -> float:
-    """Mean average precision at one overlap (mAP50): the area under precision over recall, its mean over the classes that occur.
+    """The area under precision over recall at one overlap (mAP50); its mean over the classes that occur.
 
     A detection is right if its IoU with an object of its class, which no surer detection has taken, is at least
     ``overlap``. Precision at a recall is the best at that recall or a higher one (Everingham et al., "The PASCAL Visual
