@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kerasbn.flavour import Flavour
-from kerasbn_models.batchnorm import batchnorm_factory
+from kerasbn_models.norm import Norm, batchnorm_class, norm_factory
 
 
 def mlp(
@@ -16,10 +16,12 @@ def mlp(
     classes: int = 10,
     momentum: float = 0.9,
     batchnorm: str = "kerasbn",
+    norm: Norm = None,
 ) -> Any:
     """``logits = W2 relu(BN(W1 x)) + b2``: vectors (batch, inputs) to logits (batch, classes).
 
     The first Dense has no bias: BatchNorm's beta takes its place (Ioffe and Szegedy 2015, section 3.2).
+    51,082 parameters and 1 BatchNorm.
 
     Args:
         flavour: ``"keras"`` (Keras 3) or ``"tf_keras"`` (Keras 2).
@@ -28,6 +30,7 @@ def mlp(
         classes: Length of the logits.
         momentum: Momentum of the BatchNorm.
         batchnorm: ``"kerasbn"`` for the layer of kerasbn, ``"stock"`` for the one of Keras.
+        norm: Another normalization layer in its place: see `kerasbn_models.norm`.
 
     Returns:
         A functional model that is not compiled.
@@ -37,7 +40,8 @@ def mlp(
     """
     keras_flavour = Flavour(flavour)
     keras, layers = keras_flavour.keras, keras_flavour.keras.layers
-    batch_norm = batchnorm_factory(keras_flavour, batchnorm, momentum)
+    source = batchnorm_class(keras_flavour, batchnorm)
+    batch_norm = norm_factory(keras_flavour, norm or source, momentum=momentum)
 
     pixels = keras.Input((inputs,), name="pixels")
     x = layers.Dense(hidden, use_bias=False, name="hidden")(pixels)
