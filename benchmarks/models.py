@@ -29,7 +29,7 @@ from rich.table import Table
 import kerasbn_models
 from kerasbn.flavour import NAMES
 from kerasbn_export import fold
-from kerasbn_export.verdict import left
+from kerasbn_export.folding.verdict import left
 
 SLOWEST = 15.0
 """Seconds that a fold may take."""
