@@ -1,0 +1,191 @@
+"""Forward passes in which every BatchNorm tells the statistics of its inputs, and no weight moves.
+
+While a `Recorder` is open, the BatchNorms of a model normalize with the statistics of the batch, or with their own
+averages as at inference, and hand on what they measured. Everything else runs as at inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from kerasbn.averages import unbiased
+from kerasbn.moments import Moments, at_least_one, count, expanded
+from kerasbn.statistics.layers import BatchNorm
+from kerasbn.statistics.running import Running, merged
+
+
+class EagerSums:
+    """The statistics of one BatchNorm so far, in numpy: for Keras 3's other backends, where nothing is compiled."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets them."""
+        self.running = self.batches = Running.empty(self._shape)
+
+    def add(self, found: Moments, stored_variance: Any) -> None:
+        """Adds the statistics of one batch."""
+        mean, variance, number = (
+            np.asarray(_host(each), np.float64) for each in (found.mean, found.variance, found.count)
+        )
+        number = np.broadcast_to(number, mean.shape)
+        self.running = merged(self.running, Running(number, mean, variance * number))
+        there = (number > 0).astype(np.float64)
+        stored = np.asarray(_host(stored_variance), np.float64)
+        old = self.batches
+        self.batches = Running(old.count + there, old.mean + mean * there, old.m2 + stored * there)
+
+    def read(self) -> tuple[Running, Running]:
+        """Over all elements; and the sums over the batches of their means and variances."""
+        return self.running, self.batches
+
+
+class Recorder:
+    """What every BatchNorm measures on the batches that a model is run on.
+
+    Args:
+        model: The model.
+        norms: Those of its BatchNorms that take part.
+    """
+
+    def __init__(self, model: Any, norms: Sequence[BatchNorm]) -> None:
+        self.model, self.norms = model, norms
+        self.tensorflow = _on_tensorflow(norms[0].flavour if norms else None)
+        self.order: list[BatchNorm] = []
+        self.calls: list[tuple[BatchNorm, Any, Any]] = []
+        self.training_flags: dict[str, Any] = {}
+        self._in_batch_mode, self._recording = True, True
+        self._graphs = import_module("kerasbn.statistics.tensorflow_graphs") if self.tensorflow else None
+        made = self._graphs.GraphSums if self._graphs else EagerSums
+        self.sums = {norm.path: made(norm.layout.weight_shape) for norm in self.norms}
+
+    def clear(self) -> None:
+        """Forgets what was measured."""
+        for sums in self.sums.values():
+            sums.clear()
+
+    def measured(self) -> dict[str, tuple[Running, Running]]:
+        """By path, what `EagerSums.read` gives."""
+        return {path: sums.read() for path, sums in self.sums.items()}
+
+    def runner(self, *, batch_mode: bool, record: bool) -> Callable[[Any], Any]:
+        """The model as a function of its inputs, compiled where it can be.
+
+        Args:
+            batch_mode: Whether the BatchNorms normalize with the statistics of the batch.
+            record: Whether they record them.
+        """
+
+        def run(inputs: Any) -> Any:
+            with self._open(batch_mode=batch_mode, record=record):
+                return call_for_inference(self.model, inputs)
+
+        return self._graphs.compiled(run) if self._graphs else run
+
+    @contextmanager
+    def _open(self, *, batch_mode: bool, record: bool) -> Iterator[None]:
+        """Puts our ``call`` in the place of the layers' own, and takes it away again."""
+        self._in_batch_mode, self._recording = batch_mode, record
+        self.order.clear()
+        self.calls.clear()
+        patched = {id(norm.layer): (norm.layer, self._unconverted(self._call_of(norm))) for norm in self.norms}
+        patched |= {id(each): (each, self._unconverted(_flat_time(each))) for each in self._time_wrappers()}
+        try:
+            for layer, call in patched.values():
+                vars(layer)["call"] = call
+            yield
+        finally:
+            for layer, _ in patched.values():
+                vars(layer).pop("call", None)
+
+    def _unconverted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        return self._graphs.unconverted(call) if self._graphs else call
+
+    def _call_of(self, norm: BatchNorm) -> Callable[..., Any]:
+        def call(inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            self.training_flags.setdefault(norm.path, training)
+            return self._normalized(norm, inputs, mask)
+
+        return call
+
+    def _normalized(self, norm: BatchNorm, inputs: Any, mask: Any) -> Any:
+        layer, ops, normalization = norm.layer, norm.normalization.ops, norm.normalization
+        x = ops.cast(inputs, norm.compute_dtype)
+        if norm not in self.order:
+            self.order.append(norm)
+        wide = None if mask is None or not norm.takes_masks else expanded(ops, mask, x, norm.layout)
+        gamma, beta = layer.gamma, layer.beta
+        if self._in_batch_mode or self._recording:
+            y, found = normalization.training(x, gamma, beta, wide)
+            if self._recording:
+                stored = unbiased(ops, found) if norm.unbiased else found.variance
+                sharper = self._graphs is not None and wide is None
+                self.sums[norm.path].add(found._replace(mean=_mean(norm, x)) if sharper else found, stored)
+        if not self._in_batch_mode:
+            y = normalization.inference(x, gamma, beta, layer.moving_mean, layer.moving_variance)
+        self.calls.append((norm, x, y))
+        return y
+
+    def _time_wrappers(self) -> list[Any]:
+        """The wrappers of Keras 3 that call a BatchNorm for each step apart."""
+        if not self.norms or self.norms[0].flavour.name != "keras":
+            return []
+        ours = {id(norm.layer) for norm in self.norms}
+        wrapper = self.norms[0].flavour.keras.layers.TimeDistributed
+        layers = [each for each in self.model._flatten_layers() if type(each) is wrapper]
+        return [each for each in layers if any(id(inner) in ours for inner in each._flatten_layers())]
+
+
+def call_for_inference(model: Any, inputs: Any) -> Any:
+    """What the model computes at inference."""
+    takes_flag = getattr(model, "_call_has_training_arg", getattr(model, "_expects_training_arg", True))
+    return model(inputs, training=False) if takes_flag else model(inputs)
+
+
+def _mean(norm: BatchNorm, x: Any) -> Any:
+    """The mean in float64, where that of the kernel, in float32, is some 1e-8 sigma off: no digits where it is near 0.
+
+    Sums over the samples of a batch are short enough for float32; their sums are taken in float64.
+    """
+    ops, layout = norm.normalization.ops, norm.layout
+    number = at_least_one(ops, count(ops, x, layout), "float64")
+    if layout.rank > 2 and 0 in layout.reduction_axes:
+        x = ops.sum(ops.cast(x, norm.normalization.dtype), (0,), True)
+    total = ops.sum(ops.cast(x, "float64"), layout.reduction_axes)
+    return ops.reshape(total / number, layout.weight_shape)
+
+
+def _flat_time(wrapper: Any) -> Callable[..., Any]:
+    """The wrapper's call with its steps as further samples of the batch, as tf_keras has it."""
+    from kerasbn.flavour import KERAS
+
+    ops, inner = KERAS.keras.ops, wrapper.layer
+
+    def call(inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        sizes = ops.shape(inputs)
+        arguments = {}
+        if mask is not None and inner._call_has_mask_arg:
+            arguments["mask"] = ops.reshape(mask, (-1, *ops.shape(mask)[2:]))
+        if inner._call_has_training_arg:
+            arguments["training"] = training
+        y = inner.call(ops.reshape(inputs, (-1, *sizes[2:])), **arguments)
+        return ops.reshape(y, (-1, sizes[1], *ops.shape(y)[1:]))
+
+    return call
+
+
+def _on_tensorflow(flavour: Any) -> bool:
+    if flavour is None:
+        return False
+    return flavour.name == "tf_keras" or flavour.keras.backend.backend() == "tensorflow"
+
+
+def _host(value: Any) -> Any:
+    return value if isinstance(value, int | float) else np.asarray(value)
