@@ -103,10 +103,10 @@ def gap(outputs: Sequence[Array], trained: Sequence[Array]) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         parts = []
         for one, other in zip(outputs, trained, strict=True):
-            scale = np.mean((other - _center(other)) ** 2)
-            scale = scale if scale > 0 else np.mean(other**2) or 1.0
+            scale = float(np.mean((other - _center(other)) ** 2))
+            scale = scale if scale > 0 else float(np.mean(other**2)) or 1.0
             parts.append(np.mean((one - other).reshape(len(one), -1) ** 2, axis=1) / scale)
-        return np.mean(parts, axis=0)  # type: ignore[no-any-return]
+        return np.asarray(np.mean(parts, axis=0))
 
 
 def of_labels(output: Array, label: Any) -> tuple[str, Array] | None:

@@ -15,7 +15,7 @@ def levels(recorder: Recorder) -> list[list[BatchNorm]]:
     """
     calls = recorder.calls
     if not recorder.tensorflow:
-        return [[norm] for norm in recorder.order]
+        return [[norm] for norm in dict.fromkeys(norm for norm, _, _ in calls)]
     sources = import_module("kerasbn.statistics.tensorflow_graphs").depends(calls)
     level: dict[BatchNorm, int] = {}
     for (norm, _, _), found in zip(calls, sources, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
 from kerasbn.statistics.batches import Batch
 from kerasbn.statistics.judging import Validation, compare_sums, loss_sums, losses
-from kerasbn.statistics.layers import BatchNorm, batchnorms
+from kerasbn.statistics.layers import BatchNorm
 from kerasbn.statistics.progress import told
 from kerasbn.statistics.recording import Recorder
 from kerasbn.statistics.records import Statistics
@@ -74,7 +74,8 @@ class Measurement:
         return {norm.path: (self._merged(own[norm.path][0]), self._summed(own[norm.path][1])) for norm in self.norms}
 
     def _merged(self, found: Running) -> Running:
-        total = merged_rows(self.workers.rows(np.concatenate([each.ravel() for each in found])))
+        rows = self.workers.rows(np.concatenate([each.ravel() for each in found]))
+        total = merged_rows(list(rows))
         return Running(*(each.reshape(found.mean.shape) for each in np.split(total, 3)))
 
     def _summed(self, found: Running) -> Running:

@@ -13,33 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn.averages import unbiased
 from kerasbn.moments import Moments, at_least_one, count, expanded
 from kerasbn.statistics.layers import BatchNorm
 from kerasbn.statistics.running import Running, merged
 
 
-class EagerSums:
-    """The statistics of one BatchNorm so far, in numpy: for Keras 3's other backends, where nothing is compiled."""
+class Sums:
+    """The statistics of one BatchNorm so far, in float64 on the host."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
+    def __init__(self, shape: tuple[int, ...], unbiased: bool) -> None:
+        self._shape, self._unbiased = shape, unbiased
         self.clear()
 
     def clear(self) -> None:
         """Forgets them."""
         self.running = self.batches = Running.empty(self._shape)
 
-    def add(self, found: Moments, stored_variance: Any) -> None:
+    def add(self, found: Moments) -> None:
         """Adds the statistics of one batch."""
-        mean, variance, number = (
-            np.asarray(_host(each), np.float64) for each in (found.mean, found.variance, found.count)
-        )
+        mean, variance, number = (np.asarray(each, np.float64) for each in (found.mean, found.variance, found.count))
         number = np.broadcast_to(number, mean.shape)
-        self.running = merged(self.running, Running(number, mean, variance * number))
-        there = (number > 0).astype(np.float64)
-        stored = np.asarray(_host(stored_variance), np.float64)
-        old = self.batches
+        batch = Running(number, mean, variance * number)
+        self.running = merged(self.running, batch)
+        there, stored, old = (number > 0).astype(np.float64), batch.variance(unbiased=self._unbiased), self.batches
         self.batches = Running(old.count + there, old.mean + mean * there, old.m2 + stored * there)
 
     def read(self) -> tuple[Running, Running]:
@@ -58,43 +54,66 @@ class Recorder:
     def __init__(self, model: Any, norms: Sequence[BatchNorm]) -> None:
         self.model, self.norms = model, norms
         self.tensorflow = _on_tensorflow(norms[0].flavour if norms else None)
-        self.order: list[BatchNorm] = []
         self.calls: list[tuple[BatchNorm, Any, Any]] = []
         self.training_flags: dict[str, Any] = {}
         self._in_batch_mode, self._recording = True, True
         self._graphs = import_module("kerasbn.statistics.tensorflow_graphs") if self.tensorflow else None
-        made = self._graphs.GraphSums if self._graphs else EagerSums
-        self.sums = {norm.path: made(norm.layout.weight_shape) for norm in self.norms}
+        self._sums = {norm.path: Sums(norm.layout.weight_shape, norm.unbiased) for norm in self.norms}
+        self._found: list[tuple[BatchNorm, Moments]] = []
+        self._inner = self._graphs.InnerSums() if self._graphs else None
 
     def clear(self) -> None:
         """Forgets what was measured."""
-        for sums in self.sums.values():
+        for sums in self._sums.values():
             sums.clear()
 
     def measured(self) -> dict[str, tuple[Running, Running]]:
-        """By path, what `EagerSums.read` gives."""
-        return {path: sums.read() for path, sums in self.sums.items()}
+        """By path, what `Sums.read` gives."""
+        return {path: sums.read() for path, sums in self._sums.items()}
 
     def runner(self, *, batch_mode: bool, record: bool) -> Callable[[Any], Any]:
-        """The model as a function of its inputs, compiled where it can be.
+        """The model as a function of its inputs, compiled where it can be; one that records gives back nothing.
 
         Args:
             batch_mode: Whether the BatchNorms normalize with the statistics of the batch.
             record: Whether they record them.
         """
 
+        slots: list[BatchNorm] = []
+
         def run(inputs: Any) -> Any:
             with self._open(batch_mode=batch_mode, record=record):
-                return call_for_inference(self.model, inputs)
+                outputs = call_for_inference(self.model, inputs)
+            slots[:] = [norm for norm, _ in self._found]
+            # One tensor for all of them: few operations, and one copy to the host.
+            return self._graphs.joined([each for _, each in self._found]) if record and self._graphs else outputs
 
-        return self._graphs.compiled(run) if self._graphs else run
+        def recorded(inputs: Any) -> None:
+            values = compiled(inputs)
+            for norm, found in self._apart(slots, values) if self._graphs else self._found:
+                self._sums[norm.path].add(found)
+
+        compiled = self._graphs.compiled(run) if self._graphs else run
+        return recorded if record else compiled
+
+    def _apart(self, slots: list[BatchNorm], values: Any) -> Iterator[tuple[BatchNorm, Moments]]:
+        counts, means, variances = np.asarray(values)
+        at = 0
+        for norm in slots:
+            part, shape = slice(at, at + norm.layout.channels), norm.layout.weight_shape
+            yield norm, Moments(means[part].reshape(shape), variances[part].reshape(shape), counts[part].reshape(shape))
+            at += norm.layout.channels
+        if self._inner is not None:
+            yield from self._inner.taken()
 
     @contextmanager
     def _open(self, *, batch_mode: bool, record: bool) -> Iterator[None]:
         """Puts our ``call`` in the place of the layers' own, and takes it away again."""
         self._in_batch_mode, self._recording = batch_mode, record
-        self.order.clear()
         self.calls.clear()
+        self._found.clear()
+        if self._inner is not None:
+            self._inner.begin()
         patched = {id(norm.layer): (norm.layer, self._unconverted(self._call_of(norm))) for norm in self.norms}
         patched |= {id(each): (each, self._unconverted(_flat_time(each))) for each in self._time_wrappers()}
         try:
@@ -118,20 +137,22 @@ class Recorder:
     def _normalized(self, norm: BatchNorm, inputs: Any, mask: Any) -> Any:
         layer, ops, normalization = norm.layer, norm.normalization.ops, norm.normalization
         x = ops.cast(inputs, norm.compute_dtype)
-        if norm not in self.order:
-            self.order.append(norm)
         wide = None if mask is None or not norm.takes_masks else expanded(ops, mask, x, norm.layout)
         gamma, beta = layer.gamma, layer.beta
         if self._in_batch_mode or self._recording:
             y, found = normalization.training(x, gamma, beta, wide)
             if self._recording:
-                stored = unbiased(ops, found) if norm.unbiased else found.variance
-                sharper = self._graphs is not None and wide is None
-                self.sums[norm.path].add(found._replace(mean=_mean(norm, x)) if sharper else found, stored)
+                self._record(norm, found._replace(mean=_mean(norm, x)) if self.tensorflow and wide is None else found)
         if not self._in_batch_mode:
             y = normalization.inference(x, gamma, beta, layer.moving_mean, layer.moving_variance)
         self.calls.append((norm, x, y))
         return y
+
+    def _record(self, norm: BatchNorm, found: Moments) -> None:
+        if self._inner is not None and self._inner.is_here():
+            self._inner.add(norm, found)
+        else:
+            self._found.append((norm, found))
 
     def _time_wrappers(self) -> list[Any]:
         """The wrappers of Keras 3 that call a BatchNorm for each step apart."""
@@ -184,8 +205,4 @@ def _flat_time(wrapper: Any) -> Callable[..., Any]:
 def _on_tensorflow(flavour: Any) -> bool:
     if flavour is None:
         return False
-    return flavour.name == "tf_keras" or flavour.keras.backend.backend() == "tensorflow"
-
-
-def _host(value: Any) -> Any:
-    return value if isinstance(value, int | float) else np.asarray(value)
+    return bool(flavour.name == "tf_keras" or flavour.keras.backend.backend() == "tensorflow")

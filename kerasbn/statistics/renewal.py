@@ -116,8 +116,8 @@ def _prepared(model: Any, source: Source) -> tuple[list[BatchNorm], dict[str, st
 
 def _refusal(validation: Validation | None) -> str:
     return (
-        f"The new statistics make the model worse: {validation}. It is as it was. Are the data prepared as in training? "
-        "force=True keeps them (on the command line: --force)."
+        f"The new statistics make the model worse: {validation}. It is as it was. Are the data prepared as in "
+        "training? force=True keeps them (on the command line: --force)."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,34 +13,53 @@ from kerasbn.moments import Moments
 from kerasbn.statistics.running import Running, merged
 
 
-class GraphSums:
-    """The statistics of one BatchNorm so far, in variables: a loop in the graph may add to them as well."""
+class InnerSums:
+    """The statistics of BatchNorms in inner graphs, as in a loop, in variables: no tensor comes out of them."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._running = [tf.Variable(tf.zeros(shape, tf.float64), trainable=False) for _ in range(3)]
-        self._batches = [tf.Variable(tf.zeros(shape, tf.float64), trainable=False) for _ in range(3)]
+    def __init__(self) -> None:
+        self._outer: Any = None
+        self._variables: dict[Any, list[Any]] = {}
 
-    def clear(self) -> None:
-        """Forgets them."""
-        for variable in (*self._running, *self._batches):
-            variable.assign(tf.zeros_like(variable))
+    def begin(self) -> None:
+        """The graph that is made now is the outer one."""
+        self._outer = tf.compat.v1.get_default_graph() if not tf.executing_eagerly() else None
 
-    def add(self, found: Moments, stored_variance: Any) -> None:
-        """Adds the statistics of one batch: their merge and the sums over batches."""
-        mean, variance, stored = (tf.cast(each, tf.float64) for each in (found.mean, found.variance, stored_variance))
-        count = tf.broadcast_to(tf.cast(found.count, tf.float64), mean.shape)
-        old = Running(*(each.read_value() for each in self._running))
-        for variable, value in zip(
-            self._running, merged(old, Running(count, mean, variance * count), tf.maximum), strict=True
-        ):
+    def is_here(self) -> bool:
+        """Whether what is made now lies in an inner graph."""
+        return self._outer is not None and tf.compat.v1.get_default_graph() is not self._outer
+
+    def add(self, norm: Any, found: Moments) -> None:
+        """Adds the statistics of one batch."""
+        shape = norm.layout.weight_shape
+        if norm not in self._variables:
+            with tf.init_scope():
+                self._variables[norm] = [tf.Variable(tf.zeros(shape, tf.float64), trainable=False) for _ in range(3)]
+        count, mean, variance = _in_float64(found)
+        old = Running(*(each.read_value() for each in self._variables[norm]))
+        new = merged(old, Running(count, mean, variance * count), tf.maximum)
+        for variable, value in zip(self._variables[norm], new, strict=True):
             variable.assign(value)
-        there = tf.cast(count > 0, tf.float64)
-        for variable, value in zip(self._batches, (there, mean * there, stored * there), strict=True):
-            variable.assign_add(value)
 
-    def read(self) -> tuple[Running, Running]:
-        """Over all elements; and the sums over the batches of their means and variances."""
-        return Running(*(each.numpy() for each in self._running)), Running(*(each.numpy() for each in self._batches))
+    def taken(self) -> Iterator[tuple[Any, Moments]]:
+        """What was added since the last time, as if of one batch."""
+        for norm, variables in self._variables.items():
+            found = Running(*(each.numpy() for each in variables))
+            for each in variables:
+                each.assign(tf.zeros_like(each))
+            yield norm, Moments(found.mean, found.variance(unbiased=False), found.count)
+
+
+def joined(found: Sequence[Moments]) -> Any:
+    """Counts, means and variances of all of them, one row each."""
+    if not found:
+        return tf.zeros((3, 0), tf.float64)
+    rows = zip(*(_in_float64(each) for each in found), strict=True)
+    return tf.stack([tf.concat([tf.reshape(each, [-1]) for each in row], 0) for row in rows])
+
+
+def _in_float64(found: Moments) -> tuple[Any, Any, Any]:
+    mean, variance = tf.cast(found.mean, tf.float64), tf.cast(found.variance, tf.float64)
+    return tf.broadcast_to(tf.cast(found.count, tf.float64), mean.shape), mean, variance
 
 
 def compiled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
