@@ -20,6 +20,8 @@ from kerasbn.statistics.running import Array
 
 STANDARD_ERRORS = 2.0
 LEAST_CHANGE = 1e-6
+LEAST_CHANGE_OF_GAP, LEAST_GAP = 0.5, 0.05
+"""Relative, and of the outputs' variance: all samples of a batch share its noise, so that pairs say nothing of it."""
 GAP = "difference between training and inference"
 
 
@@ -62,12 +64,6 @@ def losses(batches: Sequence[Batch], infer: Run, train: Run) -> tuple[str, Array
     return metric, np.concatenate([values for name, values in found if name == metric])
 
 
-def compare(metric: str, before: Array, after: Array) -> Validation:
-    """What the losses of the same samples say."""
-    sums = np.array([np.sum(before), np.sum(after), np.sum(after - before), np.sum((after - before) ** 2), before.size])
-    return compare_sums(metric, sums)
-
-
 def loss_sums(before: Array, after: Array) -> Array:
     """What `compare_sums` needs; the sums of several workers are added."""
     change = after - before
@@ -75,16 +71,21 @@ def loss_sums(before: Array, after: Array) -> Array:
 
 
 def compare_sums(metric: str, sums: Array) -> Validation:
-    """The same from `loss_sums`."""
-    size = max(sums[4], 1.0)
-    before, after, change = (float(each) / size for each in sums[:3])
-    spread = math.sqrt(max(float(sums[3]) / size - change**2, 0.0) / max(size - 1.0, 1.0))
+    """What the losses of the same samples say, from `loss_sums`."""
+    total_before, total_after, total_change, squares, number = map(float, sums)
+    size = max(number, 1.0)
+    before, after, change = total_before / size, total_after / size, total_change / size
+    return Validation(metric, before, after, int(number), _verdict(metric, before, after, change, squares / size, size))
+
+
+def _verdict(metric: str, before: float, after: float, change: float, square: float, size: float) -> bool | None:
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return None if math.isfinite(before) == math.isfinite(after) else math.isfinite(after)
+    spread = math.sqrt(max(square - change**2, 0.0) / max(size - 1.0, 1.0))
     bound = max(STANDARD_ERRORS * spread, LEAST_CHANGE * max(abs(before), LEAST_CHANGE))
-    finite = math.isfinite(after)
-    better = False if not finite and math.isfinite(before) else None if abs(change) <= bound else change < 0
-    if not math.isfinite(before) and finite:
-        better = True
-    return Validation(metric, before, after, int(sums[4]), better)
+    if metric == GAP:
+        bound = max(bound, LEAST_CHANGE_OF_GAP * before, LEAST_GAP)
+    return None if abs(change) <= bound else change < 0
 
 
 def _of_batch(batch: Batch, infer: Run, train: Run) -> tuple[str, Array]:

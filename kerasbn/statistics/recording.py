@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ class Recorder:
         self.training_flags: dict[str, Any] = {}
         self._in_batch_mode, self._recording = True, True
         self._graphs = import_module("kerasbn.statistics.tensorflow_graphs") if self.tensorflow else None
+        self._ops = norms[0].normalization.ops if norms else None
         self._sums = {norm.path: Sums(norm.layout.weight_shape, norm.unbiased) for norm in self.norms}
         self._found: list[tuple[BatchNorm, Moments]] = []
         self._inner = self._graphs.InnerSums() if self._graphs else None
@@ -78,7 +80,6 @@ class Recorder:
             batch_mode: Whether the BatchNorms normalize with the statistics of the batch.
             record: Whether they record them.
         """
-
         slots: list[BatchNorm] = []
 
         def run(inputs: Any) -> Any:
@@ -101,7 +102,9 @@ class Recorder:
         at = 0
         for norm in slots:
             part, shape = slice(at, at + norm.layout.channels), norm.layout.weight_shape
-            yield norm, Moments(means[part].reshape(shape), variances[part].reshape(shape), counts[part].reshape(shape))
+            if self._inner is None or not self._inner.has(norm):
+                mean, variance, number = (each[part].reshape(shape) for each in (means, variances, counts))
+                yield norm, Moments(mean, variance, number)
             at += norm.layout.channels
         if self._inner is not None:
             yield from self._inner.taken()
@@ -115,7 +118,7 @@ class Recorder:
         if self._inner is not None:
             self._inner.begin()
         patched = {id(norm.layer): (norm.layer, self._unconverted(self._call_of(norm))) for norm in self.norms}
-        patched |= {id(each): (each, self._unconverted(_flat_time(each))) for each in self._time_wrappers()}
+        patched |= {id(each): (each, self._unconverted(_flat_time(each, self._ops))) for each in self._time_wrappers()}
         try:
             for layer, call in patched.values():
                 vars(layer)["call"] = call
@@ -155,8 +158,8 @@ class Recorder:
             self._found.append((norm, found))
 
     def _time_wrappers(self) -> list[Any]:
-        """The wrappers of Keras 3 that call a BatchNorm for each step apart."""
-        if not self.norms or self.norms[0].flavour.name != "keras":
+        """The wrappers that may call a BatchNorm for each step apart."""
+        if not self.tensorflow:
             return []
         ours = {id(norm.layer) for norm in self.norms}
         wrapper = self.norms[0].flavour.keras.layers.TimeDistributed
@@ -183,21 +186,18 @@ def _mean(norm: BatchNorm, x: Any) -> Any:
     return ops.reshape(total / number, layout.weight_shape)
 
 
-def _flat_time(wrapper: Any) -> Callable[..., Any]:
-    """The wrapper's call with its steps as further samples of the batch, as tf_keras has it."""
-    from kerasbn.flavour import KERAS
-
-    ops, inner = KERAS.keras.ops, wrapper.layer
+def _flat_time(wrapper: Any, ops: Any) -> Callable[..., Any]:
+    """The wrapper's call with its steps as further samples of the batch."""
+    inner = wrapper.layer
+    takes = signature(inner.call).parameters
 
     def call(inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        sizes = ops.shape(inputs)
-        arguments = {}
-        if mask is not None and inner._call_has_mask_arg:
+        steps = ops.shape(inputs)[1]
+        arguments = {"training": training} if "training" in takes else {}
+        if mask is not None and "mask" in takes:
             arguments["mask"] = ops.reshape(mask, (-1, *ops.shape(mask)[2:]))
-        if inner._call_has_training_arg:
-            arguments["training"] = training
-        y = inner.call(ops.reshape(inputs, (-1, *sizes[2:])), **arguments)
-        return ops.reshape(y, (-1, sizes[1], *ops.shape(y)[1:]))
+        y = inner(ops.reshape(inputs, (-1, *ops.shape(inputs)[2:])), **arguments)
+        return ops.reshape(y, (-1, steps, *ops.shape(y)[1:]))
 
     return call
 

@@ -135,11 +135,11 @@ class _Renewal:
         kept: list[Batch] = [] if given is None else list(given)
         keeps_out = given is None and judge
         measurement.run(without_kept(self.source, kept) if keeps_out else self.source, self.source.count)
-        joining, only = (list(kept) if keeps_out else []), measurement.only
-        if keeps_out and only is not None and only.size >= FEWEST_TO_SPLIT and not fixed_batch(measurement.model):
+        joining, only = (list(kept) if keeps_out else []), None if kept or not keeps_out else measurement.only
+        if only is not None and only.size >= FEWEST_TO_SPLIT and not fixed_batch(measurement.model):
             kept = self._split(only)
         validation = self._judged(kept, before) if judge else None
-        if keeps_out and only is not None:
+        if only is not None:
             measurement.clear()
             joining = [only]
         measurement.run(joining, len(joining))

@@ -28,6 +28,10 @@ class InnerSums:
         """Whether what is made now lies in an inner graph."""
         return self._outer is not None and tf.compat.v1.get_default_graph() is not self._outer
 
+    def has(self, norm: Any) -> bool:
+        """Whether a BatchNorm is called in a loop; its call outside is one that Keras makes for the shape alone."""
+        return norm in self._variables
+
     def add(self, norm: Any, found: Moments) -> None:
         """Adds the statistics of one batch."""
         shape = norm.layout.weight_shape
