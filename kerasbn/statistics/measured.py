@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
-from kerasbn.statistics.batches import Batch
+from kerasbn.statistics.batches import Batch, fixed_batch
 from kerasbn.statistics.judging import Validation, compare_sums, loss_sums, losses
 from kerasbn.statistics.layers import BatchNorm
 from kerasbn.statistics.progress import told
@@ -62,13 +62,30 @@ class Measurement:
 
         self.workers.together(work)
 
+    def run_halves(self, batches: Iterable[Batch], count: int | None) -> Iterator[Batch]:
+        """Runs the model on batches, every second of which goes into the other half; gives each of them."""
+        for index, batch in enumerate(told(batches, "statistics", count)):
+            for half, part in enumerate(self._parts(batch)) if index == 0 else [(index % 2, batch)]:
+                self.recorder.half = half
+                _called(self.runner(batch_mode=True, record=True), part, index)
+                self.samples += part.size
+                self.batches += 1
+            yield batch
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """The first batch in two, so that neither half is empty; whole where the model takes no other size."""
+        middle = batch.size // 2
+        if middle < 1 or fixed_batch(self.model):
+            return [batch]
+        return [batch.part(0, middle), batch.part(middle, batch.size)]
+
     def stored(self) -> dict[str, Statistics]:
         """The moving averages as they are."""
         return {norm.path: stored(norm) for norm in self.norms}
 
-    def measured(self) -> Measured:
-        """The statistics over all workers."""
-        own = self.recorder.measured()
+    def measured(self, half: int | None = None) -> Measured:
+        """The statistics over all workers, or of one half of the batches."""
+        own = self.recorder.measured(half)
         if not self.workers.several:
             return own
         return {norm.path: (self._merged(own[norm.path][0]), self._summed(own[norm.path][1])) for norm in self.norms}
@@ -87,7 +104,7 @@ class Measurement:
         return int(samples), int(batches)
 
     def statistics(
-        self, before: Mapping[str, Statistics], *, batch: bool = False, prior: int = 0
+        self, before: Mapping[str, Statistics], *, batch: bool = False, prior: int = 0, half: int | None = None
     ) -> dict[str, Statistics]:
         """What the moving averages are to be.
 
@@ -96,11 +113,13 @@ class Measurement:
             batch: Whether to take the mean over the batches of their statistics instead of those of all elements.
             prior: How many samples the averages of before count for.
 
+            half: Of which half of the batches; None: of all.
+
         Raises:
             InvalidArgumentError: They are not finite, or of one element.
             UnsupportedModelError: No BatchNorm was reached.
         """
-        samples, measured = self.counts()[0], self.measured()
+        samples, measured = self.counts()[0], self.measured(half)
         reached = {norm.path: norm for norm in self.norms if np.any(measured[norm.path][0].count > 0)}
         if not reached:
             raise UnsupportedModelError(

@@ -60,18 +60,24 @@ class Recorder:
         self._in_batch_mode, self._recording = True, True
         self._graphs = import_module("kerasbn.statistics.tensorflow_graphs") if self.tensorflow else None
         self._ops = norms[0].normalization.ops if norms else None
-        self._sums = {norm.path: Sums(norm.layout.weight_shape, norm.unbiased) for norm in self.norms}
+        self.half = 0
+        self._sums = [
+            {norm.path: Sums(norm.layout.weight_shape, norm.unbiased) for norm in self.norms} for _ in range(2)
+        ]
         self._found: list[tuple[BatchNorm, Moments]] = []
         self._inner = self._graphs.InnerSums() if self._graphs else None
 
     def clear(self) -> None:
         """Forgets what was measured."""
-        for sums in self._sums.values():
-            sums.clear()
+        for half in self._sums:
+            for sums in half.values():
+                sums.clear()
 
-    def measured(self) -> dict[str, tuple[Running, Running]]:
-        """By path, what `Sums.read` gives."""
-        return {path: sums.read() for path, sums in self._sums.items()}
+    def measured(self, half: int | None = None) -> dict[str, tuple[Running, Running]]:
+        """By path, what `Sums.read` gives: of the batches while ``half`` was 0 or 1, or of all."""
+        if half is not None:
+            return {path: sums.read() for path, sums in self._sums[half].items()}
+        return {path: _together(one.read(), self._sums[1][path].read()) for path, one in self._sums[0].items()}
 
     def runner(self, *, batch_mode: bool, record: bool) -> Callable[[Any], Any]:
         """The model as a function of its inputs, compiled where it can be; one that records gives back nothing.
@@ -92,7 +98,7 @@ class Recorder:
         def recorded(inputs: Any) -> None:
             values = compiled(inputs)
             for norm, found in self._apart(slots, values) if self._graphs else self._found:
-                self._sums[norm.path].add(found)
+                self._sums[self.half][norm.path].add(found)
 
         compiled = self._graphs.compiled(run) if self._graphs else run
         return recorded if record else compiled
@@ -165,6 +171,10 @@ class Recorder:
         wrapper = self.norms[0].flavour.keras.layers.TimeDistributed
         layers = [each for each in self.model._flatten_layers() if type(each) is wrapper]
         return [each for each in layers if any(id(inner) in ours for inner in each._flatten_layers())]
+
+
+def _together(one: tuple[Running, Running], other: tuple[Running, Running]) -> tuple[Running, Running]:
+    return merged(one[0], other[0]), Running(*(a + b for a, b in zip(one[1], other[1], strict=True)))
 
 
 def call_for_inference(model: Any, inputs: Any) -> Any:
