@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kerasbn.errors import InvalidArgumentError
 
@@ -36,10 +37,19 @@ class Batch:
         """How many samples."""
         return int(leaves(self.inputs)[0].shape[0])
 
+    def take(self, indices: NDArray[np.intp]) -> Batch:
+        """Some of the samples, in an order of their own."""
+        labels = None if self.labels is None else mapped(lambda leaf: _rows(leaf, indices), self.labels)
+        return Batch(mapped(lambda leaf: _rows(leaf, indices), self.inputs), labels)
+
     def part(self, begin: int, end: int) -> Batch:
         """Some of the samples."""
         labels = None if self.labels is None else mapped(lambda leaf: leaf[begin:end], self.labels)
         return Batch(mapped(lambda leaf: leaf[begin:end], self.inputs), labels)
+
+
+def _rows(leaf: Any, indices: NDArray[np.intp]) -> NDArray[Any]:
+    return np.asarray(leaf[indices] if isinstance(leaf, np.ndarray) else np.asarray(leaf)[indices])
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,33 @@ class Source:
         for index, batch in enumerate(self.make()):
             _check_batch(batch, index)
             yield batch
+
+
+def some_of(data: Any, batch_size: int, model: Any, limit: int) -> Source:
+    """As `open_data`, but of arrays some samples from everywhere, and of the others the first batches.
+
+    Args:
+        data: See `ACCEPTED`.
+        batch_size: For arrays.
+        model: Whose inputs they are.
+        limit: How many samples, about.
+    """
+    source = open_data(data, batch_size, model)
+    if not _is_nest_of_arrays(data):
+        return Source(lambda: _up_to(source.make(), limit), source.again, source.count)
+    whole, batch_size = _as_batch(data, model), fixed_batch(model) or batch_size
+    order = np.random.default_rng(0).permutation(whole.size)[:limit]
+    begins = [at for at in range(0, len(order), batch_size) if at + batch_size <= len(order) or not fixed_batch(model)]
+    return Source(lambda: (whole.take(np.sort(order[at : at + batch_size])) for at in begins), True, len(begins))
+
+
+def _up_to(batches: Iterator[Batch], limit: int) -> Iterator[Batch]:
+    seen = 0
+    for batch in batches:
+        yield batch
+        seen += batch.size
+        if seen >= limit:
+            return
 
 
 def open_data(data: Any, batch_size: int, model: Any, steps: int | None = None) -> Source:

@@ -7,15 +7,15 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, checks_arguments
 from kerasbn.flavour import flavour_of
-from kerasbn.statistics.batches import open_data
+from kerasbn.statistics.batches import some_of
 from kerasbn.statistics.calls import called_in_training, steps_of
-from kerasbn.statistics.health import Finding, Health, ordered
+from kerasbn.statistics.health import UNDECIDED, Finding, Health, ordered
 from kerasbn.statistics.layers import BatchNorm, batchnorms
 from kerasbn.statistics.measured import Measurement, stored
 from kerasbn.statistics.state import unmoved
 from kerasbn.statistics.thresholds import table_with
 from kerasbn.statistics.weights_alone import Thresholds, of_layer, of_model
-from kerasbn.statistics.with_data import Measured, measure, of_outputs, of_statistics
+from kerasbn.statistics.with_data import LARGEST, Measured, measure, of_outputs, of_statistics, too_few
 from kerasbn.statistics.workers import Workers
 
 BATCH_SIZE = 64
@@ -70,7 +70,7 @@ def check(
 def _with_data(
     model: Any, data: Any, norms: list[BatchNorm], thresholds: Thresholds
 ) -> tuple[Measured, set[str], list[Finding]]:
-    source = open_data(data, BATCH_SIZE, model)
+    source = some_of(data, BATCH_SIZE, model, LARGEST)
     measurement = Measurement(model, norms, Workers.of(None, flavour_of(model)))
     found = measure(measurement, iter(source), source.count)
     flags = {path for path, flag in measurement.recorder.training_flags.items() if flag is True}
@@ -78,6 +78,9 @@ def _with_data(
 
 
 def _findings(measurement: Measurement, found: Measured, thresholds: Thresholds) -> Iterator[Finding]:
-    for norm in measurement.norms:
-        yield from of_statistics(norm, found.whole[norm.path], thresholds, found.samples)
-    yield from of_outputs(measurement, found, thresholds)
+    before = measurement.stored()
+    doubts = list(too_few(found)) or list(of_outputs(measurement, found, thresholds))
+    if not any(each.kind in UNDECIDED for each in doubts):
+        for norm in measurement.norms:
+            yield from of_statistics(norm, found.whole[norm.path], before[norm.path], thresholds, found.samples)
+    yield from doubts

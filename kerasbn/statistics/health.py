@@ -15,6 +15,8 @@ SCHEMA_VERSION = 1
 SEVERITIES = ("fail", "warn", "note")
 SHOWN = 12
 """Findings that a summary names one by one."""
+UNDECIDED = ("few-samples", "uneven-batches")
+"""Kinds that leave open what the data say."""
 MODEL = ""
 """The layer of a finding that concerns the whole model."""
 
@@ -73,9 +75,14 @@ class Health(Shown):
         return not any(finding.severity == "fail" for finding in self.findings)
 
     @property
+    def undecided(self) -> bool:
+        """Whether data were given that tell nothing: too few, or sorted."""
+        return any(finding.kind in UNDECIDED for finding in self.findings)
+
+    @property
     def exit_code(self) -> int:
-        """0 fit, 1 not fit."""
-        return 0 if self else 1
+        """0 fit, 1 not fit, 2 that cannot be told."""
+        return 1 if not self else 2 if self.undecided else 0
 
     def of(self, *severities: str) -> list[Finding]:
         """The findings of some severities."""
@@ -91,7 +98,8 @@ class Health(Shown):
         worst = self.findings[0]
         where = f" in {worst.layer}" if worst.layer else ""
         lead = f"; first: {worst.kind}{where}" if worst.severity != "note" else ""
-        return f"{'Fit' if self else 'Not fit'}: {number} BatchNorms{on}: {', '.join(counts)}{lead}."
+        word = "Not fit" if not self else "Cannot tell" if self.undecided else "Fit"
+        return f"{word}: {number} BatchNorms{on}: {', '.join(counts)}{lead}."
 
     def summary(self) -> list[str]:
         """The answer, then a line for each finding, up to a dozen."""

@@ -22,6 +22,8 @@ STANDARD_ERRORS = 2.0
 LEAST_CHANGE = 1e-6
 LEAST_CHANGE_OF_GAP, LEAST_GAP = 0.5, 0.05
 """Relative, and of the outputs' variance: all samples of a batch share its noise, so that pairs say nothing of it."""
+UNLIKE_GAP = 0.25
+"""A gap beyond that with the statistics of the same data: its batches are not alike, so that none describes another."""
 GAP = "difference between training and inference"
 
 

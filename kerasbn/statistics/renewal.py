@@ -11,7 +11,7 @@ from kerasbn.arguments import AtLeastOne, Count, checks_arguments
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
 from kerasbn.flavour import flavour_of
 from kerasbn.statistics.batches import KEPT_EVERY, Batch, Source, fixed_batch, open_data, with_first, without_kept
-from kerasbn.statistics.judging import Validation
+from kerasbn.statistics.judging import GAP, UNLIKE_GAP, Validation
 from kerasbn.statistics.layers import BatchNorm, batchnorms, is_built
 from kerasbn.statistics.levels import called_more_than_once, levels
 from kerasbn.statistics.measured import Measurement
@@ -23,6 +23,11 @@ from kerasbn.statistics.workers import Workers
 MODES = ("population", "batch")
 FEWEST_TO_SPLIT = 10
 """Samples of a single batch from which on a fifth of it is kept out."""
+
+UNLIKE = (
+    "The batches differ far more than chance: small, or sorted by class? Deeper BatchNorms saw inputs that were "
+    "normalized class by class. Shuffle the data, and take larger batches."
+)
 
 
 @checks_arguments
@@ -145,6 +150,8 @@ class _Renewal:
         measurement.run(joining, len(joining))
         after = self._statistics(before)
         notes = [f"Not reached by the data, left as it is: {path}." for path in measurement.unreached()]
+        if validation is not None and validation.metric == GAP and validation.after > UNLIKE_GAP:
+            notes.append(UNLIKE)
         if exact:
             after, more = self._refined(before, after)
             notes += more

@@ -72,13 +72,18 @@ TABLE: dict[str, Threshold] = {
         "factor between stored and measured statistics", None, 2, "the data are scaled otherwise than in training"
     ),
     "output": Threshold(
-        "noise / signal of the outputs between stored and measured statistics", 10**-1.5, 0.1,
-        "30 dB and 20 dB; shifts can cancel, and this is what a user feels",
+        "noise / signal of the outputs between stored and measured statistics", 0.1, 10**-0.5,
+        "20 dB and 10 dB; a healthy network with momentum 0.9 had 25 dB; shifts can cancel, and this is what is felt",
     ),
     "gap": Threshold(
         "relative difference of the outputs between training and inference on one batch", 0.3, 0.7,
         "batches of 64 of a healthy model differ by up to 0.2",
     ),
+    "uneven-batches": Threshold(
+        "difference between training and inference with the statistics of the same data, above 50 %", None, None,
+        "batches that are small or of one class each describe no other batch: nothing can be told",
+    ),
+    "few-samples": Threshold("fewer than 32 samples", None, None, "chance alone shifts so few too far"),
     "metric": Threshold("loss with stored statistics beyond that with measured ones", None, 0, "decides on repair"),
 }  # fmt: skip
 """By the kind of a finding. Those without numbers are notes."""

@@ -15,9 +15,9 @@ import numpy as np
 
 from kerasbn.statistics.batches import KEPT_SAMPLES, Batch, leaves
 from kerasbn.statistics.health import MODEL, Finding
-from kerasbn.statistics.judging import GAP, compare_sums, gap, loss_sums, losses
+from kerasbn.statistics.judging import GAP, UNLIKE_GAP, compare_sums, gap, loss_sums, losses
 from kerasbn.statistics.layers import BatchNorm
-from kerasbn.statistics.measured import Measurement, stored
+from kerasbn.statistics.measured import Measurement
 from kerasbn.statistics.records import Statistics
 from kerasbn.statistics.running import Array
 from kerasbn.statistics.weights_alone import RENEW, Thresholds, _finding
@@ -27,8 +27,10 @@ SAME = 0.15
 """Relative distance up to which an explanation of stored statistics fits."""
 ONE_CHANNEL = 2.0
 """A single channel may be so many times as far off as the median."""
-FEWEST = 8
+FEWEST = 32
 """Samples from which on anything is said."""
+LARGEST = 8192
+"""Samples that are enough."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,23 @@ def measure(measurement: Measurement, batches: Iterator[Batch], count: int | Non
     return Measured(whole, (halves[0], halves[1]), measurement.samples, some)
 
 
-def of_statistics(norm: BatchNorm, found: Statistics, thresholds: Thresholds, samples: int) -> Iterator[Finding]:
-    """The findings of one BatchNorm, whose data have these statistics."""
-    old, epsilon = stored(norm), float(norm.layer.epsilon)
+def too_few(found: Measured) -> Iterator[Finding]:
+    """A note where there are too few samples to tell anything."""
+    if found.samples < FEWEST:
+        evidence = f"{found.samples} samples are too few to tell anything"
+        yield Finding(MODEL, "few-samples", (), found.samples, evidence, f"Give {FEWEST} or more.", "note")
+
+
+def of_statistics(
+    norm: BatchNorm, found: Statistics, old: Statistics, thresholds: Thresholds, samples: int
+) -> Iterator[Finding]:
+    """The findings of one BatchNorm that stores other statistics than those that were found."""
+    epsilon = float(norm.layer.epsilon)
     old_mean, old_variance, mean, variance = (
         each.ravel() for each in (old.mean, old.variance, found.mean, found.variance)
     )
     usable = np.isfinite(old_mean).all() and np.isfinite(old_variance).all() and (old_variance >= 0).all()
-    if not usable or samples < FEWEST:
+    if not usable:
         return
     shift = np.abs(old_mean - mean) / np.sqrt(variance + epsilon)
     ratio = np.abs(np.log((old_variance + epsilon) / (variance + epsilon)))
@@ -161,6 +172,12 @@ def of_outputs(measurement: Measurement, found: Measured, thresholds: Thresholds
         outputs[name] = _outputs(found.some, infer)
         if name in ("stored", "new"):
             judged[name] = losses(found.some, infer, train)
+    new_gap = _noise(outputs["new"], trained)
+    if new_gap > UNLIKE_GAP:
+        evidence = f"with statistics of these data, training and inference still differ by {np.sqrt(new_gap):.0%}"
+        advice = "The batches are small or sorted by class: shuffle the data, and give larger batches."
+        yield Finding(MODEL, "uneven-batches", (), new_gap, evidence, advice, "note")
+        return
     noise, chance = _noise(outputs["stored"], outputs["new"]), _noise(outputs["a"], outputs["b"])
     lost = not np.isfinite(noise)
     if lost or noise > chance:
@@ -169,7 +186,7 @@ def of_outputs(measurement: Measurement, found: Measured, thresholds: Thresholds
             decibels = "the outputs are not finite" if lost else f"{-20 * np.log10(value):.1f} dB"
             evidence = f"outputs with stored statistics against those of the data: {decibels}"
             yield _finding(MODEL, "output", thresholds, value, evidence, f"This is what a user feels. {RENEW}")
-    old_gap, new_gap = _noise(outputs["stored"], trained), _noise(outputs["new"], trained)
+    old_gap = _noise(outputs["stored"], trained)
     value = float(np.sqrt(old_gap)) if np.isfinite(old_gap) else float("inf")
     if thresholds["gap"].severity(value) and not old_gap <= 2 * new_gap:
         evidence = (
