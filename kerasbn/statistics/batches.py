@@ -165,7 +165,8 @@ def _as_batch(element: Any, model: Any) -> Batch:
     """A tuple is (inputs, labels, weights), as for `fit`, unless the model has as many inputs as it has members."""
     if not isinstance(element, tuple):
         return Batch(_arrayed(element))
-    if len(element) > 1 and len(element) == _input_count(model):
+    nested = any(isinstance(part, (list, tuple, dict)) for part in element)
+    if len(element) > 1 and len(element) == _input_count(model) and not nested:
         return Batch(_arrayed(list(element)))
     if len(element) not in (1, 2, 3):
         raise InvalidArgumentError(f"A batch is a tuple of {len(element)}; accepted: (inputs, labels, weights).")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.statistics.records import Statistics
-from kerasbn.statistics.shown import Rows, Shown
+from kerasbn.statistics.shown import Rows, Shown, batchnorm_count
 
 SCHEMA_VERSION = 1
 SEVERITIES = ("fail", "warn", "note")
@@ -93,13 +93,13 @@ class Health(Shown):
         """The answer in one line."""
         number, on = len(self.batchnorms), f" on {self.samples} samples" if self.samples else ", without data"
         if not self.findings:
-            return f"Fit: {number} BatchNorms{on}."
+            return f"Fit: {batchnorm_count(number)}{on}."
         counts = [f"{len(self.of(each))} {each}" for each in SEVERITIES if self.of(each)]
         worst = self.findings[0]
         where = f" in {worst.layer}" if worst.layer else ""
         lead = f"; first: {worst.kind}{where}" if worst.severity != "note" else ""
         word = "Not fit" if not self else "Cannot tell" if self.undecided else "Fit"
-        return f"{word}: {number} BatchNorms{on}: {', '.join(counts)}{lead}."
+        return f"{word}: {batchnorm_count(number)}{on}: {', '.join(counts)}{lead}."
 
     def summary(self) -> list[str]:
         """The answer, then a line for each finding, up to a dozen."""

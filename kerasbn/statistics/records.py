@@ -10,7 +10,7 @@ import numpy as np
 from kerasbn.errors import KerasBNError
 from kerasbn.statistics.judging import Validation
 from kerasbn.statistics.running import Array
-from kerasbn.statistics.shown import Rows, Shown
+from kerasbn.statistics.shown import Rows, Shown, batchnorm_count
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Recalibration(Shown):
         """What was renewed, on what, and whether the model got better."""
         what = "renewed" if self.kept else "not renewed"
         lines = [
-            f"{len(self.after)} BatchNorms {what}: statistics of {self.samples} samples in {self.batches} batches."
+            f"{batchnorm_count(len(self.after))} {what}: statistics of {self.samples} samples in {self.batches} batches."
         ]
         lines.append(f"{self.validation}." if self.validation else "Too few samples to keep some out: not validated.")
         lines += [f"Left as it is: {path}: {reason}." for path, reason in self.left.items()]

@@ -31,3 +31,8 @@ class Shown:
     def table(self) -> Rows:
         """What the answer is made of."""
         raise NotImplementedError
+
+
+def batchnorm_count(number: int) -> str:
+    """So many BatchNorms, in words."""
+    return f"{number} BatchNorm{'' if number == 1 else 's'}"

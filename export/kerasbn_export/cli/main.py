@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-COMMANDS = ("demo", "inspect", "fold", "export", "verify", "recheck", "benchmark")
+COMMANDS = ("demo", "check", "recalibrate", "inspect", "fold", "export", "verify", "recheck", "benchmark")
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; nothing half-written is left"
 
