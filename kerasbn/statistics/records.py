@@ -58,9 +58,8 @@ class Recalibration(Shown):
     def summary(self) -> list[str]:
         """What was renewed, on what, and whether the model got better."""
         what = "renewed" if self.kept else "not renewed"
-        lines = [
-            f"{batchnorm_count(len(self.after))} {what}: statistics of {self.samples} samples in {self.batches} batches."
-        ]
+        count = batchnorm_count(len(self.after))
+        lines = [f"{count} {what}: statistics of {self.samples} samples in {self.batches} batches."]
         lines.append(f"{self.validation}." if self.validation else "Too few samples to keep some out: not validated.")
         lines += [f"Left as it is: {path}: {reason}." for path, reason in self.left.items()]
         return [*lines, *self.notes]

@@ -25,6 +25,8 @@ from kerasbn.statistics.weights_alone import RENEW, Thresholds, _finding
 STANDARD_ERRORS = 4.0
 SAME = 0.15
 """Relative distance up to which an explanation of stored statistics fits."""
+CLEARLY = 2.0
+"""Times as far off the other explanation must be."""
 ONE_CHANNEL = 2.0
 """A single channel may be so many times as far off as the median."""
 FEWEST = 32
@@ -91,11 +93,11 @@ def of_statistics(
         "shifted-variance": max(float(np.median(off[1])), float(off[1].max()) / ONE_CHANNEL),
     }
     severe = {kind: thresholds[kind].severity(value) for kind, value in values.items()}
+    explained = _explained(norm, (old_mean, old_variance), (mean, variance), thresholds, off=any(severe.values()))
+    if explained is not None:
+        yield explained
     if not any(severe.values()):
         return
-    explained = _explained(norm, (old_mean, old_variance), (mean, variance), thresholds)
-    if explained is not None and "fail" in severe.values():
-        yield explained
     where = {"shifted-mean": moved & (shift > np.median(off[0]) * 0.99), "shifted-variance": spread}
     typical = np.exp(np.median(np.log((old_variance + epsilon) / (variance + epsilon))))
     words = {
@@ -111,14 +113,25 @@ def of_statistics(
 
 
 def _explained(
-    norm: BatchNorm, old: tuple[Array, Array], new: tuple[Array, Array], thresholds: Thresholds
+    norm: BatchNorm, old: tuple[Array, Array], new: tuple[Array, Array], thresholds: Thresholds, *, off: bool
 ) -> Finding | None:
-    """Why stored statistics are not those of the data, where one cause fits all channels."""
-    if _distance(old[0], new[1]) < SAME and _distance(old[1], new[0]) < SAME:
-        evidence = "the stored mean is the variance of the data, and the stored variance their mean"
+    """Why stored statistics are not those of the data, where one cause fits all channels.
+
+    Args:
+        norm: The BatchNorm.
+        old: Mean and variance that it stores.
+        new: Those of the data.
+        thresholds: By kind.
+        off: Whether they are further apart than is healthy; swapped ones are told from right ones even so.
+    """
+    crossed, straight = _distances(old, new[::-1]), _distances(old, new)
+    if crossed < 2 * SAME and straight > CLEARLY * crossed:
+        evidence = f"the stored mean is the variance of the data and the reverse, to {crossed:.0%}"
         return _finding(
             norm.path, "swapped", thresholds, 1.0, evidence, f"The weights were set in a wrong order. {RENEW}"
         )
+    if not off:
+        return None
     rest = _rest_of_initial(old, new)
     if rest is not None and thresholds["not-converged"].severity(rest):
         evidence = f"{rest:.0%} of the initial values 0 and 1 is left in them"
@@ -157,8 +170,10 @@ def _factor(old: tuple[Array, Array], new: tuple[Array, Array]) -> float | None:
     return factor if spread < SAME and off < SAME else None
 
 
-def _distance(one: Array, other: Array) -> float:
-    return float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-30))
+def _distances(one: tuple[Array, ...], other: tuple[Array, ...]) -> float:
+    """The larger of the relative distances of two pairs."""
+    pairs = zip(one, other, strict=True)
+    return max(float(np.linalg.norm(a - b) / max(float(np.linalg.norm(b)), 1e-30)) for a, b in pairs)
 
 
 def of_outputs(measurement: Measurement, found: Measured, thresholds: Thresholds) -> Iterator[Finding]:

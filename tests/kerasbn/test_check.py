@@ -9,6 +9,7 @@ import pytest
 from kerasbn import check, recalibrate
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
 from kerasbn.flavour import NAMES, Flavour
+from kerasbn.statistics.batches import some_of
 from kerasbn.statistics.layers import batchnorms
 from kerasbn.statistics.measured import Measurement, stored
 from kerasbn.statistics.thresholds import TABLE
@@ -80,8 +81,6 @@ def healthy(name):
         norm.layer.gamma.assign(np.random.default_rng(5).uniform(0.5, 1.5, shape))
     recalibrate(model, x[: SAMPLES // 2], exact=True)
     measurement = Measurement(model, batchnorms(model), Workers(None))
-    from kerasbn.statistics.batches import some_of
-
     found = measure(measurement, iter(some_of(x[SAMPLES // 2 :], 64, model, 8192)), None)
     return SimpleNamespace(model=model, weights=model.get_weights(), found=found, x=x[SAMPLES // 2 :])
 
@@ -218,9 +217,6 @@ def test_fine_tuning_for_few_steps_is_no_short_training(keras_flavour):
     model.compile("sgd", "mse")
     model.train_on_batch(samples()[:64] * 0.1, np.zeros((64, 4)))
     assert "not-converged" not in {each.kind for each in check(model).findings}
-    assert "not-converged" in {each.kind for each in check(perceptron(keras_flavour), samples()).findings} or not check(
-        perceptron(keras_flavour)
-    )
 
 
 def test_the_counter_of_the_optimizer(keras_flavour):
@@ -307,7 +303,7 @@ def test_models_without_batchnorm_and_with_one_of_its_own(keras_flavour):
     assert health.batchnorms == ()
 
     class Own(keras.layers.BatchNormalization):
-        def call(self, inputs, training=None, mask=None):
+        def call(self, inputs, **_):
             return inputs
 
     with pytest.raises(UnsupportedModelError, match="call of its own"):
