@@ -14,7 +14,7 @@ from kerasbn.statistics.layers import BatchNorm, batchnorms
 from kerasbn.statistics.measured import Measurement, stored
 from kerasbn.statistics.state import unmoved
 from kerasbn.statistics.thresholds import table_with
-from kerasbn.statistics.weights_alone import Thresholds, of_layer, of_model
+from kerasbn.statistics.weights_alone import Thresholds, believable, of_layer, of_model
 from kerasbn.statistics.with_data import LARGEST, Measured, measure, of_outputs, of_statistics, too_few
 from kerasbn.statistics.workers import Workers
 
@@ -52,7 +52,7 @@ def check(
         UnsupportedModelError: A BatchNorm has no weights yet, or a ``call`` of its own.
     """
     thresholds, norms = table_with(threshold), batchnorms(model)
-    steps = training_steps or steps_of(model)
+    steps = believable(norms, training_steps or steps_of(model))
     findings = [each for norm in norms for each in of_layer(norm, thresholds, steps, batch_size)]
     in_training = called_in_training(model, norms)
     paths, found = tuple(norm.path for norm in norms), None

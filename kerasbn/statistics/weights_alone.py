@@ -49,7 +49,7 @@ def of_layer(norm: BatchNorm, thresholds: Thresholds, steps: int | None, batch_s
         evidence = "mean 0 and variance 1 in every channel, as before training"
         yield _finding(norm.path, "never-updated", thresholds, 1.0, evidence, advice)
     else:
-        yield from _converged(norm, variance, thresholds, steps)
+        yield from _converged(norm, thresholds, steps)
     yield from _numbers(norm, weights, thresholds)
     yield from _batch(norm, thresholds, batch_size)
 
@@ -69,14 +69,28 @@ def _finding(
     return Finding(layer, kind, where, value, evidence, advice, severity)
 
 
-def _converged(norm: BatchNorm, variance: Array, thresholds: Thresholds, steps: int | None) -> Iterator[Finding]:
-    """``momentum^steps`` of the initial variance 1 is left; where a variance is less, it did not begin so."""
+def believable(norms: list[BatchNorm], steps: int | None) -> int | None:
+    """The count of steps, if the statistics can have begun at 0 and 1 so many steps ago; else None.
+
+    ``momentum^steps`` of the initial variance 1 is left then. A variance below that is of an earlier training, as of a
+    model that is fine-tuned with a new optimizer.
+    """
+    for norm in norms:
+        variance, rest = norm.read("moving_variance"), _rest(norm, steps)
+        if rest is not None and variance is not None and variance.min() < rest * (1 - FAINT):
+            return None
+    return steps
+
+
+def _rest(norm: BatchNorm, steps: int | None) -> float | None:
     momentum = norm.layer.momentum
-    if not steps or momentum is None or norm.frozen:
-        return
-    rest = float(momentum) ** steps
-    if thresholds["not-converged"].severity(rest) and variance.min() >= rest * (1 - FAINT):
-        evidence = f"{rest:.1%} of the initial values is left after {steps} steps with momentum {momentum:g}"
+    return None if not steps or momentum is None or norm.frozen else float(momentum) ** steps
+
+
+def _converged(norm: BatchNorm, thresholds: Thresholds, steps: int | None) -> Iterator[Finding]:
+    rest = _rest(norm, steps)
+    if rest is not None and thresholds["not-converged"].severity(rest):
+        evidence = f"{rest:.1%} of the initial values is left after {steps} steps with momentum {norm.layer.momentum:g}"
         advice = f"Training looks good and inference does not. {RENEW} For short runs momentum=0.9."
         yield _finding(norm.path, "not-converged", thresholds, rest, evidence, advice)
 

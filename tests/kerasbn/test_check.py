@@ -40,12 +40,13 @@ def convolutions(flavour):
 
 def perceptron(flavour):
     layers, bn = flavour.keras.layers, flavour.batch_normalization
+    wide = flavour.keras.initializers.RandomNormal(stddev=0.2, seed=1)
     return flavour.keras.Sequential(
         [
             layers.Input((8, 8, 3)),
             layers.Flatten(),
             bn(name="first"),
-            layers.Dense(32, "relu"),
+            layers.Dense(32, "relu", kernel_initializer=wide),
             bn(name="last"),
             layers.Dense(4),
         ]
