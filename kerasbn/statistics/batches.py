@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ KEPT_EVERY, KEPT_SAMPLES = 5, 512
 """Every fifth batch is kept out until there are so many samples: at most a fifth, and of large data less."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Some samples.
 
@@ -232,21 +232,25 @@ def _arrayed(nest: Any) -> Any:
 
 
 def without_kept(batches: Source, kept: list[Batch]) -> Iterator[Batch]:
-    """The batches but for some that are put into ``kept``: every fifth, or of fewer the last; never the only one."""
-    waiting: Batch | None = None
-    index = 0
-    for index, batch in enumerate(batches):
-        if waiting is not None:
-            if index % KEPT_EVERY == 0 and sum(each.size for each in kept) < KEPT_SAMPLES:
-                kept.append(waiting)
-            else:
-                yield waiting
-        waiting = batch
-    if waiting is not None:
-        if kept or index == 0:
-            yield waiting
+    """The batches but for some that are put into ``kept``: every fifth; of fewer one, but never the only one."""
+    iterator = iter(batches)
+    first = list(islice(iterator, KEPT_EVERY))
+    if len(first) < KEPT_EVERY:
+        kept += _one_of_few(first)
+        yield from (batch for batch in first if batch not in kept)
+        return
+    for index, batch in enumerate(chain(first, iterator)):
+        if index % KEPT_EVERY == 0 and sum(each.size for each in kept) < KEPT_SAMPLES:
+            kept.append(batch)
         else:
-            kept.append(waiting)
+            yield batch
+
+
+def _one_of_few(batches: list[Batch]) -> list[Batch]:
+    """The largest that leaves as many samples as it has."""
+    whole = sum(batch.size for batch in batches)
+    fitting = [batch for batch in batches if 2 * batch.size <= whole]
+    return [max(fitting, key=lambda batch: batch.size)] if fitting else []
 
 
 def with_first(source: Source) -> tuple[Source, Batch]:

@@ -18,7 +18,8 @@ import numpy as np
 from kerasbn.statistics.batches import Batch, leaves
 from kerasbn.statistics.running import Array
 
-STANDARD_ERRORS = 2.0
+STANDARD_ERRORS, FEWEST = 2.0, 8
+"""From which difference and how many samples on there is a verdict."""
 LEAST_CHANGE = 1e-6
 LEAST_CHANGE_OF_GAP, LEAST_GAP = 0.5, 0.05
 """Relative, and of the outputs' variance: all samples of a batch share its noise, so that pairs say nothing of it."""
@@ -83,6 +84,8 @@ def compare_sums(metric: str, sums: Array) -> Validation:
 def _verdict(metric: str, before: float, after: float, change: float, square: float, size: float) -> bool | None:
     if not (math.isfinite(before) and math.isfinite(after)):
         return None if math.isfinite(before) == math.isfinite(after) else math.isfinite(after)
+    if size < FEWEST:
+        return None
     spread = math.sqrt(max(square - change**2, 0.0) / max(size - 1.0, 1.0))
     bound = max(STANDARD_ERRORS * spread, LEAST_CHANGE * max(abs(before), LEAST_CHANGE))
     if metric == GAP:
