@@ -1,6 +1,7 @@
 """check: seeded faults are found, at their layer and under their name, and healthy models raise no alarm."""
 
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -311,3 +312,21 @@ def test_models_without_batchnorm_and_with_one_of_its_own(keras_flavour):
         check(keras.Sequential([keras.layers.Input((3,)), Own()]))
     with pytest.raises(InvalidArgumentError, match="Expected"):
         check(3)
+
+
+def test_the_documentation_has_every_threshold():
+    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    for kind, threshold in TABLE.items():
+        assert threshold.why in rows[kind]
+        for number in (threshold.warn, threshold.fail):
+            shown = (
+                "any"
+                if number == 0
+                else f"{number:,.0f}"
+                if number and number > 99
+                else f"{number:.3g}"
+                if number
+                else ""
+            )
+            assert f"| {shown} |" in rows[kind]
