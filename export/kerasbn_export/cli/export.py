@@ -96,6 +96,7 @@ def command(
     with progress() as step:
         step(f"load {model}")
         from kerasbn_export.cli.format_cost import cost_of_the_format
+        from kerasbn_export.cli.statistics_line import statistics_line
         from kerasbn_export.export.tflite import ExportOptions, build_tflite
         from kerasbn_export.files.atomic import replacing_all
         from kerasbn_export.files.paths import C_SOURCE, TFLITE, Output, check_paths
@@ -106,6 +107,7 @@ def command(
         outputs += [Output("--emit-c", emit_c, C_SOURCE)]
         check_paths({"MODEL": model, "--calibration": asked.calibration}, outputs)
         loaded = load_source(model, allow_code=allow_code, signature=asked.signature)
+        statistics = statistics_line(loaded, model)
         built = build_tflite(loaded, Path(out), asked, step)
         with replacing_all([out, rejected, *filter(None, [emit_c])]) as (temporary, refused, *array):
             temporary.write_bytes(built.data)
@@ -118,7 +120,7 @@ def command(
                 os.replace(temporary, refused)
             for path in array:
                 path.write_bytes(_c_array(built, Path(str(emit_c))))
-    _print(replace(built.result, path=kept), comparisons, verbose=verbose)
+    _print(replace(built.result, path=kept), comparisons, statistics, verbose=verbose)
     if cost:
         stdout().print(cost, soft_wrap=True, markup=False)
         return 0
@@ -146,11 +148,12 @@ def _c_array(built: Built, path: Path) -> bytes:
     return c_array(built.data, path, built.result.ops, None if arena is None else int(arena)).encode()
 
 
-def _print(result: ExportResult, comparisons: Sequence[Comparison], *, verbose: bool) -> None:
+def _print(result: ExportResult, comparisons: Sequence[Comparison], statistics: str, *, verbose: bool) -> None:
     """What is left and what was done; the file and the verdict come last, where the eye is."""
     console = stdout()
     print_verdicts(result.verdicts, verbose=verbose)
     console.print(table("", ("operation", "count>"), result.ops.items()))
     answers = [line for comparison in comparisons for line in comparison.answer] or ["Not verified."]
-    for line in (*result.about_conversion(), result.about_batchnorms()[0], result.about_file(), *answers):
+    said = [statistics] if statistics else []
+    for line in (*said, *result.about_conversion(), result.about_batchnorms()[0], result.about_file(), *answers):
         console.print(line, soft_wrap=True, markup=False)
