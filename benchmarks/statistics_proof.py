@@ -37,7 +37,7 @@ from rich.table import Table
 from kerasbn import check, recalibrate
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn.statistics.layers import batchnorms
-from kerasbn_export.load import load_model
+from kerasbn_export.loading.load import load_model
 
 SECTIONS = ("numpy", "accuracy", "cost", "memory", "healthy")
 APPLICATIONS = {"MobileNetV2": 64, "ResNet50V2": 64, "DenseNet121": 64, "EfficientNetB0": 64}

@@ -41,10 +41,10 @@ def command(
     with progress() as step:
         step(f"load {model}")
         from kerasbn.statistics.checking import check
-        from kerasbn_export.load import load_model
-        from kerasbn_export.paths import HTML, JSON, Output, check_paths
-        from kerasbn_export.statistics_data import read_samples
-        from kerasbn_export.training_steps import training_steps
+        from kerasbn_export.files.paths import HTML, JSON, Output, check_paths
+        from kerasbn_export.loading.load import load_model
+        from kerasbn_export.statistics.samples import read_samples
+        from kerasbn_export.statistics.training_steps import training_steps
 
         check_paths(sources, [Output("--json", json_path, JSON), Output("--html", html_path, HTML)])
         loaded = load_model(model, allow_code=allow_code)
@@ -58,8 +58,8 @@ def command(
 
 
 def _write(health: Health, model: str, json_path: str | None, html_path: str | None) -> None:
-    from kerasbn_export.atomic import replacing_all
-    from kerasbn_export.statistics_page import to_html
+    from kerasbn_export.files.atomic import replacing_all
+    from kerasbn_export.statistics.page import to_html
 
     made = {}
     if json_path is not None:

@@ -35,10 +35,10 @@ def command(model: str, data: str, out: str, labels: str | None, allow_code: boo
     with progress() as step:
         step(f"load {model}")
         from kerasbn.statistics.renewal import recalibrate
-        from kerasbn_export.atomic import check_model_destination, save_model
-        from kerasbn_export.load import load_model
-        from kerasbn_export.paths import KERAS_MODEL, Output, check_paths
-        from kerasbn_export.statistics_data import read_samples
+        from kerasbn_export.files.atomic import check_model_destination, save_model
+        from kerasbn_export.files.paths import KERAS_MODEL, Output, check_paths
+        from kerasbn_export.loading.load import load_model
+        from kerasbn_export.statistics.samples import read_samples
 
         check_paths({"MODEL": model, "--data": data, "--labels": labels}, [Output("-o", out, KERAS_MODEL)])
         check_model_destination(out)

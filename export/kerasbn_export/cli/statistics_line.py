@@ -10,7 +10,7 @@ from kerasbn.errors import KerasBNError
 def statistics_line(model: Any, path: str) -> str:
     """What `kerasbn.check` says without data; nothing where there is no Keras model or no BatchNorm."""
     from kerasbn.statistics.checking import check
-    from kerasbn_export.training_steps import training_steps
+    from kerasbn_export.statistics.training_steps import training_steps
 
     if not hasattr(model, "layers"):
         return ""

@@ -14,6 +14,7 @@ from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_export.verification.records.pictures import WorstSample
 from kerasbn_export.verification.report.layer_chart import answer, layer_chart
 from kerasbn_export.verification.report.output_charts import channel_chart, error_chart, value_chart, weight_chart
+from kerasbn_export.verification.report.pages import environment
 from kerasbn_export.verification.report.sample_charts import input_figures, output_figures
 from kerasbn_export.verification.report.text import times
 
@@ -48,10 +49,7 @@ class Word(str):
 
 def to_html(comparison: Comparison) -> str:
     """The comparison as one HTML page with nothing outside of it."""
-    from jinja2 import Environment, PackageLoader
-
-    loader = PackageLoader("kerasbn_export.verification.report")
-    page = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment()
     page.tests["word"] = lambda cell: isinstance(cell, Word)
     page.globals |= {
         "numbers": NUMBERS,

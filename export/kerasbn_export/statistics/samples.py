@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.array_file import read_arrays
-from kerasbn_export.calibration import ModelInput
-from kerasbn_export.image_folder import read_images
+from kerasbn_export.calibration.array_file import read_arrays
+from kerasbn_export.calibration.image_folder import read_images
+from kerasbn_export.ends import ModelInput
 
 MOST_IMAGES = 8192
 

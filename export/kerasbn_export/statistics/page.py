@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
 import numpy as np
 
 from kerasbn.statistics.health import Health
 from kerasbn.statistics.records import Statistics
-from kerasbn_export.verification.report.style import STYLE
+from kerasbn_export.verification.report.pages import environment
 from kerasbn_export.verification.report.svg import Axis, around, bar, bottom, side, svg
 
 DRAWN = 6
@@ -20,33 +19,19 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BASE = 920, 190, 72, 904, 20, 150
 
 def to_html(health: Health, model: str) -> str:
     """The findings as one page with nothing outside of it."""
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>kerasbn check: {'fit' if health else 'not fit'}</title><style>{STYLE}</style>"
-    )
-    parts = [f"<h1>{escape(health.headline)}</h1>", f"<p>{escape(model)}</p>", _table(health), *_pictures(health)]
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n'
-        + "\n".join(parts)
-        + "\n</main></body></html>\n"
-    )
-
-
-def _table(health: Health) -> str:
     columns, rows = health.table()
-    head = "".join(f"<th>{escape(column.removesuffix('>'))}</th>" for column in columns)
-    body = "\n".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+    titles = [column.removesuffix(">") for column in columns]
+    page = environment("kerasbn_export.statistics").get_template("health.html")
+    return page.render(health=health, model=model, columns=titles, rows=list(rows), pictures=_pictures(health)) + "\n"
 
 
-def _pictures(health: Health) -> Iterator[str]:
+def _pictures(health: Health) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Of the worst BatchNorms how far the stored statistics of their channels are from those of the data."""
     named = [finding.layer for finding in health.findings if finding.layer in health.measured]
     for path in list(dict.fromkeys(named))[:DRAWN]:
-        shift, ratio = _distances(health.stored[path], health.measured[path])
-        yield f"<h2>{escape(path)}</h2>"
-        yield _figure("Mean, stored less measured, in sigma of the data", shift)
-        yield _figure("Variance, stored / measured, as powers of 2", ratio)
+        captions = ("Mean, stored less measured, in sigma of the data", "Variance, stored / measured, as powers of 2")
+        values = _distances(health.stored[path], health.measured[path])
+        yield path, [(caption, _histogram(caption, each)) for caption, each in zip(captions, values, strict=True)]
 
 
 def _distances(stored: Statistics, measured: Statistics) -> tuple[list[float], list[float]]:
@@ -54,10 +39,6 @@ def _distances(stored: Statistics, measured: Statistics) -> tuple[list[float], l
         shift = (stored.mean - measured.mean) / np.sqrt(measured.variance)
         ratio = np.log2(stored.variance / measured.variance)
     return [float(each) for each in shift.ravel()], [float(each) for each in ratio.ravel()]
-
-
-def _figure(caption: str, values: list[float]) -> str:
-    return f'<figure><figcaption>{caption}</figcaption><div class="scroll">{_histogram(caption, values)}</div></figure>'
 
 
 def _histogram(label: str, values: list[float]) -> str:

@@ -8,8 +8,8 @@ from kerasbn_testing.command import heavy_imports
 
 from kerasbn import recalibrate
 from kerasbn_export.cli.main import run
-from kerasbn_export.load import load_model
-from kerasbn_export.training_steps import training_steps
+from kerasbn_export.loading.load import load_model
+from kerasbn_export.statistics.training_steps import training_steps
 
 
 @pytest.fixture
