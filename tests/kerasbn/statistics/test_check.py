@@ -315,7 +315,7 @@ def test_models_without_batchnorm_and_with_one_of_its_own(keras_flavour):
 
 
 def test_the_documentation_has_every_threshold():
-    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text()
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
     for kind, threshold in TABLE.items():
         assert threshold.why in rows[kind]
