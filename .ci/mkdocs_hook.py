@@ -1,4 +1,4 @@
-"""A hook of mkdocs: Markdown on GitHub needs ``\\|`` in the code of a table, and Python-Markdown keeps the backslash."""
+r"""A hook of mkdocs. GitHub needs ``\|`` for a bar in the code of a table; Python-Markdown keeps the backslash."""
 
 import re
 from typing import Any
