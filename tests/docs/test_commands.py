@@ -6,11 +6,13 @@ import shlex
 import click
 import pytest
 import yaml
-from kerasbn_testing.pages import PAGES, all_blocks, blocks_of, commands
+from kerasbn_testing.pages import PAGES, ROOT, all_blocks, blocks_of, commands, spans
 
 from kerasbn_export.cli.dispatch import COMMANDS, kerasbn_command
 from kerasbn_export.cli.main import run
 
+FOREIGN = {"--accelerator-config"}
+"""Options of other programs."""
 MARKED = [block for block in all_blocks("console") if block.run]
 
 
@@ -44,6 +46,30 @@ COMMAND_LINES = [(page, arguments) for page, text in PAGES.items() for arguments
 def test_the_command_exists(page, arguments):
     del page
     parse(arguments)
+
+
+def known_options():
+    """The options of every command, and of the benchmarks."""
+    group = [kerasbn_command.get_command(click.Context(kerasbn_command), name) for name in COMMANDS]
+    params = [param for command in (kerasbn_command, *group) for param in command.params]
+    scripts = " ".join(path.read_text("utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
+    own = {name for param in params for name in (*param.opts, *param.secondary_opts)}
+    return own | FOREIGN | {"--help"} | set(re.findall(r"--[a-z-]+", scripts))
+
+
+def unknown_options(text):
+    """The options in a page's inline code that no command has."""
+    named = {name for span in spans(text) for name in re.findall(r"(?:^|\s)(--[a-z][a-z-]*)", span)}
+    return sorted(named - known_options())
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_options_in_the_prose_exist(page):
+    assert unknown_options(PAGES[page]) == []
+
+
+def test_an_option_that_is_not_there_is_noticed():
+    assert unknown_options("Say `--best` or `kerasbn export --bets`.") == ["--bets"]
 
 
 def test_every_command_is_shown():

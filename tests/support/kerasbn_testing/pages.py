@@ -11,6 +11,8 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
     for path in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "benchmarks" / "README.md")
 }
+WRITTEN = ("kerasbn-demo", "site")
+"""Folders that commands of the pages write."""
 RUN = "<!-- run -->"
 """Stands before a block that the tests run."""
 
@@ -97,3 +99,15 @@ def words_per_sentence(text):
     """The mean length of a page's sentences."""
     found = sentences(text)
     return sum(len(sentence.split()) for sentence in found) / len(found)
+
+
+def spans(text):
+    """The inline code of a page."""
+    return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", without_blocks(text))
+
+
+def missing_paths(text):
+    """The paths of this repository in a page's code that do not exist."""
+    tops = "|".join(re.escape(path.name) for path in ROOT.iterdir() if path.is_dir() and path.name not in WRITTEN)
+    found = [path for span in spans(text) for path in re.findall(rf"(?:^|\s)((?:{tops})/[\w./-]*\w/?)", span)]
+    return [path for path in found if not (ROOT / path).exists()]
