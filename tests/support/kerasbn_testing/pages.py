@@ -98,7 +98,7 @@ def _split(paragraph):
 def words_per_sentence(text):
     """The mean length of a page's sentences."""
     found = sentences(text)
-    return sum(len(sentence.split()) for sentence in found) / len(found)
+    return sum(len(sentence.split()) for sentence in found) / max(len(found), 1)
 
 
 def spans(text):
