@@ -5,8 +5,8 @@
 
 For every model: random inputs over the whole int8 range, all outputs compared bit by bit, and the arena. Convolutions
 have the same bits. LiteRT's reference kernel of FULLY_CONNECTED rounds once where TFLite Micro rounds twice, so that
-behind Dense layers single units can differ (docs/export.md). The exit code is 1 if a bit differs, 2 without the package
-``tflite-micro``.
+behind Dense layers single units can differ (docs/benchmarks.md). The exit code is 1 if a bit differs, 2 without the
+package ``tflite-micro``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Action(str, Enum):
 
 
 class Reason(str, Enum):
-    """Why a BatchNorm is not gone; the README explains each in one line."""
+    """Why a BatchNorm is not gone; docs/reference/reasons.md is made of these lines."""
 
     TRAINING = "training"
     """It is called with ``training=True``: it normalises with the statistics of the batch."""
