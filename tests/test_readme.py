@@ -78,12 +78,25 @@ def test_no_machine_paths():
     assert machine_paths("see `/home/me/model.keras` or C:\\models") == ["/home/me/model.keras`", "C:\\models"]
 
 
+TRAINED = """
+import numpy as np
+from kerasbn import recalibrate
+from kerasbn_models import digits_cnn
+
+images, model = np.random.default_rng(0).random((512, 8, 8, 1), np.float32), digits_cnn()
+recalibrate(model, images, exact=True, force=True)
+np.save("kerasbn-demo/images.npy", images)
+model.save("kerasbn-demo/digits.keras")
+"""
+"""A model that is not trained, but whose statistics are those of its images."""
+
+
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory):
     """What `kerasbn demo`, tested in tests/export, leaves for the commands that follow it."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "kerasbn-demo").mkdir()
-    run_python("from kerasbn_models import digits_cnn; digits_cnn().save('kerasbn-demo/digits.keras')", folder)
+    run_python(TRAINED, folder)
     return folder
 
 
@@ -97,7 +110,15 @@ def test_commands_run_in_their_order(demo_folder):
         done = subprocess.run([*KERASBN, *arguments], cwd=demo_folder, capture_output=True, text=True)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert {path.name for path in demo_folder.iterdir()} == {
-        *("kerasbn-demo", "folded.keras", "digits.tflite", "report.json", "report.html", "unfolded.tflite"),
+        *(
+            "kerasbn-demo",
+            "recalibrated.keras",
+            "folded.keras",
+            "digits.tflite",
+            "report.json",
+            "report.html",
+            "unfolded.tflite",
+        ),
     }
 
 

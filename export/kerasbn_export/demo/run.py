@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from kerasbn.errors import OutputError
@@ -45,7 +46,7 @@ def run_demo(
     """Trains a CNN with BatchNorms on real digits, ships it without them, and compares every form of it.
 
     Args:
-        out: The folder for the models, ``demo.json`` and ``demo.png``; made if its parent exists.
+        out: The folder for the models, the images, ``demo.json`` and ``demo.png``; made if its parent exists.
         keras: ``"keras"`` (Keras 3) or ``"tf_keras"`` (Keras 2).
         epochs: Passes over the 1437 training images.
         seed: Of the split, the initial weights and the order of the batches.
@@ -94,6 +95,8 @@ class _Run:
         with self.steps.step(f"train for {epochs} epochs on {len(digits.train_images)} images", epochs) as advance:
             model, stock = train(self.flavour, digits, epochs=epochs, seed=self.seed, on_epoch=advance)
         save_model(model, self.out / "digits.keras")
+        with replacing(self.out / "images.npy") as path, path.open("wb") as file:
+            np.save(file, digits.train_images)
         trained = Trained(model, stock, digits, self.flavour)
         self.variants.append(reference_variant(trained, "Keras, trained", self.out / "digits.keras"))
         return trained

@@ -22,8 +22,8 @@ from kerasbn_export.demo.variant import Variant
 from kerasbn_export.tflite.file import read_tflite
 
 FILES = {
-    "demo.json", "demo.png", "digits.keras", "digits-folded.keras", "digits-float32.tflite", "digits-int8.tflite",
-    "digits-stock-float32.tflite", "digits-stock-int8.tflite",
+    "demo.json", "demo.png", "images.npy", "digits.keras", "digits-folded.keras", "digits-float32.tflite",
+    "digits-int8.tflite", "digits-stock-float32.tflite", "digits-stock-int8.tflite",
 }  # fmt: skip
 ROWS = ["Keras, trained", "Keras, folded", "float32, stock", "float32, kerasbn", "int8, stock", "int8, kerasbn"]
 
