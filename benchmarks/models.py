@@ -1,4 +1,4 @@
-"""The reference models: BatchNorms before and left, and how long folding takes, in both Kerases.
+"""The reference models: BatchNorms before and left, and CPU seconds of a fold, in both Kerases.
 
     python benchmarks/models.py                  every model and every size of YOLO11, with random statistics
     python benchmarks/models.py --only yolo11    the rows whose name holds a word
@@ -32,7 +32,7 @@ from kerasbn_export import fold
 from kerasbn_export.folding.verdict import left
 
 SLOWEST = 15.0
-"""Seconds that a fold may take."""
+"""CPU seconds that a fold may take."""
 LEFT = {
     "resnet1d": "1: the BatchNorm of a shortcut without a convolution",
     "resnet18, pre": "8: the first of each block but one, and the last; their sum has two readers and a ReLU follows",
@@ -105,9 +105,9 @@ def measured(row: Row) -> tuple[list[str], bool]:
     remaining, seconds, cells = [], [], [row.name, row.task]
     for flavour in NAMES:
         model = give_numbers(row.build(flavour))
-        start = time.perf_counter()
+        start = time.process_time()
         folded = fold(model)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
         remaining.append(len(left(folded.verdicts)))
         if flavour == NAMES[0]:
             shape = " x ".join(map(str, model.input_shape[1:]))
