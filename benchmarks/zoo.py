@@ -2,13 +2,15 @@
 
     python benchmarks/zoo.py                           both Kerases, what is installed: hours on two cores
     python benchmarks/zoo.py keras --only kimm         the rows whose name holds a word
-    python benchmarks/zoo.py --precision int8          other precisions than float32
+    python benchmarks/zoo.py --precision float32       fewer precisions than float32, float16 and int8
+    python benchmarks/zoo.py --results FILE            keeps every row as it is done, and goes on where it was
+    python benchmarks/zoo.py --results FILE --markdown the tables of docs/compatibility.md
     python benchmarks/zoo.py --list                    the rows, and which packages are absent
     python -m pip install -e '.[zoo]' --no-deps        the packages; some ask for an older TensorFlow than they need
 
-`zoo_networks` has the rows. The columns are those of `tutorials`, whose table this is, and the time of ours in units of
-stock's in float32. The exit code is 1 if there is a fault: a false alarm, a crash, a wrong number, int8 more than
-0.3 dB below the stock converter, more operations than stock, or a refusal that stock does not make.
+`zoo_networks` has the rows. Operations and time are those of the float32 files, ours and stock's. The exit code is 1 if
+there is a fault: a false alarm, a crash, a wrong number, int8 more than 0.3 dB below the stock converter, more
+operations than stock, or a refusal that stock does not make. `judged_model` has the words of the table.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import argparse
 import importlib
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,13 +34,16 @@ from every_layer import PRECISIONS
 from files import our_file, stock_file
 from guarded import Work
 from judged_model import Step, judge_model
-from tutorials import counts, markdown, summary, sweep, text
-from zoo_networks import absent, build, rows
+from tutorials import Network, counts, summary, sweep
+from zoo_networks import absent, build, origin, rows
 
 from kerasbn.errors import KerasBNError
 from kerasbn_export.latency import compare_latency
 
 ROUNDS = 20
+CALIBRATING, DRAWS = 48, 3
+"""Samples that ranges are measured on, and draws where one is below stock's: these networks are large."""
+HEADINGS = ("package", "network", "input", "BatchNorms left", "operations", "time", *PRECISIONS, "int8 against stock")
 
 
 def prepare(flavour: str, precisions: Sequence[str]) -> Work:
@@ -45,9 +51,10 @@ def prepare(flavour: str, precisions: Sequence[str]) -> Work:
 
     def work(row: str) -> Iterator[Step]:
         model = build(flavour, row, 0)
+        yield Step("input", "right", ", ".join(" x ".join(map(str, tensor.shape[1:])) for tensor in model.inputs))
         yield from counts(model)
         yield from _time(model)
-        yield from judge_model(lambda seed: build(flavour, row, seed), precisions)
+        yield from judge_model(lambda seed: build(flavour, row, seed), precisions, calibrating=CALIBRATING, draws=DRAWS)
 
     return work
 
@@ -62,33 +69,89 @@ def _time(model: Any) -> Iterator[Step]:
         yield Step("time", "right", f"{compare_latency(paths, rounds=ROUNDS)[1].ratio:.2f}")
 
 
-def main() -> int:
-    """Prints the table."""
+def cells(flavour: str, row: Network) -> list[str]:
+    """What both tables say of a row."""
+    words = [row.outcome(precision) or "not run" for precision in PRECISIONS]
+    words = [f"{word}, stock too" if name in row.stock else word for name, word in zip(PRECISIONS, words, strict=True)]
+    if words[-1] == "right":
+        words[-1] = row.detail("int8").partition(",")[0]
+    left, operations = row.detail("left"), row.detail("operations")
+    network = row.name.rpartition(" ")[2]
+    given = [row.detail("input"), left, operations, row.detail("time"), *words, row.against_stock]
+    return [origin(flavour, row.name), network, *given]
+
+
+def text(flavour: str, row: Network) -> str:
+    """One line, and one for each fault."""
+    package, network, *others = cells(flavour, row)
+    absent = [f"    {step.detail}" for step in row.steps if step.outcome == "absent"]
+    return "\n".join([f"{package} {network}: {'; '.join(others)}", *absent, *(f"    {fault}" for fault in row.faults)])
+
+
+def markdown(flavour: str, version: str, done: Sequence[Network]) -> str:
+    """The table for the docs."""
+    given = [HEADINGS, ["---"] * len(HEADINGS), *(cells(flavour, row) for row in done)]
+    return "\n".join([f"### {flavour} {version}", "", *(f"| {' | '.join(each)} |" for each in given), ""])
+
+
+def keep(path: Path, flavour: str, row: Network) -> None:
+    """Adds a row to a file of results, a line of JSON."""
+    steps = [[step.name, step.outcome, step.detail] for step in row.steps]
+    with path.open("a") as file:
+        file.write(json.dumps({"keras": flavour, "row": row.name, "steps": steps}) + "\n")
+
+
+def kept(path: Path, flavour: str) -> dict[str, Network]:
+    """The rows of a file of results, by name; of one that was run again the last."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    mine = [line for line in lines if line["keras"] == flavour]
+    return {line["row"]: Network(line["row"], steps=[Step(*step) for step in line["steps"]]) for line in mine}
+
+
+def run(flavour: str, options: argparse.Namespace) -> dict[str, Network]:
+    """Every row that the options ask for, and that no results hold without a fault."""
+    names = [row for row in rows(flavour) if not options.only or any(word in row for word in options.only)]
+    known = kept(options.results, flavour) if options.results else {}
+    done = {name: known[name] for name in names if name in known and (options.markdown or not known[name].faults)}
+    for row in sweep(flavour, options.precision, [n for n in names if n not in done and not absent(n)], prepare):
+        done[row.name] = row
+        print(text(flavour, row), flush=True)
+        if options.results:
+            keep(options.results, flavour, row)
+    return {name: done[name] for name in names if name in done}
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("keras", nargs="*", default=["keras", "tf_keras"])
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD")
-    parser.add_argument("--precision", nargs="+", default=["float32"], choices=PRECISIONS)
+    parser.add_argument("--precision", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="rows that it has without a fault are not run again"
+    )
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--markdown", action="store_true", help="print the tables of docs/compatibility.md, too")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Prints the table."""
+    options = arguments()
     faulty = 0
     for flavour in options.keras:
         os.environ["TF_USE_LEGACY_KERAS"] = str(int(flavour == "tf_keras"))  # read when a child imports TensorFlow
-        names = [row for row in rows(flavour) if not options.only or any(word in row for word in options.only)]
-        print(f"{flavour} {importlib.import_module(flavour).__version__}", flush=True)
-        print("\n".join(f"{row:50} its package is not installed" for row in names if absent(row)))
-        there = [row for row in names if not absent(row)]
+        version = importlib.import_module(flavour).__version__
+        print(f"{flavour} {version}", flush=True)
+        print("\n".join(f"{row:50} its package is not installed" for row in rows(flavour) if absent(row)))
         if options.list:
-            print("\n".join(there))
+            print("\n".join(row for row in rows(flavour) if not absent(row)))
             continue
-        done = []
-        for row in sweep(flavour, options.precision, there, prepare):
-            done.append(row)
-            print(f"{text(row)}; time {row.detail('time')}", flush=True)
+        done = list(run(flavour, options).values())
         faulty += sum(bool(row.faults) for row in done)
         print(summary(flavour, done))
         if options.markdown:
-            print(markdown(flavour, importlib.import_module(flavour).__version__, done))
+            print(markdown(flavour, version, done))
     return int(faulty > 0)
 
 
