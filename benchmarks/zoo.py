@@ -4,7 +4,7 @@
     python benchmarks/zoo.py keras --only kimm         the rows whose name holds a word
     python benchmarks/zoo.py --precision float32       fewer precisions than float32, float16 and int8
     python benchmarks/zoo.py --results FILE            keeps every row as it is done, and goes on where it was
-    python benchmarks/zoo.py --results FILE --markdown the tables of docs/compatibility.md
+    python benchmarks/zoo.py --results FILE --summary --markdown   the tables of docs/compatibility.md
     python benchmarks/zoo.py --list                    the rows, and which packages are absent
     python -m pip install -e '.[zoo]' --no-deps        the packages; some ask for an older TensorFlow than they need
 
@@ -34,10 +34,11 @@ from every_layer import PRECISIONS
 from files import our_file, stock_file
 from guarded import Work
 from judged_model import Step, judge_model
-from tutorials import Network, counts, summary, sweep
+from tutorials import Network, left, operations, summary, sweep
 from zoo_networks import absent, build, origin, rows
 
 from kerasbn.errors import KerasBNError
+from kerasbn_export import fold
 from kerasbn_export.latency import compare_latency
 
 ROUNDS = 20
@@ -52,21 +53,26 @@ def prepare(flavour: str, precisions: Sequence[str]) -> Work:
     def work(row: str) -> Iterator[Step]:
         model = build(flavour, row, 0)
         yield Step("input", "right", ", ".join(" x ".join(map(str, tensor.shape[1:])) for tensor in model.inputs))
-        yield from counts(model)
-        yield from _time(model)
+        yield from _against_stock(model)
         yield from judge_model(lambda seed: build(flavour, row, seed), precisions, calibrating=CALIBRATING, draws=DRAWS)
 
     return work
 
 
-def _time(model: Any) -> Iterator[Step]:
+def _against_stock(model: Any) -> Iterator[Step]:
+    """BatchNorms that are left, operations, and time."""
     with tempfile.TemporaryDirectory() as folder:
-        stock, ours = Path(folder, "stock.tflite"), Path(folder, "ours.tflite")
+        ours, stock = Path(folder, "ours.tflite"), Path(folder, "stock.tflite")
         try:
-            paths = [stock_file(model, stock), our_file(model, ours)]
+            yield Step("left", "right", left(fold(model).verdicts))
+            our_file(model, ours)
+            stock_file(model, stock)
         except KerasBNError:  # `judge_model` says which
+            if ours.exists():
+                yield operations(ours, None)
             return
-        yield Step("time", "right", f"{compare_latency(paths, rounds=ROUNDS)[1].ratio:.2f}")
+        yield operations(ours, stock)
+        yield Step("time", "right", f"{compare_latency([stock, ours], rounds=ROUNDS)[1].ratio:.2f}")
 
 
 def cells(flavour: str, row: Network) -> list[str]:
@@ -75,10 +81,8 @@ def cells(flavour: str, row: Network) -> list[str]:
     words = [f"{word}, stock too" if name in row.stock else word for name, word in zip(PRECISIONS, words, strict=True)]
     if words[-1] == "right":
         words[-1] = row.detail("int8").partition(",")[0]
-    left, operations = row.detail("left"), row.detail("operations")
-    network = row.name.rpartition(" ")[2]
-    given = [row.detail("input"), left, operations, row.detail("time"), *words, row.against_stock]
-    return [origin(flavour, row.name), network, *given]
+    given = [row.detail(name) for name in ("input", "left", "operations", "time")]
+    return [origin(flavour, row.name), row.name.rpartition(" ")[2], *given, *words, row.against_stock]
 
 
 def text(flavour: str, row: Network) -> str:
@@ -102,23 +106,38 @@ def keep(path: Path, flavour: str, row: Network) -> None:
 
 
 def kept(path: Path, flavour: str) -> dict[str, Network]:
-    """The rows of a file of results, by name; of one that was run again the last."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    mine = [line for line in lines if line["keras"] == flavour]
-    return {line["row"]: Network(line["row"], steps=[Step(*step) for step in line["steps"]]) for line in mine}
+    """The rows of a file of results, by name; of a step that was done again the last answer."""
+    found: dict[str, dict[str, Step]] = {}
+    for line in map(json.loads, path.read_text().splitlines() if path.exists() else []):
+        if line["keras"] == flavour:
+            steps = [Step(*step) for step in line["steps"]]
+            again = {_subject(step) for step in steps}
+            old = {name: step for name, step in found.get(line["row"], {}).items() if _subject(step) not in again}
+            found[line["row"]] = old | {step.name: step for step in steps}
+    return {name: Network(name, steps=list(steps.values())) for name, steps in found.items()}
 
 
 def run(flavour: str, options: argparse.Namespace) -> dict[str, Network]:
-    """Every row that the options ask for, and that no results hold without a fault."""
+    """Every row that the options ask for; not again what the results hold in all precisions and without a fault."""
     names = [row for row in rows(flavour) if not options.only or any(word in row for word in options.only)]
-    known = kept(options.results, flavour) if options.results else {}
-    done = {name: known[name] for name in names if name in known and (options.markdown or not known[name].faults)}
-    for row in sweep(flavour, options.precision, [n for n in names if n not in done and not absent(n)], prepare):
+    done = kept(options.results, flavour) if options.results else {}
+    todo = [name for name in names if not absent(name) and not _is_done(done.get(name), options.precision)]
+    for row in sweep(flavour, options.precision, [] if options.summary else todo, prepare):
         done[row.name] = row
         print(text(flavour, row), flush=True)
         if options.results:
             keep(options.results, flavour, row)
+            done = kept(options.results, flavour)
     return {name: done[name] for name in names if name in done}
+
+
+def _subject(step: Step) -> str:
+    """What a step is about: a precision, or its own name."""
+    return step.name.removeprefix("stock ").partition(" ")[0]
+
+
+def _is_done(row: Network | None, precisions: Sequence[str]) -> bool:
+    return row is not None and not row.faults and all(row.outcome(precision) for precision in precisions)
 
 
 def arguments() -> argparse.Namespace:
@@ -130,6 +149,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, metavar="FILE", help="rows that it has without a fault are not run again"
     )
+    parser.add_argument("--summary", action="store_true", help="run nothing, show the results")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--markdown", action="store_true", help="print the tables of docs/compatibility.md, too")
     return parser.parse_args()

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from fitted import fit_norms
 
-SIDE, CLASSES = 96, 10
+SIDE, CLASSES = 64, 10
+LARGER = {"InceptionResNetV2": 96, "InceptionV3": 96, "Xception": 96}
+"""Networks that take no image as small as that."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,21 @@ class Package:
 
 
 def _application(_: Any, name: str, keras: Any) -> Any:
-    return getattr(keras.applications, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    return getattr(keras.applications, name)(weights=None, input_shape=_image(name), classes=CLASSES)
+
+
+def _image(name: str) -> tuple[int, int, int]:
+    side = LARGER.get(name, SIDE)
+    return side, side, 3
 
 
 def _kimm(module: Any, name: str, _: Any) -> Any:
-    return getattr(module, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    return getattr(module, name)(weights=None, input_shape=_image(name), classes=CLASSES)
 
 
 def _kecam(module: Any, name: str, _: Any) -> Any:
     family, _, model = name.partition(".")
-    return getattr(getattr(module, family), model)(pretrained=None, input_shape=(SIDE, SIDE, 3))
+    return getattr(getattr(module, family), model)(pretrained=None, input_shape=_image(name))
 
 
 def _unet(module: Any, name: str, _: Any) -> Any:
