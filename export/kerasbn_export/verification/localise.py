@@ -34,6 +34,7 @@ from kerasbn_export.verification.pieces import pieces
 from kerasbn_export.verification.ports import Array
 from kerasbn_export.verification.records import LayerComparison, Status
 from kerasbn_export.verification.tflite_graph import TFLiteGraph
+from kerasbn_export.verification.written_out import WrittenOut, written_out
 
 MERGED = frozenset({
     "BatchNormalization", "Normalization", "Rescaling", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",
@@ -259,6 +260,11 @@ class Localiser:
             return None
         return max(step.bound.part(right[index] - array[index], index) for index in pieces(array.shape))
 
+    @cached_property
+    def written_out(self) -> WrittenOut:
+        """What is in the middle of an activation: no layer's."""
+        return written_out(self.network.graph, self.tensors)
+
     def _on_grids(self, step: Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
         call = step.chain[0]
         sources = {self.taken[value].index for value in call.inputs if value in self.taken}
@@ -268,6 +274,7 @@ class Localiser:
 
     def _tensors_of(self, call: Call) -> list[KeptTensor]:
         taken = {id(tensor) for tensor in self.taken.values()}
+        taken |= self.written_out.tensors
         found = [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
         if self.grids is None:
             return found
