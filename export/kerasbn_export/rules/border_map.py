@@ -77,7 +77,7 @@ def _seen(consumer: Call, value: Value, padding: Call | None) -> list[Float64] |
     sizes, outputs = (value.shape or ())[1:-1], (consumer.output.shape or ())[1:-1]
     if None in sizes or None in outputs or not outputs:
         return None
-    added = _added(padding, len(sizes))
+    added = zeros_added(padding, len(sizes))
     seen = []
     for axis, (size, count) in enumerate(zip(sizes, outputs, strict=True)):
         kernel, stride, dilation = (_entry(config[key], axis) for key in ("kernel_size", "strides", "dilation_rate"))
@@ -89,7 +89,7 @@ def _seen(consumer: Call, value: Value, padding: Call | None) -> list[Float64] |
     return seen
 
 
-def _added(padding: Call | None, axes: int) -> list[tuple[int, int]]:
+def zeros_added(padding: Call | None, axes: int) -> list[tuple[int, int]]:
     """The zeros that a ZeroPadding adds before and behind every axis."""
     if padding is None:
         return [(0, 0)] * axes
