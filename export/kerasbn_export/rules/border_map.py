@@ -25,6 +25,7 @@ from kerasbn_export.linear_input import fold_before, input_channels, zeros_befor
 from kerasbn_export.rules.producer import checked, has_no_activation
 from kerasbn_export.rules.spatial import PADDINGS
 from kerasbn_export.rules.step import Push, runs_along_last, stock_activation, takes_only
+from kerasbn_export.rules.taps import zeros_added
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +88,6 @@ def _seen(consumer: Call, value: Value, padding: Call | None) -> list[Float64] |
         rows = ((element >= 0) & (element < (size or 0))).astype(np.float64)
         seen.append(rows[:1] if rows.all() else rows)
     return seen
-
-
-def zeros_added(padding: Call | None, axes: int) -> list[tuple[int, int]]:
-    """The zeros that a ZeroPadding adds before and behind every axis."""
-    if padding is None:
-        return [(0, 0)] * axes
-    pairs: Any = padding.layer.config["padding"]
-    return [tuple(pair) for pair in ([pairs] if axes == 1 else pairs)]
 
 
 def _entry(value: Any, axis: int) -> int:

@@ -24,11 +24,10 @@ from kerasbn_export.graph import Call, Graph, Layer, Value
 from kerasbn_export.linear import CONVOLUTIONS, DEPTHWISE, Array, kernel_name
 from kerasbn_export.recognise import computes_affine, read
 from kerasbn_export.rules.add import AVERAGES, DIFFERENCES, SUMS
-from kerasbn_export.rules.border_map import zeros_added
 from kerasbn_export.rules.producer import checked, has_no_activation
 from kerasbn_export.rules.spatial import PADDINGS
 from kerasbn_export.rules.step import Merge, runs_along_last
-from kerasbn_export.rules.taps import Axis, axes
+from kerasbn_export.rules.taps import Axis, axes, zeros_added
 
 KINDS = ("Dense", *CONVOLUTIONS, *DEPTHWISE)
 

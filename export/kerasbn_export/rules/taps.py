@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kerasbn_export.graph import Call
 from kerasbn_export.linear_input import zeros_before
 
 
@@ -81,6 +82,14 @@ def axes(config: Mapping[str, Any], sizes: tuple[int | None, ...]) -> list[Axis]
         return [Axis(size=size) for size in sizes]
     options = ([_entry(config[key], axis) for axis in range(len(sizes))] for key in KEYS)
     return [Axis(str(config["padding"]), *along) for along in zip(*options, sizes, strict=True)]
+
+
+def zeros_added(padding: Call | None, axes: int) -> list[tuple[int, int]]:
+    """The zeros that a ZeroPadding adds before and behind every axis."""
+    if padding is None:
+        return [(0, 0)] * axes
+    pairs: Any = padding.layer.config["padding"]
+    return [tuple(pair) for pair in ([pairs] if axes == 1 else pairs)]
 
 
 KEYS = ("kernel_size", "strides", "dilation_rate")
