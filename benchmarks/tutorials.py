@@ -39,7 +39,8 @@ from tutorial_networks import NETWORKS
 
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn_export import fold
-from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.tflite_file import read_tflite
+from kerasbn_export.verdict import Verdict
 
 PRECISIONS = ("float32", "int8")
 HEADINGS = ("network", "BatchNorms left", "operations", "float32", "int8", "int8 against stock")
@@ -96,22 +97,36 @@ def counts(model: Any) -> Iterator[Step]:
     """BatchNorms that are left, with the reasons, and operations against stock's."""
     try:
         verdicts = fold(model).verdicts
-        left = Counter(v.reason.value if v.reason else "kept" for v in verdicts if not v.gone)
-        reasons = f" ({', '.join(f'{count} {reason}' for reason, count in left.items())})" if left else ""
-        yield Step("left", "right", f"{left.total()} of {len(verdicts)}{reasons}")
+        yield Step("left", "right", left(verdicts))
         yield _operations(model)
     except KerasBNError:  # that, and any other error, is judged by `judge_model`
         return
 
 
+def left(verdicts: Sequence[Verdict]) -> str:
+    """How many BatchNorms keep an operation of their own, and why."""
+    reasons = Counter(v.reason.value if v.reason else "kept" for v in verdicts if not v.gone)
+    words = f" ({', '.join(f'{count} {reason}' for reason, count in reasons.items())})" if reasons else ""
+    return f"{reasons.total()} of {len(verdicts)}{words}"
+
+
 def _operations(model: Any) -> Step:
     with tempfile.TemporaryDirectory() as folder:
-        ours = len(read_tflite(our_file(model, Path(folder, "ours.tflite"))).ops)
+        ours, stock = our_file(model, Path(folder, "ours.tflite")), Path(folder, "stock.tflite")
         try:
-            theirs = len(read_tflite(stock_file(model, Path(folder, "stock.tflite"))).ops)
+            stock_file(model, stock)
         except ConversionError:
-            return Step("operations", "right", f"{ours}, stock fails")
-    return Step("operations", MORE if ours > theirs else "right", f"{ours} of {theirs}")
+            return operations(ours, None)
+        return operations(ours, stock)
+
+
+def operations(ours: Path, stock: Path | None) -> Step:
+    """The operations of our file and of stock's; None where there is none."""
+    count = len(read_tflite(ours).ops)
+    if stock is None:
+        return Step("operations", "right", f"{count}, stock fails")
+    theirs = len(read_tflite(stock).ops)
+    return Step("operations", MORE if count > theirs else "right", f"{count} of {theirs}")
 
 
 def sweep(

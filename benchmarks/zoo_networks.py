@@ -10,12 +10,15 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from fitted import fit_norms
 
-SIDE, CLASSES = 96, 10
+SIDE, CLASSES = 64, 10
+LARGER = {"InceptionResNetV2": 96, "InceptionV3": 96, "Xception": 96}
+"""Networks that take no image as small as that."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Package:
     """Where networks come from.
 
     Attributes:
+        distribution: What pip calls it; empty for the Keras itself.
         module: What is imported.
         build: From the module, a name and the Keras to the model.
         names: The networks.
         flavours: The Kerases that it works with.
     """
 
+    distribution: str
     module: str
     build: Callable[[Any, str, Any], Any]
     names: tuple[str, ...]
@@ -36,16 +41,21 @@ class Package:
 
 
 def _application(_: Any, name: str, keras: Any) -> Any:
-    return getattr(keras.applications, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    return getattr(keras.applications, name)(weights=None, input_shape=_image(name), classes=CLASSES)
+
+
+def _image(name: str) -> tuple[int, int, int]:
+    side = LARGER.get(name, SIDE)
+    return side, side, 3
 
 
 def _kimm(module: Any, name: str, _: Any) -> Any:
-    return getattr(module, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    return getattr(module, name)(weights=None, input_shape=_image(name), classes=CLASSES)
 
 
 def _kecam(module: Any, name: str, _: Any) -> Any:
     family, _, model = name.partition(".")
-    return getattr(getattr(module, family), model)(pretrained=None, input_shape=(SIDE, SIDE, 3))
+    return getattr(getattr(module, family), model)(pretrained=None, input_shape=_image(name))
 
 
 def _unet(module: Any, name: str, _: Any) -> Any:
@@ -69,31 +79,31 @@ def _tcn(module: Any, name: str, keras: Any) -> Any:
 
 
 PACKAGES = {
-    "applications": Package("numpy", _application, (
+    "applications": Package("", "numpy", _application, (
         "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2", "InceptionV3",
         "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2",
         "VGG16", "Xception",
     )),
-    "applications of Keras 2": Package("numpy", _application, (
+    "applications of Keras 2": Package("", "numpy", _application, (
         "RegNetX002", "RegNetY002", "ResNetRS50",
     ), ("tf_keras",)),
-    "kimm": Package("kimm.models", _kimm, (
+    "kimm": Package("kimm", "kimm.models", _kimm, (
         "ConvMixer736D32", "ConvNeXtAtto", "EfficientNetLiteB0", "EfficientNetV2B0", "GhostNetV2W100", "GhostNetV3W050",
         "GhostNetW050", "HGNetTiny", "HGNetV2B0", "InceptionNeXtTiny", "LCNet035", "MobileNetV2W050",
         "MobileNetV3W050Small", "MobileNetV3W100SmallMinimal", "MobileOneS0", "MobileViTV2W050", "MobileViTXXS",
         "RegNetX002", "RegNetY002", "RepVGGA0", "ResNet18", "TinyNetE", "VisionTransformerTiny16", "Xception",
     ), ("keras",)),
-    "kecam": Package("kecam", _kecam, (
+    "kecam": Package("kecam", "kecam", _kecam, (
         "aotnet.AotNet50", "botnet.BotNetSE33T", "cmt.CMTTiny_torch", "coatnet.CoAtNet0", "edgenext.EdgeNeXt_XX_Small",
         "efficientformer.EfficientFormerL1", "efficientvit_b.EfficientViT_B0", "fastvit.FastViT_T8", "fbnetv3.FBNetV3B",
         "ghostnet.GhostNet_050", "hornet.HorNetTiny", "lcnet.LCNet050", "levit.LeViT128S", "mobilevit.MobileViT_XXS",
         "regnet.RegNetY040", "repvit.RepViT_M09", "resnest.ResNest50", "tinynet.TinyNetE", "yolor.YOLOR_CSP",
         "yolov7.YOLOV7_Tiny", "yolov8.YOLOV8_N", "yolox.YOLOXNano", "efficientdet.EfficientDetLite0",
     ), ("tf_keras",)),
-    "keras_unet_collection": Package("keras_unet_collection.models", _unet, (
+    "keras_unet_collection": Package("keras-unet-collection", "keras_unet_collection.models", _unet, (
         "att_unet_2d", "r2_unet_2d", "u2net_2d", "unet_2d", "unet_plus_2d",
     )),
-    "tcn": Package("tcn", _tcn, ("batch", "layer")),
+    "tcn": Package("keras-tcn", "tcn", _tcn, ("batch", "layer")),
 }  # fmt: skip
 
 
@@ -105,6 +115,12 @@ def rows(flavour: str) -> list[str]:
 def absent(row: str) -> bool:
     """Whether the package of a row is not installed."""
     return importlib.util.find_spec(_package(row).module.partition(".")[0]) is None
+
+
+def origin(flavour: str, row: str) -> str:
+    """The package of a row and its version."""
+    name = _package(row).distribution
+    return f"{name} {version(name)}" if name else f"{flavour}.applications"
 
 
 def build(flavour: str, row: str, seed: int) -> Any:

@@ -83,6 +83,19 @@ def axes(config: Mapping[str, Any], sizes: tuple[int | None, ...]) -> list[Axis]
     return [Axis(str(config["padding"]), *along) for along in zip(*options, sizes, strict=True)]
 
 
+def zeros_added(padding: Mapping[str, Any] | None, axes: int) -> list[tuple[int, int]]:
+    """The zeros that a ZeroPadding adds before and behind every axis.
+
+    Args:
+        padding: Its configuration; None where there is none.
+        axes: How many axes of positions there are.
+    """
+    if padding is None:
+        return [(0, 0)] * axes
+    pairs: Any = padding["padding"]
+    return [tuple(pair) for pair in ([pairs] if axes == 1 else pairs)]
+
+
 KEYS = ("kernel_size", "strides", "dilation_rate")
 
 

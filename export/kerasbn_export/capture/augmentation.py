@@ -9,6 +9,7 @@ gives three random images back, bit for bit, or it stays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from kerasbn_export.capture.training import argument, trains_by_default
 from kerasbn_export.graph.model import Value
 
 MODULES = ("keras.src.layers.preprocessing.", "tf_keras.src.layers.preprocessing.")
+Shape = Sequence[int | None]
 RANGES = ((0.0, 1.0), (0.0, 255.0), (-300.0, 300.0))
 """Of the random images: those that images have, and beyond, for some layers clip."""
-OPEN_SIZE = 12
-"""The height and width of a random image where the layer's input leaves them open."""
+OPEN_SIZES = (12, 17)
+"""Heights and widths of random images where the layer's input leaves them open. A Resizing changes one of them."""
 
 
 def is_identity_at_inference(event: Event) -> bool:
@@ -35,19 +37,26 @@ def is_identity_at_inference(event: Event) -> bool:
     if says_a_false_shape(event, value):
         return False
     rng = np.random.default_rng(0)
-    shape = (1, *(size or OPEN_SIZE for size in value.shape[1:]))
-    return all(_gives_back(event.layer, rng.uniform(*limits, shape).astype(value.dtype)) for limits in RANGES)
+    shapes = dict.fromkeys(_image_shape(value.shape, size) for size in OPEN_SIZES)
+    return all(
+        _gives_back(event.layer, rng.uniform(*limits, shape).astype(value.dtype))
+        for shape in shapes
+        for limits in RANGES
+    )
 
 
 def says_a_false_shape(event: Event, value: Value) -> bool:
     """Whether the layer gives an image another size in training than at inference: Keras 3 tells the former.
 
-    Its ``RandomCrop`` gives back at inference what it takes, whatever its size is.
+    Its ``RandomCrop`` gives back at inference what it takes, whatever its size is. A ``Resizing`` gives what it says.
     """
-    if not _is_augmentation(event.layer):
+    told = value_of(event.outputs[0]).shape
+    if not _is_augmentation(event.layer) or value.shape is None or told is None:
         return False
-    sizes = zip(value.shape or (), value_of(event.outputs[0]).shape or (), strict=False)
-    return any(None not in pair and pair[0] != pair[1] for pair in sizes)
+    if not _other_size(value.shape, told):
+        return False
+    image = np.zeros(_image_shape(value.shape, OPEN_SIZES[0]), value.dtype)
+    return _other_size(event.layer(image, training=False).shape, told)
 
 
 def resizing(layer: Any) -> dict[str, Any] | None:
@@ -67,6 +76,15 @@ def resizing(layer: Any) -> dict[str, Any] | None:
 
 def _is_augmentation(layer: Any) -> bool:
     return type(layer).__module__.startswith(MODULES) and trains_by_default(layer)
+
+
+def _image_shape(shape: Shape, size: int) -> tuple[int, ...]:
+    return (1, *(known or size for known in shape[1:]))
+
+
+def _other_size(one: Shape, other: Shape) -> bool:
+    """Whether both tell a size and not the same; how many samples there are does not count."""
+    return any(None not in pair and pair[0] != pair[1] for pair in zip(one[1:], other[1:], strict=False))
 
 
 def _gives_back(layer: Any, image: Any) -> bool:

@@ -25,6 +25,7 @@ from kerasbn_export.folding.rules.producer import checked, has_no_activation
 from kerasbn_export.folding.rules.spatial import PADDINGS
 from kerasbn_export.folding.rules.step import Push, runs_along_last, stock_activation, takes_only
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
+from kerasbn_export.algebra.taps import zeros_added
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ def _seen(consumer: Call, value: Value, padding: Call | None) -> list[Float64] |
     sizes, outputs = (value.shape or ())[1:-1], (consumer.output.shape or ())[1:-1]
     if None in sizes or None in outputs or not outputs:
         return None
-    added = _added(padding, len(sizes))
+    added = zeros_added(padding and padding.layer.config, len(sizes))
     seen = []
     for axis, (size, count) in enumerate(zip(sizes, outputs, strict=True)):
         kernel, stride, dilation = (_entry(config[key], axis) for key in ("kernel_size", "strides", "dilation_rate"))
@@ -87,14 +88,6 @@ def _seen(consumer: Call, value: Value, padding: Call | None) -> list[Float64] |
         rows = ((element >= 0) & (element < (size or 0))).astype(np.float64)
         seen.append(rows[:1] if rows.all() else rows)
     return seen
-
-
-def _added(padding: Call | None, axes: int) -> list[tuple[int, int]]:
-    """The zeros that a ZeroPadding adds before and behind every axis."""
-    if padding is None:
-        return [(0, 0)] * axes
-    pairs: Any = padding.layer.config["padding"]
-    return [tuple(pair) for pair in ([pairs] if axes == 1 else pairs)]
 
 
 def _entry(value: Any, axis: int) -> int:

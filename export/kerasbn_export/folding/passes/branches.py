@@ -10,8 +10,9 @@ and a Dense one with a single tap. A difference has ``-W2`` and ``-b2``, an aver
 Condition: the branches take the same value; they are Dense, convolutions or depthwise convolutions with the same
 strides and groups, and no activation inside; they give the same number of outputs, and every tap falls on a tap of the
 branch with the most; nothing else sees their outputs; no mask is about; channels are last. Where an axis has an unknown
-size that must hold for all sizes. The one kernel has one range of values: in int8 it may be coarser than its parts, and
-the verdict says so.
+size that must hold for all sizes. A ZeroPadding of its own before a branch becomes the branch's ``same`` where it adds
+as many zeros on either side, as networks that were written for PyTorch have it. The one kernel has one range of values:
+in int8 it may be coarser than its parts, and the verdict says so.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import numpy as np
 
 from kerasbn_export.algebra.affine import Float64
 from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, Array, kernel_name
-from kerasbn_export.algebra.taps import Axis, axes
+from kerasbn_export.algebra.taps import Axis, axes, zeros_added
 from kerasbn_export.folding.affine_calls import computes_affine, read
 from kerasbn_export.folding.rules.add import AVERAGES, DIFFERENCES, SUMS
 from kerasbn_export.folding.rules.producer import checked, has_no_activation
 from kerasbn_export.folding.rules.step import Merge, runs_along_last
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.folding.rules.spatial import PADDINGS
 
 KINDS = ("Dense", *CONVOLUTIONS, *DEPTHWISE)
 
@@ -41,6 +43,7 @@ def merge_branches(graph: Graph) -> list[Merge]:
     merges = []
     for call in graph.in_order():
         if call.layer.kind in (*SUMS, *DIFFERENCES, *AVERAGES) and len(call.inputs) > 1:
+            _take_padding_in(graph, call)
             merge = _merge(graph, call)
             if merge is not None:
                 merges.append(merge)
@@ -69,6 +72,33 @@ def _merge(graph: Graph, call: Call) -> Merge | None:
     lead.layer = layer
     graph.bypass(call, lead.output)
     return Merge("branches", gone, layer, f"{COARSER} {layer.path!r}.")
+
+
+def _take_padding_in(graph: Graph, call: Call) -> None:
+    """Let branches pad by themselves what a ZeroPadding before them pads, where another branch takes its input."""
+    branches = [_branch(graph, value) for value in call.inputs]
+    sources = [v if b is None else b.inputs[0] for v, b in zip(call.inputs, branches, strict=True)]
+    for branch in branches:
+        padding = None if branch is None else branch.inputs[0].producer
+        if branch is None or padding is None or padding.layer.kind not in PADDINGS:
+            continue
+        alone = graph.sole_user(padding.output) is branch and not padding.output.masked
+        if alone and padding.inputs[0] in sources and _pads_as_same(padding, branch):
+            branch.layer = branch.layer.with_weights(branch.layer.weights, padding="same")
+            graph.bypass(padding)
+
+
+def _pads_as_same(padding: Call, branch: Call) -> bool:
+    """Whether ``same`` would add just these zeros: at a stride of 1 half of what the kernel reaches, on either side."""
+    config, along = branch.layer.config, _axes(branch, padding.output)
+    if branch.layer.kind not in (*CONVOLUTIONS, *DEPTHWISE) or config["padding"] != "valid":
+        return False
+    if "channels_first" in (config.get("data_format"), padding.layer.config.get("data_format")):
+        return False
+    return all(
+        axis.stride == 1 and (before, after) == (axis.reach // 2, axis.reach - axis.reach // 2)
+        for axis, (before, after) in zip(along, zeros_added(padding and padding.layer.config, len(along)), strict=True)
+    )
 
 
 def _weights(call: Call) -> list[float]:

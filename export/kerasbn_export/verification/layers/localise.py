@@ -35,6 +35,8 @@ from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
+from kerasbn_export.verification.layers.written_out import WrittenOut, written_out
+
 
 
 @dataclass
@@ -252,6 +254,11 @@ class Localiser:
             return None
         return max(step.bound.part(right[index] - array[index], index) for index in pieces(array.shape))
 
+    @cached_property
+    def written_out(self) -> WrittenOut:
+        """What is in the middle of an activation: no layer's."""
+        return written_out(self.network.graph, self.tensors)
+
     def _on_grids(self, step: Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
         call = step.chain[0]
         sources = {self.taken[value].index for value in call.inputs if value in self.taken}
@@ -261,6 +268,7 @@ class Localiser:
 
     def _tensors_of(self, call: Call) -> list[KeptTensor]:
         taken = {id(tensor) for tensor in self.taken.values()}
+        taken |= self.written_out.tensors
         found = [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
         if self.grids is None:
             return found

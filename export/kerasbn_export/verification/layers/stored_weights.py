@@ -81,7 +81,10 @@ def in_float(localiser: Localiser, held: Callable[[Call], Held | None], found: F
         changed, known = with_affine(call, None, lacking)
         return changed, known and call.layer.path not in bare
 
-    compared = compare_weights(graph, held, given)
+    def alone(call: Call) -> Held | None:
+        return None if call.layer.path in localiser.written_out.layers else held(call)
+
+    compared = compare_weights(graph, alone, given)
     return tuple(record for record in compared if record.passed or record.layer not in right)
 
 
