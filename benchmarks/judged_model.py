@@ -35,7 +35,7 @@ from files import silent
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.flavour import flavour_of
 from kerasbn_export import export_tflite, fold, verify
-from kerasbn_export.verification.keras_runner import linear_part
+from kerasbn_export.verification.sides.keras_runner import linear_part
 
 FAULTS = frozenset({"false alarm", "wrong", "missed", "coarser", "crash"})
 GATES = {"folded": 2e-5, "float32": 2e-5, "float16": 5e-3}

@@ -39,8 +39,8 @@ from tutorial_networks import NETWORKS
 
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn_export import fold
-from kerasbn_export.tflite_file import read_tflite
-from kerasbn_export.verdict import Verdict
+from kerasbn_export.folding.verdict import Verdict
+from kerasbn_export.tflite.file import read_tflite
 
 PRECISIONS = ("float32", "int8")
 HEADINGS = ("network", "BatchNorms left", "operations", "float32", "int8", "int8 against stock")

@@ -39,7 +39,7 @@ from zoo_networks import absent, build, origin, rows
 
 from kerasbn.errors import KerasBNError
 from kerasbn_export import fold
-from kerasbn_export.latency import compare_latency
+from kerasbn_export.benchmark.latency import compare_latency
 
 ROUNDS = 20
 CALIBRATING, DRAWS = 48, 3

@@ -21,11 +21,11 @@ import numpy as np
 from kerasbn_export.algebra.affine import Float64
 from kerasbn_export.algebra.linear import CONVOLUTIONS, DEPTHWISE, kernel_name
 from kerasbn_export.algebra.linear_input import fold_before, input_channels, zeros_before
+from kerasbn_export.algebra.taps import zeros_added
 from kerasbn_export.folding.rules.producer import checked, has_no_activation
 from kerasbn_export.folding.rules.spatial import PADDINGS
 from kerasbn_export.folding.rules.step import Push, runs_along_last, stock_activation, takes_only
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.algebra.taps import zeros_added
 
 
 @dataclass(frozen=True, eq=False)

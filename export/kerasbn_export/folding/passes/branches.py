@@ -25,9 +25,9 @@ from kerasbn_export.algebra.taps import Axis, axes, zeros_added
 from kerasbn_export.folding.affine_calls import computes_affine, read
 from kerasbn_export.folding.rules.add import AVERAGES, DIFFERENCES, SUMS
 from kerasbn_export.folding.rules.producer import checked, has_no_activation
+from kerasbn_export.folding.rules.spatial import PADDINGS
 from kerasbn_export.folding.rules.step import Merge, runs_along_last
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
-from kerasbn_export.folding.rules.spatial import PADDINGS
 
 KINDS = ("Dense", *CONVOLUTIONS, *DEPTHWISE)
 

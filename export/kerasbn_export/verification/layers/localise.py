@@ -27,6 +27,7 @@ from kerasbn_export.verification.layers.grids import Grids
 from kerasbn_export.verification.layers.inexact import Inexact
 from kerasbn_export.verification.layers.offset import adds_constant, lacks_bias, offset
 from kerasbn_export.verification.layers.steps import MERGED, steps
+from kerasbn_export.verification.layers.written_out import WrittenOut, written_out
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.judge import judge_distance
 from kerasbn_export.verification.records.clipping import Clipping
@@ -35,8 +36,6 @@ from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
-from kerasbn_export.verification.layers.written_out import WrittenOut, written_out
-
 
 
 @dataclass

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerasbn_export.graph import Call, Graph
-from kerasbn_export.verification.fit import KeptTensor
+from kerasbn_export.graph.model import Call, Graph
+from kerasbn_export.verification.layers.fit import KeptTensor
 
 
 @dataclass(frozen=True)
