@@ -5,8 +5,7 @@ from kerasbn_testing.judging import relative_error
 from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import fold
-from kerasbn_export.capture import augmentation
-from kerasbn_export.capture import capture
+from kerasbn_export.capture import augmentation, capture
 
 SIZES = sorted({*augmentation.OPEN_SIZES, 9})
 

@@ -78,7 +78,7 @@ def _seen(consumer: Call, value: Value, padding: Call | None) -> list[Float64] |
     sizes, outputs = (value.shape or ())[1:-1], (consumer.output.shape or ())[1:-1]
     if None in sizes or None in outputs or not outputs:
         return None
-    added = zeros_added(padding and padding.layer.config, len(sizes))
+    added = zeros_added(None if padding is None else padding.layer.config, len(sizes))
     seen = []
     for axis, (size, count) in enumerate(zip(sizes, outputs, strict=True)):
         kernel, stride, dilation = (_entry(config[key], axis) for key in ("kernel_size", "strides", "dilation_rate"))

@@ -97,7 +97,7 @@ def _pads_as_same(padding: Call, branch: Call) -> bool:
         return False
     return all(
         axis.stride == 1 and (before, after) == (axis.reach // 2, axis.reach - axis.reach // 2)
-        for axis, (before, after) in zip(along, zeros_added(padding and padding.layer.config, len(along)), strict=True)
+        for axis, (before, after) in zip(along, zeros_added(padding.layer.config, len(along)), strict=True)
     )
 
 
