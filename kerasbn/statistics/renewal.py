@@ -26,7 +26,7 @@ FEWEST_TO_SPLIT = 10
 
 UNLIKE = (
     "The batches differ far more than chance: small, or sorted by class? Deeper BatchNorms saw inputs that were "
-    "normalized class by class. Shuffle the data, and take larger batches."
+    "normalized class by class. Shuffle the data and take larger batches, or use exact=True; force=True keeps them."
 )
 
 
@@ -119,7 +119,14 @@ def _prepared(model: Any, source: Source) -> tuple[list[BatchNorm], dict[str, st
     return norms, {norm.path: "frozen (trainable=False)" for norm in everyone if norm.frozen}, source
 
 
+def _is_unlike(validation: Validation) -> bool:
+    """Whether the statistics of the data do not even describe a batch of them."""
+    return validation.metric == GAP and validation.after > UNLIKE_GAP
+
+
 def _refusal(validation: Validation | None) -> str:
+    if validation is not None and _is_unlike(validation):
+        return f"The new statistics are not kept: {validation}. The model is as it was. {UNLIKE}"
     return (
         f"The new statistics make the model worse: {validation}. It is as it was. Are the data prepared as in "
         "training? force=True keeps them (on the command line: --force)."
@@ -140,7 +147,9 @@ class _Renewal:
         kept: list[Batch] = [] if given is None else list(given)
         keeps_out = given is None and judge
         measurement.run(without_kept(self.source, kept) if keeps_out else self.source, self.source.count)
-        joining, only = (list(kept) if keeps_out else []), None if kept or not keeps_out else measurement.only
+        joining = list(kept) if keeps_out else []
+        # Several workers must take the same steps, and another one may have more batches.
+        only = None if kept or not keeps_out or measurement.workers.several else measurement.only
         if only is not None and only.size >= FEWEST_TO_SPLIT and not fixed_batch(measurement.model):
             kept = self._split(only)
         validation = self._judged(kept, before) if judge else None
@@ -150,14 +159,16 @@ class _Renewal:
         measurement.run(joining, len(joining))
         after = self._statistics(before)
         notes = [f"Not reached by the data, left as it is: {path}." for path in measurement.unreached()]
-        if validation is not None and validation.metric == GAP and validation.after > UNLIKE_GAP:
+        # A batch says nothing of statistics that were measured at inference, or that are partly of other data.
+        blind = exact or self.prior > 0
+        if validation is not None and _is_unlike(validation) and not blind:
             notes.append(UNLIKE)
         if exact:
             after, more = self._refined(before, after)
             notes += more
             validation = measurement.compare(kept, before, after) if validation else None
         samples, batches = measurement.counts()
-        worse = validation is not None and validation.better is False
+        worse = validation is not None and validation.better is False and not (blind and validation.metric == GAP)
         return Recalibration(before, after, samples, batches, self.mode, validation, {}, tuple(notes), not worse)
 
     def _statistics(self, before: dict[str, Statistics]) -> dict[str, Statistics]:

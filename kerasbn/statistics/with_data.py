@@ -29,6 +29,8 @@ CLEARLY = 2.0
 """Times as far off the other explanation must be."""
 ONE_CHANNEL = 2.0
 """A single channel may be so many times as far off as the median."""
+BEYOND_CHANCE, BEYOND_BATCHES = 2.0, 3.0
+"""Times what chance gives, from which on a difference of the outputs counts: few channels make few draws."""
 FEWEST = 32
 """Samples from which on anything is said."""
 LARGEST = 8192
@@ -195,7 +197,7 @@ def of_outputs(measurement: Measurement, found: Measured, thresholds: Thresholds
         return
     noise, chance = _noise(outputs["stored"], outputs["new"]), _noise(outputs["a"], outputs["b"])
     lost = not np.isfinite(noise)
-    if lost or noise > chance:
+    if lost or noise > BEYOND_CHANCE * chance:
         value = float("inf") if lost else float(np.sqrt(noise))
         if thresholds["output"].severity(value):
             decibels = "the outputs are not finite" if lost else f"{-20 * np.log10(value):.1f} dB"
@@ -203,7 +205,7 @@ def of_outputs(measurement: Measurement, found: Measured, thresholds: Thresholds
             yield _finding(MODEL, "output", thresholds, value, evidence, f"This is what a user feels. {RENEW}")
     old_gap = _noise(outputs["stored"], trained)
     value = float(np.sqrt(old_gap)) if np.isfinite(old_gap) else float("inf")
-    if thresholds["gap"].severity(value) and not old_gap <= 2 * new_gap:
+    if thresholds["gap"].severity(value) and not old_gap <= BEYOND_BATCHES * new_gap:
         evidence = (
             f"on the same batch the outputs differ by {value:.0%} between training and inference, "
             f"with statistics of the data by {np.sqrt(new_gap):.0%}"

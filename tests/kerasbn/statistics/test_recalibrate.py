@@ -325,6 +325,32 @@ def test_good_statistics_are_not_refused(keras_flavour, rng):
     assert recalibrate(model, x[:40])
 
 
+def test_without_labels_a_right_model_is_not_refused_by_chance(keras_flavour, rng):
+    """Statistics 0 and 1 are right here, and those of a hundred samples are not better."""
+    layers = keras_flavour.keras.layers
+    model = sequential(keras_flavour, layers.BatchNormalization(), layers.Dense(2), shape=(4,))
+    assert recalibrate(model, rng.normal(size=(100, 4)), batch_size=16)
+
+
+def test_without_labels_sorted_data_are_refused(keras_flavour, rng):
+    """Each batch is of one kind: deeper layers would get statistics of inputs that they never see."""
+    layers, x = keras_flavour.keras.layers, rng.normal(size=(320, 6)).astype("float32")
+    kinds = rng.normal(size=(5, 6)) * 4
+    parts = [layers.Dense(8, "relu"), layers.BatchNormalization()]
+    model = sequential(
+        keras_flavour,
+        layers.BatchNormalization(),
+        *parts,
+        layers.Dense(8, "relu"),
+        layers.BatchNormalization(),
+        shape=(6,),
+    )
+    mixed = (x + kinds[np.arange(320) % 5]).astype("float32")
+    recalibrate(model, mixed)
+    with pytest.raises(WorseStatisticsError):
+        recalibrate(model, mixed[np.argsort(np.arange(320) % 5, kind="stable")])
+
+
 def test_frozen_layers_are_left(keras_flavour, rng):
     layers, x = keras_flavour.keras.layers, inputs(rng, 64, 4)
     frozen = layers.BatchNormalization(name="frozen", trainable=False)
