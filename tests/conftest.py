@@ -7,6 +7,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
+from kerasbn_testing.sweeps import is_taken
 
 from kerasbn.flavour import NAMES, Flavour
 
@@ -14,8 +15,17 @@ LONG = ("test_fold_random_graphs", "test_layer_training", "test_demo", "test_rea
 """Files that go first: a worker takes a whole file, and none is to begin a long one when the other has no more."""
 
 
-def pytest_collection_modifyitems(items):
-    """Put the longest files first, in this order."""
+def pytest_configure(config):
+    """The marks of kerasbn's tests."""
+    config.addinivalue_line("markers", "quick: of `python -m pytest -m quick`, the inner loop")
+    config.addinivalue_line("markers", "sweep: one of many cases of a kind; a run takes a part: kerasbn_testing.sweeps")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out most cases of the sweeps, and put the longest files first, in this order."""
+    left = [item for item in items if item.get_closest_marker("sweep") and not is_taken(item.name)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 

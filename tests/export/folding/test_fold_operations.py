@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.random_functions import moved
 from kerasbn_testing.random_graphs import Dice
 from kerasbn_testing.statistics import data_for, randomise
+from kerasbn_testing.sweeps import random_examples
 
 from kerasbn.flavour import KERAS, TF_KERAS
 from kerasbn_export.folding.rules import moves, reduction
 from kerasbn_export.folding.verdict import Reason
 
-CI = settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+CI = random_examples(40)
 STEPS = st.lists(st.lists(st.integers(0, 5039), min_size=4, max_size=8), min_size=1, max_size=3)
 
 
