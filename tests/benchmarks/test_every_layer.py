@@ -118,7 +118,7 @@ def test_one_draw_below_stock_is_chance_and_all_are_not(monkeypatch, draws, outc
     following = iter(others)
     monkeypatch.setattr(judged_model, "_stock_sqnr", lambda *_: 30.0)
     monkeypatch.setattr(judged_model, "gain", lambda *_: next(following))
-    (step,) = judged_model._compare_int8(None, 30.0 + first, None)
+    (step,) = judged_model._compare_int8(None, 30.0 + first, None, 16, len(others))
     assert step.outcome == outcome
 
 

@@ -117,7 +117,7 @@ def test_without_calibration_the_error_says_what_to_pass(precision, keras_flavou
 @pytest.mark.parametrize(
     ("precision", "io_dtype", "message"),
     [
-        ("int4", None, "'int4' is not known; accepted: float32, float16, dynamic, int8, int16x8"),
+        ("int4", None, "'int4' is not known; accepted: float32, float16, dynamic, int16x8, int8"),
         ("float32", "int8", "'int8' do not go with precision 'float32'; accepted: float32"),
         ("int8", "int16", "accepted: int8, uint8, float32"),
     ],

@@ -230,7 +230,7 @@ def test_files_of_keras_models(model, tmp_path, name):
 def test_files_that_are_no_models(model, write, tmp_path):
     with pytest.raises(ModelFileError, match="no such file"):
         verify(model, tmp_path / "nothing.tflite")
-    with pytest.raises(ModelFileError, match=r"not a \.tflite file"):
+    with pytest.raises(ModelFileError, match=r"no \.tflite file"):
         verify(model, write(b"this is not a flatbuffer at all"))
     with pytest.raises(ModelFileError, match=r"m\.tflite: a damaged"):
         verify(model, write(b"\0\0\0\0TFL3" + bytes(range(200))))

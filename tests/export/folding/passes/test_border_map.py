@@ -118,7 +118,7 @@ def test_the_file_has_one_operation_more_than_the_convolution_and_fewer_numbers_
 
 BROKEN = {
     "zeros_before": ("same", lambda *_: 0),
-    "_added": ("ZeroPadding", lambda *_: [(0, 0)] * 2),
+    "zeros_added": ("ZeroPadding", lambda *_: [(0, 0)] * 2),
     "_hidden": ("same", lambda *_: np.zeros((1, 1, 3))),
     "stock_activation": ("an activation inside", lambda _: "linear"),
 }

@@ -124,7 +124,7 @@ def test_it_is_worth_decibels_where_channels_are_uneven(keras_flavour, rng, tmp_
     kept = export_tflite(model, tmp_path / "kept.tflite", fold=False, **options)
     ours = export_tflite(model, tmp_path / "ours.tflite", **options)
     forms = [replace(form, magnitudes=False) for form in choices("latency", precision="int8")]
-    monkeypatch.setattr("kerasbn_export.folding.choices", lambda *_, **__: forms)
+    monkeypatch.setattr("kerasbn_export.folding.fold.choices", lambda *_, **__: forms)
     forward = export_tflite(model, tmp_path / "forward.tflite", best=False, **options)
     assert sum(ours.ops.values()) == sum(forward.ops.values()) < sum(kept.ops.values())
     best, unfolded, worse = (score(result.path.read_bytes()) for result in (ours, kept, forward))
