@@ -97,7 +97,8 @@ class State:
 
 def nonzero(constants: Float64) -> npt.NDArray[np.bool_]:
     """Which are constants other than zero."""
-    return ~np.isnan(constants) & (constants != 0)
+    found: npt.NDArray[np.bool_] = ~np.isnan(constants) & (constants != 0)
+    return found
 
 
 def no_way(call: Call, what: str) -> Stay:

@@ -162,14 +162,16 @@ def joined(state: State, call: Call) -> Flow | Stay:
 
 def _combined(kind: str, constants: Float64) -> Float64:
     if kind in add.DIFFERENCES:
-        return constants[0] - constants[1]
-    if kind in add.AVERAGES:
-        return constants.mean(axis=0)
-    if kind in add.PRODUCTS:
-        return np.where(np.any(constants == 0, axis=0), 0.0, constants.prod(axis=0))
-    if kind in MAXIMA or kind in MINIMA:
-        return constants.max(axis=0) if kind in MAXIMA else constants.min(axis=0)
-    return constants.sum(axis=0)
+        found = constants[0] - constants[1]
+    elif kind in add.AVERAGES:
+        found = constants.mean(axis=0)
+    elif kind in add.PRODUCTS:
+        found = np.where(np.any(constants == 0, axis=0), 0.0, constants.prod(axis=0))
+    elif kind in MAXIMA or kind in MINIMA:
+        found = constants.max(axis=0) if kind in MAXIMA else constants.min(axis=0)
+    else:
+        found = constants.sum(axis=0)
+    return np.asarray(found, np.float64)
 
 
 def _joined(state: State, call: Call, flows: list[Flow], constants: Float64) -> Flow:
