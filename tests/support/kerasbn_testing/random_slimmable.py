@@ -138,7 +138,8 @@ class RandomSlimmable:
         pooled = self.named("GlobalAveragePooling")(tensor)
         hidden = self.layers.Dense(3, activation="relu")(pooled)
         scales = self.layers.Dense(tensor.shape[-1], activation="sigmoid")(hidden)
-        return self.layers.Multiply()([tensor, self.layers.Reshape((1,) * (self.rank - 2) + (tensor.shape[-1],))(scales)])
+        shape = (1,) * (self.rank - 2) + (tensor.shape[-1],)
+        return self.layers.Multiply()([tensor, self.layers.Reshape(shape)(scales)])
 
     def again(self, tensor):
         """One convolution and one BatchNorm at two places."""
