@@ -40,8 +40,13 @@ def without_channels(layer: Layer, taken: Kept, given: Kept) -> Layer:
         target = tuple(config["target_shape"])
         last = target[-1] if target[-1] == -1 else target[-1] * count // given.size
         return layer.with_weights({}, target_shape=(*target[:-1], last))
-    options = {} if kind in DEPTHWISE else {"units" if kind == "Dense" else "filters": count}
+    options = {} if kind in DEPTHWISE else {size_option(kind): count}
     return layer.with_weights(_linear(kind, dict(layer.weights), taken, given), **options)
+
+
+def size_option(kind: str) -> str:
+    """The option in which a linear layer says how many channels it gives."""
+    return "units" if kind == "Dense" else "filters"
 
 
 def _linear(kind: str, weights: dict[str, Array], taken: Kept, given: Kept) -> dict[str, Array]:

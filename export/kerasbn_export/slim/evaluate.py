@@ -18,7 +18,7 @@ from kerasbn_export.graph.structure import map_leaves
 
 
 def evaluate(flavour: Flavour, call: Call, constants: Float64) -> Float64:
-    """``f`` of each constant; NaN stays NaN.
+    """``f`` of each constant; NaN stays NaN, and NaN is what is not finite.
 
     Args:
         flavour: The Keras of the call.
@@ -46,4 +46,4 @@ def activated(flavour: Flavour, name: str, constants: Float64) -> Float64:
 
 def _behind(output: Any, constants: Float64) -> Float64:
     result = np.asarray(output, np.float64).reshape(-1)
-    return np.where(np.isnan(constants), np.nan, result)
+    return np.where(np.isnan(constants) | ~np.isfinite(result), np.nan, result)

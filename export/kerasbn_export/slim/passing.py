@@ -45,7 +45,7 @@ JOINS = (*add.SUMS, *add.DIFFERENCES, *add.AVERAGES, *add.PRODUCTS, *MAXIMA, *MI
 def elementwise(state: State, call: Call) -> Flow | Stay:
     """``f(c)``; in a border of zeros it stays a constant beside zeros where ``f(0) = 0``."""
     flow = state.flows[call.inputs[0]]
-    if not takes_only(call, call.inputs[0]):
+    if len(call.inputs) > 1 or not takes_only(call, call.inputs[0]):
         return no_way(call, "takes more than one value")
     if call.layer.kind == "Activation" and stock_activation(call.layer) not in ELEMENTWISE:
         return no_way(call, "has an activation that may mix channels")

@@ -57,7 +57,9 @@ def _handler(state: State, call: Call) -> Handler | None:
         return None
     if len(call.inputs) > 1 and kind in JOINS:
         return joined
-    return arithmetic if kind in ARITHMETIC else {**PASSING, **WEIGHTED}.get(kind)
+    if kind in ARITHMETIC:
+        return arithmetic if len(call.inputs) == 1 else None
+    return {**PASSING, **WEIGHTED}.get(kind)
 
 
 def _has_channels(value: Value) -> bool:

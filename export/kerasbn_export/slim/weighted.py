@@ -23,6 +23,7 @@ from kerasbn_export.folding.rules.step import stock_activation, takes_only
 from kerasbn_export.graph.batchnorm import KINDS, affine, axes, is_training
 from kerasbn_export.graph.model import Call
 from kerasbn_export.slim.channels import Ids, Stay
+from kerasbn_export.slim.cut import size_option
 from kerasbn_export.slim.evaluate import activated
 from kerasbn_export.slim.flow import Flow, State, no_way, nonzero, padding_of
 from kerasbn_export.slim.passing import ELEMENTWISE, Handler
@@ -113,8 +114,10 @@ def _refusal(call: Call, taken: Ids) -> Stay | None:
         return no_way(call, "has groups")
     if kernel_name(layer.kind, layer.weights) is None or not takes_only(call, call.inputs[0]):
         return no_way(call, "has other weights or inputs than the stock layer")
+    if layer.kind not in DEPTHWISE and size_option(str(layer.kind)) not in layer.config:
+        return no_way(call, "has no option for the number of its channels")
     fits = input_channels(str(layer.kind), layer.config, layer.weights) == taken.size
-    return None if fits and layer.kind != "EinsumDense" else no_way(call, "takes other axes than the channels")
+    return None if fits else no_way(call, "takes other axes than the channels")
 
 
 def _apart(state: State, call: Call) -> bool:
