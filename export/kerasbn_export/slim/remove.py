@@ -20,6 +20,7 @@ from kerasbn_export.slim.cut import Kept, silenced, taking_constants, without_ch
 from kerasbn_export.slim.flow import State, Use
 from kerasbn_export.slim.records import Slimmed, SlimResult
 from kerasbn_export.slim.walk import walk
+from kerasbn_export.slim.weighted import gammas_at_zero
 from kerasbn_export.verification import verify
 
 
@@ -90,9 +91,9 @@ def _is_small(state: State, layer: Layer, trusted: set[int]) -> Kept:
     ids = state.ends[layer][1]
     if layer.kind not in KINDS or "gamma" not in layer.weights:
         return np.zeros(ids.size, bool)
-    gamma = np.abs(layer.weights["gamma"])
+    small = gammas_at_zero(layer.weights, state.threshold) & (np.reshape(layer.weights["gamma"], -1) != 0)
     needed = ~state.channels.stays(ids) | np.isin(state.channels.roots(ids), list(trusted))
-    return (gamma > 0) & (gamma <= state.threshold) & needed
+    return small & needed
 
 
 def _narrow(state: State, carriers: Carriers, trusted: set[int]) -> None:

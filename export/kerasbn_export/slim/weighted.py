@@ -49,8 +49,9 @@ def normalised(state: State, call: Call) -> Flow | Stay:
 
 def gammas_at_zero(weights: Weights, threshold: float) -> npt.NDArray[np.bool_]:
     """Which channels of a BatchNorm have a gamma that is zero, or at most the threshold."""
-    gamma = weights.get("gamma", np.ones(weights["moving_mean"].size))
-    return np.abs(np.asarray(gamma, np.float64).reshape(-1)) <= threshold
+    gamma = np.asarray(weights.get("gamma", np.ones(weights["moving_mean"].size))).reshape(-1)
+    found: npt.NDArray[np.bool_] = np.abs(gamma) <= gamma.dtype.type(threshold)  # 0.1 in float32 is above 0.1
+    return found
 
 
 def linear(state: State, call: Call) -> Flow | Stay:
