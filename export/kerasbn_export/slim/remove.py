@@ -93,7 +93,8 @@ def _is_small(state: State, layer: Layer, trusted: set[int]) -> Kept:
         return np.zeros(ids.size, bool)
     small = gammas_at_zero(layer.weights, state.threshold) & (np.reshape(layer.weights["gamma"], -1) != 0)
     needed = ~state.channels.stays(ids) | np.isin(state.channels.roots(ids), list(trusted))
-    return small & needed
+    found: Kept = small & needed
+    return found
 
 
 def _narrow(state: State, carriers: Carriers, trusted: set[int]) -> None:
