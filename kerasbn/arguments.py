@@ -61,6 +61,7 @@ Seed = Annotated[int, Range(0, LARGEST_SEED)]
 Count = Annotated[int, Range(0, LARGEST_COUNT)]
 AtLeastOne = Annotated[int, Range(1, LARGEST_COUNT)]
 Positive = Annotated[float, Range(0, above=True)]
+NotNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1, below=True)]
 Finite = Annotated[float, Range()]
 

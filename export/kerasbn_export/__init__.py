@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from kerasbn_export.folding.fold import FoldResult, fold
     from kerasbn_export.folding.verdict import Action, Reason, Verdict
     from kerasbn_export.graph.registry import register_layer
+    from kerasbn_export.slim.records import SlimResult
+    from kerasbn_export.slim.remove import remove_constant_channels
     from kerasbn_export.verification import Comparison, assert_equivalent, verify
 
 __all__ = [
@@ -20,11 +22,13 @@ __all__ = [
     "ExportResult",
     "FoldResult",
     "Reason",
+    "SlimResult",
     "Verdict",
     "assert_equivalent",
     "export_tflite",
     "fold",
     "register_layer",
+    "remove_constant_channels",
     "verify",
 ]
 
@@ -32,6 +36,8 @@ _MODULES = {
     "export.tflite": ("ExportResult", "export_tflite"),
     "folding.fold": ("FoldResult", "fold"),
     "graph.registry": ("register_layer",),
+    "slim.records": ("SlimResult",),
+    "slim.remove": ("remove_constant_channels",),
     "folding.verdict": ("Action", "Reason", "Verdict"),
     "verification": ("Comparison", "assert_equivalent", "verify"),
 }

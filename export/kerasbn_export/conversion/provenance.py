@@ -31,6 +31,7 @@ def provenance(
     device: str | None = None,
     trials: Sequence[Trial] = (),
     chosen: Choices | None = None,
+    slimmed: int = 0,
 ) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
@@ -41,6 +42,7 @@ def provenance(
         device: What the file is for; None for anything that runs TFLite.
         trials: The forms that were converted and measured.
         chosen: Which of several exact forms folding used; None if it was not folded.
+        slimmed: How many channels were taken out of BatchNorms before.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
@@ -54,6 +56,7 @@ def provenance(
         "trials": [asdict(trial) for trial in trials],
         "device": device,
         "folding": None if chosen is None else asdict(chosen),
+        "slimmed": slimmed,
         "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
     }
     return {KEY: json.dumps(record, sort_keys=True).encode()}

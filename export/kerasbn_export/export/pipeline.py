@@ -20,6 +20,7 @@ from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import held_out
 from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
+from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
@@ -45,6 +46,10 @@ def build_tflite(
         options: How to export.
         on_step: See `export_tflite`.
     """
+    given, slimming = model, Slimming()
+    if options.slim:
+        on_step("slim")
+        model, slimming = slimmed(model)
     on_step("fold" if options.fold else "rebuild")
     prepared = prepare(model, options)
     samples = _samples(model, prepared, options, on_step)
@@ -58,12 +63,14 @@ def build_tflite(
     else:
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
-    record = provenance(_source(model), prepared.verdicts, samples, options.device, trials, prepared.chosen)
+    about = (_source(given), prepared.verdicts, samples, options.device, trials, prepared.chosen)
+    record = provenance(*about, slimmed=slimming.removed)
     data = relabel(data, (), record)
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)
-    result = replace(_result(path, data, file, options, prepared, samples), trials=trials)
+    result = _result(path, data, file, options, prepared, samples)
+    result = replace(result, trials=trials, slimmed=slimming.records, notes=(*slimming.notes, *result.notes))
     return Built(data, result, samples, prepared.programs)
 
 

@@ -16,6 +16,7 @@ from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.precision import CALIBRATED
 from kerasbn_export.shown import Rows, Shown
+from kerasbn_export.slim.records import Slimmed
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ExportOptions:
         best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
             measure only what folding may have cost, False for nothing of the kind. See
             `kerasbn_export.export.forms.search`.
+        slim: Take out first what is constant behind a gamma of zero: see `kerasbn_export.slim`.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -69,6 +71,7 @@ class ExportOptions:
     signature: str | None = None
     isolate: bool | None = None
     best: bool | None = None
+    slim: bool = False
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
@@ -136,6 +139,7 @@ class ExportResult(Shown):
         trials: The forms that were converted and measured, each with its SQNR; empty where there was no choice.
         notes: What was done with layers other than BatchNorms, in sentences: loops unrolled, states forgotten.
         folded: Whether folding was asked for.
+        slimmed: What was taken out of each BatchNorm before; empty if that was not asked for.
     """
 
     path: Path
@@ -152,6 +156,7 @@ class ExportResult(Shown):
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
     folded: bool = True
+    slimmed: tuple[Slimmed, ...] = ()
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
@@ -192,4 +197,6 @@ class ExportResult(Shown):
         verdicts = [verdict.to_json() for verdict in self.verdicts]
         device = None if self.device is None else asdict(self.device)
         trials = [asdict(trial) for trial in self.trials]
-        return {**fields, "path": str(self.path), "verdicts": verdicts, "device": device, "trials": trials}
+        slimmed = [each.to_json() for each in self.slimmed]
+        changed = {"verdicts": verdicts, "device": device, "trials": trials, "slimmed": slimmed}
+        return {**fields, "path": str(self.path), **changed}

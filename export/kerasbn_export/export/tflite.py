@@ -39,6 +39,7 @@ def export_tflite(
     signature: str | None = None,
     isolate: bool | None = None,
     best: bool | None = None,
+    slim: bool = False,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -71,6 +72,7 @@ def export_tflite(
         isolate: Whether the converter runs in a process of its own.
         best: Whether to convert several forms of a quantized file and to take the one with the least noise. None
             looks only where folding may have cost accuracy, False nowhere.
+        slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
 
@@ -103,6 +105,7 @@ def export_tflite(
         signature=signature,
         isolate=isolate,
         best=best,
+        slim=slim,
     )
     sources = {"model": model, "calibration": calibration}
     check_paths(sources, [Output("path", path, ANY_TFLITE)])

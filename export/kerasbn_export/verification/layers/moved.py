@@ -1,7 +1,8 @@
-"""Forms of a quantized file whose tensors are not the layers' on purpose.
+"""Forms of a file whose tensors are not the layers' on purpose.
 
 Equalization scales what flows between two layers, and bias correction moves biases by what rounding the kernels did to
 the mean. Both leave the outputs nearer to the model's and the layers further off, so the outputs judge such a file.
+A slimmed file has fewer channels than the model in most layers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ def moved_on_purpose(candidate: Runnable) -> str:
     """Why the layers of a candidate are not compared; empty if they are."""
     content = getattr(candidate, "content", None)
     record = read_provenance(read_tflite(content, candidate.label)) if isinstance(content, bytes) else None
+    if record and record.get("slimmed"):
+        return "layers not compared: constant channels were taken out of the file."
     forms = [name for name in FORMS if record and _taken(record.get("trials"), name)]
     return f"layers not compared: the weights of the file are {' and '.join(forms)}." if forms else ""
 
