@@ -18,7 +18,9 @@ ANSWERS = {None: Text(""), True: Text("equal", "green"), False: Text("differs", 
 
 def title(report: DemoReport) -> str:
     """One line for the table and the picture."""
-    return f"Digits in {KERAS_NAMES[report.keras]}: {report.gone} of {len(report.verdicts)} BatchNorms folded away"
+    return (
+        f"{report.title} in {KERAS_NAMES[report.keras]}: {report.gone} of {len(report.verdicts)} BatchNorms folded away"
+    )
 
 
 def print_report(report: DemoReport, out: Path, console: Console) -> None:
@@ -43,7 +45,7 @@ def comparison_table(report: DemoReport) -> Table:
         show_edge=False,
     )
     table.add_column("model", no_wrap=True)
-    for heading in ("accuracy", "BNs\nleft", "ops or\nlayers", "bytes", "latency\nratio", "largest\ndifference"):
+    for heading in (report.metric, "BNs\nleft", "ops or\nlayers", "bytes", "latency\nratio", "largest\ndifference"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verified", no_wrap=True)
     for variant, following in zip(report.variants, [*report.variants[1:], None], strict=True):
@@ -54,7 +56,7 @@ def comparison_table(report: DemoReport) -> Table:
 def _cells(variant: Variant) -> list[str | Text]:
     return [
         variant.name,
-        f"{variant.accuracy:.2%}",
+        f"{variant.score:.2%}",
         str(variant.batchnorms),
         str(variant.ops),
         f"{variant.bytes:,}",

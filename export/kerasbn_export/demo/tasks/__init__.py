@@ -1,0 +1,22 @@
+"""The demos by name: each file has one network, its real data, and a picture of what came out."""
+
+from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.demo.task import Task
+from kerasbn_export.demo.tasks.handwritten import DIGITS
+from kerasbn_export.demo.tasks.mnist import MNIST
+
+TASKS = {task.name: task for task in (DIGITS, MNIST)}
+"""In the order in which they are listed."""
+
+__all__ = ["DIGITS", "TASKS", "task_named"]
+
+
+def task_named(name: str) -> Task:
+    """The demo of that name.
+
+    Raises:
+        InvalidArgumentError: There is none.
+    """
+    if name not in TASKS:
+        raise InvalidArgumentError(f"There is no demo named {name!r}; accepted: {', '.join(TASKS)}.")
+    return TASKS[name]
