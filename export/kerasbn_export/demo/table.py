@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -14,6 +15,20 @@ from kerasbn_export.demo.variant import Variant
 
 KERAS_NAMES = {"keras": "Keras 3", "tf_keras": "Keras 2"}
 ANSWERS = {None: Text(""), True: Text("equal", "green"), False: Text("differs", "bold red")}
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """The unit of a table's sizes, such that it fits into 80 columns."""
+
+    heading: str
+    bytes: int
+
+    def text(self, variant: Variant) -> str:
+        """The size of a file."""
+        return f"{round(variant.bytes / self.bytes):,}"
 
 
 def title(report: DemoReport) -> str:
@@ -35,6 +50,7 @@ def print_report(report: DemoReport, out: Path, console: Console) -> None:
 
 def comparison_table(report: DemoReport) -> Table:
     """The table of all forms of the network."""
+    size = Size("kB", 1000) if any(variant.bytes >= MEGABYTE for variant in report.variants) else Size("bytes", 1)
     table = Table(
         title=title(report),
         title_justify="left",
@@ -45,21 +61,28 @@ def comparison_table(report: DemoReport) -> Table:
         show_edge=False,
     )
     table.add_column("model", no_wrap=True)
-    for heading in (report.metric, "BNs\nleft", "ops or\nlayers", "bytes", "latency\nratio", "largest\ndifference"):
+    for heading in (
+        report.metric,
+        "BNs\nleft",
+        "ops or\nlayers",
+        size.heading,
+        "latency\nratio",
+        "largest\ndifference",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verified", no_wrap=True)
     for variant, following in zip(report.variants, [*report.variants[1:], None], strict=True):
-        table.add_row(*_cells(variant), end_section=following is None or following.group != variant.group)
+        table.add_row(*_cells(variant, size), end_section=following is None or following.group != variant.group)
     return table
 
 
-def _cells(variant: Variant) -> list[str | Text]:
+def _cells(variant: Variant, size: Size) -> list[str | Text]:
     return [
         variant.name,
         f"{variant.score:.2%}",
         str(variant.batchnorms),
         str(variant.ops),
-        f"{variant.bytes:,}",
+        size.text(variant),
         "" if variant.latency is None else f"{variant.latency.ratio:.2f}",
         "" if variant.equal is None else f"{variant.difference:.1e}",
         ANSWERS[variant.equal],
