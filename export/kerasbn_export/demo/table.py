@@ -16,12 +16,13 @@ from kerasbn_export.demo.variant import Variant
 KERAS_NAMES = {"keras": "Keras 3", "tf_keras": "Keras 2"}
 ANSWERS = {None: Text(""), True: Text("equal", "green"), False: Text("differs", "bold red")}
 
-MEGABYTE = 1_000_000
+WIDTH = 15
+"""Characters of the score's heading and of a size together, such that the table fits into 80."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """The unit of a table's sizes, such that it fits into 80 columns."""
+    """The unit of a table's sizes."""
 
     heading: str
     bytes: int
@@ -50,7 +51,8 @@ def print_report(report: DemoReport, out: Path, console: Console) -> None:
 
 def comparison_table(report: DemoReport) -> Table:
     """The table of all forms of the network."""
-    size = Size("kB", 1000) if any(variant.bytes >= MEGABYTE for variant in report.variants) else Size("bytes", 1)
+    longest = max(len(f"{variant.bytes:,}") for variant in report.variants)
+    size = Size("bytes", 1) if len(report.metric) + longest <= WIDTH else Size("kB", 1000)
     table = Table(
         title=title(report),
         title_justify="left",

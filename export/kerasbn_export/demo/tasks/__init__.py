@@ -2,13 +2,18 @@
 
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.demo.task import Task
+from kerasbn_export.demo.tasks.detection import DETECTION
 from kerasbn_export.demo.tasks.handwritten import DIGITS
+from kerasbn_export.demo.tasks.heartbeats import HEARTBEATS
 from kerasbn_export.demo.tasks.language import LANGUAGE
 from kerasbn_export.demo.tasks.mnist import MNIST
 from kerasbn_export.demo.tasks.nuclei import SCENE, SEGMENTATION
 from kerasbn_export.demo.tasks.speech import CRNN, KEYWORDS, LSTM
 
-TASKS = {task.name: task for task in (DIGITS, MNIST, KEYWORDS, SEGMENTATION, LANGUAGE, CRNN, LSTM, SCENE)}
+TASKS = {
+    task.name: task
+    for task in (DIGITS, MNIST, KEYWORDS, SEGMENTATION, LANGUAGE, HEARTBEATS, CRNN, LSTM, SCENE, DETECTION)
+}
 """In the order in which they are listed."""
 
 __all__ = ["DIGITS", "TASKS", "task_named"]

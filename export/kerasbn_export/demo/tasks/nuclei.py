@@ -12,6 +12,7 @@ import numpy as np
 from kerasbn_export.arrays import Array
 from kerasbn_export.demo.task import Lesson, Shown, Task
 from kerasbn_export.demo.tasks.canvas import canvas
+from kerasbn_export.demo.tasks.orientations import oriented
 from kerasbn_export.demo.tasks.training import falling, fit, mask_loss
 from kerasbn_models import fast_scnn, unet
 from kerasbn_models.data import Split, nuclei
@@ -22,18 +23,13 @@ PICTURES = 6
 """Windows that the picture shows."""
 
 
-def read(_seed: int, *, size: int, stride: int) -> Split:
+def read(seed: int, *, size: int, stride: int) -> Split:
     """Windows and masks of 0 and 1; the training part in all eight orientations."""
     split = nuclei(size=size, stride=stride)
     train_y, test_y = ((y > 0)[..., None].astype("float32") for y in (split.train_y, split.test_y))
-    order = np.random.default_rng(_seed).permutation(8 * len(train_y))
-    return Split(oriented(split.train_x)[order], oriented(train_y)[order], split.test_x, test_y)
-
-
-def oriented(x: Array) -> Array:
-    """Every window (windows, size, size, channels) turned and mirrored."""
-    turned = [np.rot90(x, turns, (1, 2)) for turns in range(4)]
-    return np.concatenate([*turned, *(part[:, :, ::-1] for part in turned)])
+    train_x, train_y = oriented(split.train_x), oriented(train_y)
+    order = np.random.default_rng(seed).permutation(len(train_x))
+    return Split(train_x[order], train_y[order], split.test_x, test_y)
 
 
 def build_unet(flavour: str, norm: Norm) -> Any:
@@ -108,8 +104,8 @@ SEGMENTATION = task(
 
 SCENE = task(
     name="scene",
-    title="Nuclei, not streets, Fast-SCNN",
-    data="the same; no package holds labelled street pictures",
+    title="Nuclei (no streets), Fast-SCNN",
+    data="the same nuclei: no package has labelled streets",
     minutes=2,
     seconds=80,
     epochs=15,
