@@ -86,6 +86,7 @@ def draw_boxes(path: Path, shown: Shown) -> None:
             picture = shown.split.test_x[number, ..., 0]
             axes.imshow(picture, cmap="gray", vmax=np.quantile(picture, 0.995))
             axes.axis("off")
+            axes.set(xlim=(0, SIZE), ylim=(SIZE, 0), autoscale_on=False)
             for row in truth[number][truth[number][:, 0] >= 0]:
                 _draw_box(axes, row[1:], color="#00CC66", linewidth=2.5)
             for box, score in zip(answers[number].boxes, answers[number].scores, strict=True):

@@ -51,7 +51,7 @@ def train(model: Any, lesson: Lesson, *, rate: float) -> None:
 def overlap(outputs: Sequence[Array], masks: Array) -> float:
     """Intersection over union of the pixels called nucleus and those that are."""
     found, truth = outputs[0] > 0, masks > 0
-    return float(np.sum(found & truth) / max(1, np.sum(found | truth)))
+    return int(np.sum(found & truth)) / max(1, int(np.sum(found | truth)))
 
 
 def draw_masks(path: Path, shown: Shown) -> None:
