@@ -82,10 +82,11 @@ def draw_boxes(path: Path, shown: Shown) -> None:
     answers, truth = found(shown.answers, SURE), shown.split.test_y
     fullest = np.argsort(-(truth[..., 0] >= 0).sum(1), kind="stable")[:PICTURES]
     with canvas(path, f"{shown.title}\ngreen: truth, orange: kerasbn's int8 file", (13, 7.5)) as figure:
-        for axes, number in zip(figure.subplots(2, PICTURES // 2).flat, fullest, strict=True):
+        for number, axes in zip(fullest, figure.subplots(2, -(-len(fullest) // 2), squeeze=False).flat, strict=False):
             picture = shown.split.test_x[number, ..., 0]
             axes.imshow(picture, cmap="gray", vmax=np.quantile(picture, 0.995))
-            axes.axis("off")
+            axes.set_xticks([])
+            axes.set_yticks([])
             axes.set(xlim=(0, SIZE), ylim=(SIZE, 0), autoscale_on=False)
             for row in truth[number][truth[number][:, 0] >= 0]:
                 _draw_box(axes, row[1:], color="#00CC66", linewidth=2.5)
@@ -110,7 +111,7 @@ DETECTION = Task(
     unit="images",
     metric="mAP50",
     minutes=3.5,
-    seconds=120,
+    seconds=150,
     epochs=4,
     read=read,
     build=build,
