@@ -29,5 +29,6 @@ def command(name: str | None, listed: bool, out: Path | None, keras: str) -> int
 
         print_tasks(TASKS.values(), Console())
         return 0
-    task = task_named(name or "digits")
-    return 0 if run_demo(out or Path(f"{FOLDER}-{name}" if name else FOLDER), keras, task=task) else 1
+    if name is None:
+        return 0 if run_demo(out or Path(FOLDER), keras) else 1
+    return 0 if run_demo(out or Path(f"{FOLDER}-{name}"), keras, task=task_named(name)) else 1

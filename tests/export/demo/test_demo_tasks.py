@@ -176,7 +176,9 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("words", "folder"), [([], "kerasbn-demo"), (["mnist"], "kerasbn-demo-mnist")])
 def test_the_folder_has_the_name(monkeypatch, words, folder):
     calls = []
-    monkeypatch.setattr("kerasbn_export.demo.run_demo", lambda out, _, task: calls.append((str(out), task.name)))
+    monkeypatch.setattr(
+        "kerasbn_export.demo.run_demo", lambda out, _, task=TASKS["digits"]: calls.append((str(out), task.name))
+    )
     run(["demo", *words])
     assert calls == [(folder, words[0] if words else "digits")]
 
