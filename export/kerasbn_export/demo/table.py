@@ -16,8 +16,8 @@ from kerasbn_export.demo.variant import Variant
 KERAS_NAMES = {"keras": "Keras 3", "tf_keras": "Keras 2"}
 ANSWERS = {None: Text(""), True: Text("equal", "green"), False: Text("differs", "bold red")}
 
-WIDTH = 15
-"""Characters of the score's heading and of a size together, such that the table fits into 80."""
+WIDTH, PERCENT = 15, 7
+"""Characters of a score and a size together, such that the table fits into 80; characters of 100.00%."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def print_report(report: DemoReport, out: Path, console: Console) -> None:
 def comparison_table(report: DemoReport) -> Table:
     """The table of all forms of the network."""
     longest = max(len(f"{variant.bytes:,}") for variant in report.variants)
-    size = Size("bytes", 1) if len(report.metric) + longest <= WIDTH else Size("kB", 1000)
+    size = Size("bytes", 1) if max(len(report.metric), PERCENT) + longest <= WIDTH else Size("kB", 1000)
     table = Table(
         title=title(report),
         title_justify="left",

@@ -101,11 +101,12 @@ def test_the_picture_shows_what_the_int8_file_answers(tiny):
     assert (tiny.out / "demo.png").read_bytes() == b"a picture"
 
 
-def test_large_files_are_counted_in_kilobytes(tiny, tmp_path):
+@pytest.mark.parametrize("metric", ["accuracy", "mAP50", "IoU"])
+def test_large_files_are_counted_in_kilobytes(tiny, tmp_path, metric):
     from kerasbn_export.demo.table import print_report
 
     screen = io.StringIO()
-    long = replace(tiny.report, metric="accuracy")
+    long = replace(tiny.report, metric=metric)
     large = tmp_path / "large.keras"
     large.write_bytes(b"0" * 12_345_678)
     rows = (replace(long.variants[0], path=large), *long.variants[1:])
