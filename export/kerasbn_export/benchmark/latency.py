@@ -114,6 +114,9 @@ class _Runner:
 
 def _input(detail: dict[str, Any], rng: np.random.Generator) -> Any:
     shape, dtype = detail["shape"], np.dtype(detail["dtype"])
+    if dtype.kind in "iu" and dtype.itemsize > 2:
+        # Not a quantised type: they may be indices, which a lookup refuses below 0 or beyond its table.
+        return rng.integers(0, 2, shape, dtype=dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         return rng.integers(max(limits.min, -128), min(limits.max, 127), shape, dtype=dtype)

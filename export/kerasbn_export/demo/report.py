@@ -30,6 +30,9 @@ class DemoReport:
         layers: The layers that could be compared, in the order of computation.
         differences: Per form of the network, the cumulative difference at those layers it could be read at.
         scales: Per layer that folding changed, the scales of its output channels before and after.
+        task: The name of the demo.
+        title: The same in words.
+        metric: What the scores are; every row of the JSON has its score under this name.
     """
 
     keras: str
@@ -41,6 +44,9 @@ class DemoReport:
     layers: tuple[str, ...]
     differences: dict[str, dict[str, float]]
     scales: Scales
+    task: str = "digits"
+    title: str = "Digits"
+    metric: str = "accuracy"
 
     def __bool__(self) -> bool:
         return all(variant.equal is not False for variant in self.variants if variant.ours)
@@ -59,12 +65,14 @@ class DemoReport:
             "python": platform.python_version(),
             "packages": {package: version(package) for package in packages},
             "machine": platform.machine(),
+            "task": self.task,
+            "metric": self.metric,
             "keras": self.keras,
             "seed": self.seed,
             "epochs": self.epochs,
             "seconds": round(self.seconds, 1),
             "verified": bool(self),
-            "variants": [variant.to_json() for variant in self.variants],
+            "variants": [variant.to_json(self.metric) for variant in self.variants],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "layers": list(self.layers),
             "differences": self.differences,

@@ -1,4 +1,4 @@
-"""The demo from end to end: digits, training, folding, export, verification, table, files."""
+"""A demo from end to end: data, training, folding, export, verification, table, files."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from rich.console import Console
 from kerasbn.errors import OutputError
 from kerasbn.flavour import Flavour
 from kerasbn_export.benchmark.latency import compare_latency
-from kerasbn_export.demo.data import load_digits
 from kerasbn_export.demo.differences import Differences, layer_differences
 from kerasbn_export.demo.measure import Trained, keras_variant, reference_variant, tflite_variant
-from kerasbn_export.demo.picture import draw
 from kerasbn_export.demo.report import DemoReport
 from kerasbn_export.demo.requirements import require_packages
 from kerasbn_export.demo.scales import changed_scales
 from kerasbn_export.demo.steps import Steps
 from kerasbn_export.demo.table import print_report, title
+from kerasbn_export.demo.task import Lesson, Shown, Task
+from kerasbn_export.demo.tasks import DIGITS
 from kerasbn_export.demo.train import train
 from kerasbn_export.demo.variant import Variant
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.files.atomic import replacing, save_model, write_bytes
 from kerasbn_export.folding.fold import FoldResult, fold
 from kerasbn_export.verification.records.comparison import Comparison
-from kerasbn_export.verification.records.gates import GATES
+from kerasbn_models.data import Split
 
-CALIBRATION_IMAGES = 200
+CALIBRATION_SAMPLES = 200
 PRECISIONS = ("float32", "int8")
 
 
@@ -38,17 +38,19 @@ def run_demo(
     out: Path,
     keras: str = "keras",
     *,
-    epochs: int = 12,
+    task: Task = DIGITS,
+    epochs: int | None = None,
     seed: int = 0,
     console: Console | None = None,
     progress: Console | None = None,
 ) -> DemoReport:
-    """Trains a CNN with BatchNorms on real digits, ships it without them, and compares every form of it.
+    """Trains a network with BatchNorms on real data, ships it without them, and compares every form of it.
 
     Args:
-        out: The folder for the models, the images, ``demo.json`` and ``demo.png``; made if its parent exists.
+        out: The folder for the models, the training samples, ``demo.json`` and ``demo.png``; made if its parent exists.
         keras: ``"keras"`` (Keras 3) or ``"tf_keras"`` (Keras 2).
-        epochs: Passes over the 1437 training images.
+        task: What is trained on what; 8x8 digits if not given.
+        epochs: Passes over the training part; the task's own if not given.
         seed: Of the split, the initial weights and the order of the batches.
         console: Where the table goes; standard output if not given.
         progress: Where the progress goes; standard error if not given.
@@ -57,22 +59,22 @@ def run_demo(
         What was found; false if the verifier refused something that kerasbn wrote.
 
     Raises:
-        MissingPackageError: scikit-learn or matplotlib is not installed.
+        MissingPackageError: matplotlib, or the package with the data, is not installed.
         InvalidArgumentError: ``keras`` is neither of the two.
         OutputError: The folder cannot be made or written to.
     """
     start, flavour = time.perf_counter(), Flavour(keras)
-    require_packages()
+    require_packages(task)
     _make_folder(out)
     with Steps(progress or Console(stderr=True)).shown() as steps:
-        run = _Run(out, flavour, seed, steps)
-        trained = run.train(epochs)
+        run = _Run(out, flavour, task, seed, task.epochs if epochs is None else epochs, steps)
+        trained = run.train()
         folded = run.fold(trained)
         for precision in PRECISIONS:
             run.export(trained, precision)
         with steps.step("draw the picture and write the report"):
-            report = run.report(trained, folded, epochs, time.perf_counter() - start)
-            _write(out, report)
+            report = run.report(trained, folded, time.perf_counter() - start)
+            run.write(trained, report)
     print_report(report, out, console or Console())
     return report
 
@@ -83,26 +85,28 @@ class _Run:
 
     out: Path
     flavour: Flavour
+    task: Task
     seed: int
+    epochs: int
     steps: Steps
     variants: list[Variant] = field(default_factory=list)
     comparisons: dict[Variant, Comparison] = field(default_factory=dict)
 
-    def train(self, epochs: int) -> Trained:
-        with self.steps.step(f"import {self.flavour.name} and read the digits"):
-            digits = load_digits(self.seed)
+    def train(self) -> Trained:
+        with self.steps.step(f"import {self.flavour.name} and read the data"):
+            split = self.task.read(self.seed)
             _ = self.flavour.batch_normalization
-        with self.steps.step(f"train for {epochs} epochs on {len(digits.train_images)} images", epochs) as advance:
-            model, stock = train(self.flavour, digits, epochs=epochs, seed=self.seed, on_epoch=advance)
-        save_model(model, self.out / "digits.keras")
-        with replacing(self.out / "images.npy") as path, path.open("wb") as file:
-            np.save(file, digits.train_images)
-        trained = Trained(model, stock, digits, self.flavour)
-        self.variants.append(reference_variant(trained, "Keras, trained", self.out / "digits.keras"))
+        with self.steps.step(self._training(split), self.epochs) as advance:
+            model, stock = train(self.task, Lesson(self.flavour, split, self.epochs, self.seed, advance))
+        save_model(model, self._path(".keras"))
+        with replacing(self.out / f"{self.task.unit}.npy") as path, path.open("wb") as file:
+            np.save(file, split.train_x)
+        trained = Trained(model, stock, self.task, split, self.flavour)
+        self.variants.append(reference_variant(trained, "Keras, trained", self._path(".keras")))
         return trained
 
     def fold(self, trained: Trained) -> FoldResult:
-        path = self.out / "digits-folded.keras"
+        path = self._path("-folded.keras")
         with self.steps.step("fold and verify"):
             folded = fold(trained.model)
             save_model(folded.model, path)
@@ -110,8 +114,8 @@ class _Run:
         return folded
 
     def export(self, trained: Trained, precision: str) -> None:
-        stock, ours = self.out / f"digits-stock-{precision}.tflite", self.out / f"digits-{precision}.tflite"
-        calibration = trained.digits.calibration(CALIBRATION_IMAGES) if precision == "int8" else None
+        stock, ours = self._path(f"-stock-{precision}.tflite"), self._path(f"-{precision}.tflite")
+        calibration = trained.split.train_x[:CALIBRATION_SAMPLES] if precision == "int8" else None
         with self.steps.step(f"export {precision}: the stock converter's file and kerasbn's", 2) as advance:
             for path, model, folding in ((stock, trained.stock, False), (ours, trained.model, True)):
                 export_tflite(model, path, precision=precision, calibration=calibration, fold=folding)
@@ -125,19 +129,37 @@ class _Run:
         self.variants.append(variant)
         self.comparisons[variant] = comparison
 
-    def report(self, trained: Trained, folded: FoldResult, epochs: int, seconds: float) -> DemoReport:
+    def report(self, trained: Trained, folded: FoldResult, seconds: float) -> DemoReport:
         differences = layer_differences(self.comparisons)
         return DemoReport(
             keras=self.flavour.name,
             seed=self.seed,
-            epochs=epochs,
+            epochs=self.epochs,
             seconds=seconds,
             variants=tuple(self.variants),
             verdicts=tuple(folded.verdicts),
             layers=_compared_layers(trained.model, differences),
             differences=differences,
             scales=changed_scales(trained.model, folded.model),
+            task=self.task.name,
+            title=self.task.title,
+            metric=self.task.metric,
         )
+
+    def write(self, trained: Trained, report: DemoReport) -> None:
+        answers = trained.answers_of(self._path("-int8.tflite"))
+        shown = Shown(self.task, title(report), report, trained.split, answers)
+        with replacing(self.out / "demo.png") as path:
+            self.task.picture(path, shown)
+        write_bytes(self.out / "demo.json", report.json_bytes())
+
+    def _path(self, end: str) -> Path:
+        return self.out / f"{self.task.name}{end}"
+
+    def _training(self, split: Split) -> str:
+        """What is going to happen, and for how long."""
+        text = f"train for {self.epochs} epochs on {len(split.train_x)} {self.task.unit}"
+        return text if self.task.seconds is None else f"{text}, about {self.task.seconds} s"
 
 
 def _make_folder(out: Path) -> None:
@@ -151,9 +173,3 @@ def _compared_layers(model: Any, differences: Differences) -> tuple[str, ...]:
     """Every layer that some form of the network could be read at, in the order of computation."""
     found = {name for layers in differences.values() for name in layers}
     return tuple(layer.name for layer in model.layers if layer.name in found)
-
-
-def _write(out: Path, report: DemoReport) -> None:
-    with replacing(out / "demo.png") as path:
-        draw(path, report, title=title(report), gate=GATES["float32"].tolerance or 0.0)
-    write_bytes(out / "demo.json", report.json_bytes())

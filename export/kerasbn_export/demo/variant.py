@@ -19,13 +19,13 @@ class Variant:
         path: The file it is in.
         precision: ``"float32"`` or ``"int8"``.
         ours: Whether kerasbn made it.
-        accuracy: On the test images.
+        score: On the test part, what the demo's metric is: accuracy, or another number from 0 to 1.
         batchnorms: BatchNorms that still cost operations when it runs.
         ops: Operations of a .tflite; layers of a Keras model.
         latency: Relative to the stock converter's file of the same precision; None for a Keras model.
-        difference: From the trained model over the test images, ``max|difference| / max|reference|``.
+        difference: From the trained model over test samples, ``max|difference| / max|reference|``.
         sqnr_db: The same as a ratio of signal to noise; None for the trained model itself.
-        agreement: The share of test images with the same answer as the trained model.
+        agreement: The share of test samples with the same answer as the trained model.
         equal: What the verifier says; None for the trained model itself.
     """
 
@@ -33,7 +33,7 @@ class Variant:
     path: Path
     precision: str
     ours: bool
-    accuracy: float
+    score: float
     batchnorms: int
     ops: int
     latency: Latency | None = None
@@ -41,6 +41,11 @@ class Variant:
     sqnr_db: float | None = None
     agreement: float | None = None
     equal: bool | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The score, where the demo is a classifier."""
+        return self.score
 
     @property
     def bytes(self) -> int:
@@ -63,9 +68,10 @@ class Variant:
             equal=bool(comparison),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """A dict of JSON values; the file by its name alone."""
-        record = {**asdict(self), "path": self.path.name, "bytes": self.bytes}
+    def to_json(self, metric: str = "accuracy") -> dict[str, Any]:
+        """A dict of JSON values; the file by its name alone, the score by the name of the metric."""
+        record = {metric if key == "score" else key: value for key, value in asdict(self).items()}
+        record |= {"path": self.path.name, "bytes": self.bytes}
         if self.latency is not None:
             record["latency"] = {
                 "milliseconds": self.latency.milliseconds,
