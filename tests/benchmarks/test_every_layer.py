@@ -20,6 +20,7 @@ def judged(flavour, row, **options):
     return list(judge_model(lambda seed: build(flavour.name, row, "relu", seed), **options))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("row", SPREAD)
 def test_a_spread_of_layers_has_no_fault(keras_flavour, row):
     steps = judged(keras_flavour, row)

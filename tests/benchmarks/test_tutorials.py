@@ -14,6 +14,7 @@ from kerasbn.errors import ConversionError
 SPREAD = ("image_similarity", "dcgan_generator", "involution", "pointnet")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SPREAD)
 def test_a_spread_of_networks_has_no_fault_and_no_batchnorm_left(keras_flavour, name):
     folded, *others = judge_model(lambda seed: build(keras_flavour.name, name, seed), ("float32",))

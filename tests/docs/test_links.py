@@ -3,6 +3,8 @@
 import pytest
 from kerasbn_testing.pages import PAGES, broken_links, links, missing_paths
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):

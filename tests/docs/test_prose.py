@@ -3,6 +3,8 @@
 import pytest
 from kerasbn_testing.pages import PAGES, sentences, words_per_sentence
 
+pytestmark = pytest.mark.quick
+
 MEAN, LONGEST = 15, 30
 """Words of a sentence."""
 LISTS = (

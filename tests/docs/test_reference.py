@@ -11,6 +11,8 @@ from kerasbn_testing.pages import DOCS, PAGES, ROOT
 import kerasbn_export
 from kerasbn_export.folding.verdict import Reason
 
+pytestmark = pytest.mark.quick
+
 SOURCE = ROOT / "export" / "kerasbn_export"
 
 

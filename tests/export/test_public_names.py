@@ -7,6 +7,8 @@ import pytest
 
 import kerasbn_export
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("name", kerasbn_export.__all__)
 def test_every_public_name_is_there(name):

@@ -11,6 +11,7 @@ X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 HUGE = 10**400
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("argument", "value"),
     [

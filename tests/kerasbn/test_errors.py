@@ -7,6 +7,8 @@ import pytest
 
 from kerasbn import errors
 
+pytestmark = pytest.mark.quick
+
 CLASSES = [item for item in vars(errors).values() if isinstance(item, type) and item is not errors.KerasBNError]
 DRAWN = dict(re.findall(r"[├└]── (\w+) +\((\w+)\)", errors.__doc__))
 

@@ -32,6 +32,7 @@ def compare(flavour, shape, axis, option, rng, make_weights, make_inputs, compil
         assert_close(each, wanted, 1e-5)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
 def test_options_and_layouts(

@@ -103,6 +103,7 @@ def wrong(case):
     return {name: value for name, value in found.items() if not value <= tolerance}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_equals_stock(case):
     Flavour(case.flavour).keras.backend.clear_session()

@@ -53,6 +53,7 @@ def pair(flavour, shape, rng, stock_flavour=None, **options):
     return ours, stock
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("clipping", CLIPPINGS)
 @pytest.mark.parametrize(("shape", "axis"), [((8, 3), -1), ((4, 5, 6, 3), -1), ((4, 3, 6), 1), ((5, 20, 13, 3), -1)])

@@ -116,6 +116,7 @@ def judge(keras_flavour, rng, make_weights, make_inputs, assert_close):
     return check
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("which", Way)
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
 def test_every_way_is_the_definition(judge, taken, shape, axis, which):

@@ -75,6 +75,7 @@ def test_both_kerases_give_the_same_numbers(name, rng):
     np.testing.assert_allclose(other, ours, rtol=0, atol=1e-5 * np.abs(ours).max())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SMALL)
 def test_folding_leaves_what_algebra_must(keras_flavour, name, rng):
     model = small(name, keras_flavour)
@@ -106,12 +107,14 @@ def assert_norm(flavour, name, norm):
     assert other.output_shape == plain.output_shape
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", ["mlp", "bn_lstm", "text_cnn"])
 def test_any_norm_builds(keras_flavour, name, norm):
     assert_norm(keras_flavour, name, norm)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SMALL)
 def test_every_builder_takes_a_norm(name):
     assert_norm(KERAS, name, "group")

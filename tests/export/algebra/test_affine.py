@@ -5,6 +5,8 @@ import pytest
 
 from kerasbn_export.algebra.affine import Affine, batchnorm_affine, round_to
 
+pytestmark = pytest.mark.quick
+
 
 def random_affine(rng, channels=5):
     return Affine(rng.normal(size=channels), rng.normal(size=channels))

@@ -6,6 +6,8 @@ import pytest
 from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.algebra.linear import kernel_name, linear, output_axis
 
+pytestmark = pytest.mark.quick
+
 LAST = {"data_format": "channels_last"}
 FIRST = {"data_format": "channels_first"}
 

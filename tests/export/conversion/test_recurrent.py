@@ -76,6 +76,7 @@ def flat(values):
     return values if isinstance(values, list) else [values]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("group", GROUPS)
 def test_float_files_are_equal(keras_flavour, tmp_path, group):
     model = built(keras_flavour, GROUPS[group])
@@ -89,6 +90,7 @@ def test_float_files_are_equal(keras_flavour, tmp_path, group):
         assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("group", ["lstm", "cells", "both ways"])
 def test_int8_files_are_unrolled_and_equal(keras_flavour, tmp_path, group):
     model = built(keras_flavour, GROUPS[group])
@@ -190,6 +192,7 @@ def wrong(model, name, change):
     return layer.name
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("make", "weight", "change"),
     [
@@ -220,6 +223,7 @@ def test_a_loop_that_cannot_be_quantized_is_refused_by_name(keras_flavour, tmp_p
     assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "fault", ["quantised bias dropped", "one channels scale off by a percent", "calibrated on too little"]
 )

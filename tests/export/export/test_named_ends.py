@@ -227,6 +227,7 @@ def exported(model, folder, precision, data):
     return export_tflite(model, folder / "m.tflite", precision=precision, **ranges).path
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_every_number_is_at_the_right_end(builder, rng, tmp_path, make):
     model, precision = make(builder), MODELS[make]

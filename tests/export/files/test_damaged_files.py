@@ -264,6 +264,7 @@ REPORTS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", REPORTS)
 def test_a_report_that_is_none(case, report, tmp_path, capsys):
     (tmp_path / "r.json").write_text(json.dumps(REPORTS[case](report)))
@@ -311,6 +312,7 @@ FLAT = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", FLAT)
 def test_a_tflite_file_that_does_not_hold_together(case, model, tmp_path, capsys):
     change, said = FLAT[case]

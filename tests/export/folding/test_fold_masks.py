@@ -17,6 +17,7 @@ STEPS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("step", STEPS)
 # Keras 3 says so of a nested model, and of a convolution; in a nested model it hands the mask on all the same.

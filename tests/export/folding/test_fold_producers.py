@@ -4,6 +4,8 @@ import pytest
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
+pytestmark = pytest.mark.quick
+
 PRODUCERS = {
     "dense-rank2": ((5,), lambda k: k.layers.Dense(4)),
     "dense-rank3": ((3, 5), lambda k: k.layers.Dense(4)),
@@ -51,6 +53,7 @@ PRODUCERS = {
 }  # fmt: skip
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", PRODUCERS, ids=str)
 def test_a_batchnorm_after_a_linear_layer_is_folded(keras_flavour, rng, case):
     keras = keras_flavour.keras

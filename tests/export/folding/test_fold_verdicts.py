@@ -11,6 +11,8 @@ from kerasbn.errors import InvalidModelError, NotFoldedError
 from kerasbn_export.folding.fold import fold, plan
 from kerasbn_export.folding.inspection import inspect_model
 
+pytestmark = pytest.mark.quick
+
 
 def conv_bn(keras, activation=None, **options):
     inputs = keras.Input((6, 5, 3))

@@ -16,6 +16,7 @@ for guard, (keras, model, _) in read_table().items():
     BY_MODEL[keras, model].append(guard)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("keras", "model"), BY_MODEL)
 # Keras 3 says so of a convolution, where the mask ends.
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")

@@ -15,6 +15,7 @@ SINGLE_INSIDE = 5e-7
 """Rescaling, Normalization and bilinear upsampling compute in float32 also where they are asked for float64."""
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_folds(keras_flavour, rng, name):
     model = CATALOGUE[name].build(keras_flavour.keras)

@@ -8,6 +8,8 @@ from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_export.folding.fold import fold
 from kerasbn_export.folding.verdict import Reason
 
+pytestmark = pytest.mark.quick
+
 
 def chain(keras, shape, *layers):
     inputs = x = keras.Input(shape)

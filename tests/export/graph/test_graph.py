@@ -7,6 +7,8 @@ from kerasbn.flavour import KERAS
 from kerasbn_export.graph.model import Call, Graph, Value, new_layer
 from kerasbn_export.graph.structure import leaves, map_leaves
 
+pytestmark = pytest.mark.quick
+
 
 def value():
     return Value((None, 3), "float32")

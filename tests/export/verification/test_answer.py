@@ -13,6 +13,8 @@ from kerasbn_export.verification.records.layers import Divergence, LayerComparis
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.outputs import OutputComparison, Status
 
+pytestmark = pytest.mark.quick
+
 WRONG = OutputComparison(
     "y", "y", "output", Status.DIFFERS, "far.", GATES["float32"], measure(np.ones((2, 3)), np.eye(2, 3))
 )

@@ -85,6 +85,7 @@ def one_wrong(model, layer, weight, factor):
     return right
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["factor", "stopped", "clip and factor", "constant"])
 def test_what_was_fused_is_seen(keras_flavour, rng, tmp_path, kind):
     model = network(keras_flavour, rng, [operations(keras_flavour)[kind], keras_flavour.keras.layers.ReLU(name="relu")])

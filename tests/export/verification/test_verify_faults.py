@@ -44,6 +44,7 @@ def test_there_are_at_least_25_faults_with_names_of_their_own():
     assert all(fault.text.endswith(".") for fault in FAULTS)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_the_fault_is_caught_and_named(keras_flavour, fault):
     reference, graph, blamed = place_for(fault, FAULTS.index(fault), keras_flavour.name)
@@ -59,6 +60,7 @@ def test_the_fault_is_caught_and_named(keras_flavour, fault):
         assert f"as if: {fault.text}" in report.verdict
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("subject", NAMES)
 def test_the_same_conversion_without_a_fault_is_equal(keras_flavour, subject):
     reference = opened(subject, keras_flavour.name)

@@ -13,6 +13,8 @@ from kerasbn_export.verification.records.measure import Content, Measure, decibe
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
 
+pytestmark = pytest.mark.quick
+
 FLOAT32 = GATES["float32"]
 
 

@@ -127,6 +127,7 @@ def test_the_stock_conversion_is_equal_on_every_backend(keras_flavour, model, wr
     assert len(merged[first]) == 2, "the tensor of the first convolution holds what its ReLU gave"
 
 
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs")  # the stock converter, of float inputs
 @pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")  # it calibrates by name with it
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_files_that_are_no_models(model, write, tmp_path):
         verify(model, tmp_path / "nothing.tflite")
     with pytest.raises(ModelFileError, match=r"no \.tflite file"):
         verify(model, write(b"this is not a flatbuffer at all"))
-    with pytest.raises(ModelFileError, match=r"m\.tflite: a damaged"):
+    with pytest.raises(ModelFileError, match=r"m\.tflite: the \.tflite file is damaged"):
         verify(model, write(b"\0\0\0\0TFL3" + bytes(range(200))))
     with pytest.raises(InvalidArgumentError, match="Expected a model of Keras 3 or tf_keras"):
         verify(model, 3)

@@ -114,6 +114,7 @@ def test_a_batchnorm_that_the_converter_moved_forward_is_known(keras_flavour):
     assert report.first_divergence.layer == "right"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", QUANTIZED, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_the_fault_is_caught_and_named(keras_flavour, fault):
     reference, content = case(keras_flavour.name)

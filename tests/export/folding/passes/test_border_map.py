@@ -63,6 +63,7 @@ def bn_of(model):
     return next(layer for layer in model.layers if layer.name == "bn")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", DRAWN)
 def test_the_map_is_drawn(keras_flavour, rng, case):
     model = bn_then(keras_flavour.keras, *DRAWN[case])

@@ -70,6 +70,7 @@ def linear_layers(model):
     return [layer for layer in model.layers if type(layer).__name__ in series.KINDS]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", MERGED)
 def test_two_in_a_row_become_one(keras_flavour, rng, case):
     model = random_chain(keras_flavour.keras, *MERGED[case], rng)
@@ -80,6 +81,7 @@ def test_two_in_a_row_become_one(keras_flavour, rng, case):
     assert judged.verdicts["bn"].into == (linear_layers(model)[-1].name,)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", APART)
 def test_they_stay_apart_where_the_condition_does_not_hold(keras_flavour, rng, case):
     model = random_chain(keras_flavour.keras, *APART[case], rng)

@@ -7,6 +7,8 @@ from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_export import export_tflite
 from kerasbn_export.folding.fold import fold
 
+pytestmark = pytest.mark.quick
+
 
 def rescaled(keras, scale, offset, padding="same"):
     inputs = keras.Input((6, 5, 3))

@@ -99,6 +99,7 @@ def kinds(planned):
     return [call.layer.kind for call in planned.graph if call.layer.kind != "InputLayer"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", ONE)
 def test_branches_become_one_layer(keras_flavour, rng, name):
     model = summed(keras_flavour.keras, *ONE[name])
@@ -117,6 +118,7 @@ def test_differences_and_averages_too(keras_flavour, rng, merge):
     assert_folds(model, data_for(model, rng))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SEVERAL)
 def test_branches_that_are_no_one_layer_stay(keras_flavour, rng, name):
     shape, *makers = SEVERAL[name]
@@ -151,6 +153,7 @@ def drawn(rng):
     return (*sizes, 4), makers
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(4))
 def test_random_branches(keras_flavour, seed):
     rng = np.random.default_rng(seed)
