@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {"kerasbn": ROOT, "kerasbn_export": ROOT / "export", "kerasbn_models": ROOT / "models"}
 
 BREAKS = {
-    "packages": ("kerasbn/ghost.py", "import kerasbn_export.shown"),
+    "packages": ("kerasbn/ghost.py", "import kerasbn_export.precision"),
     "folders": ("kerasbn_export/graph/model.py", "import kerasbn_export.folding.verdict"),
     "verification": (
         "kerasbn_export/verification/network/bound.py",

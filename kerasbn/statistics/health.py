@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn.statistics.records import Statistics
-from kerasbn.statistics.shown import Rows, Shown, batchnorm_count
+from kerasbn.shown import Rows, Shown
+from kerasbn.statistics.records import Statistics, batchnorm_count
 
 SCHEMA_VERSION = 1
 SEVERITIES = ("fail", "warn", "note")

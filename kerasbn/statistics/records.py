@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasbn.errors import KerasBNError
+from kerasbn.shown import Rows, Shown
 from kerasbn.statistics.judging import Validation
 from kerasbn.statistics.running import Array
-from kerasbn.statistics.shown import Rows, Shown, batchnorm_count
+
+
+def batchnorm_count(number: int) -> str:
+    """So many BatchNorms, in words."""
+    return f"{number} BatchNorm{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,17 @@
 """synchronized=True under MultiWorkerMirroredStrategy: two processes on loopback are one with the whole batch."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from kerasbn_testing.workers import free_ports, start
 
 from kerasbn.flavour import KERAS, TF_KERAS
 
 WORKER = Path(__file__).parent / "worker.py"
 SECONDS = 300
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def start(index, addresses, folder):
-    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    environment = {**os.environ, "TF_CONFIG": json.dumps(cluster), "PYTHONPATH": os.pathsep.join(sys.path)}
-    with (folder / f"stderr{index}").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, str(WORKER), str(index)], cwd=folder, env=environment, stdout=log, stderr=log
-        )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +23,7 @@ def workers(tmp_path_factory):
     np.save(folder / "x.npy", x)
     np.save(folder / "target.npy", target)
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    processes = [start(index, addresses, folder) for index in range(2)]
+    processes = [start(WORKER, index, addresses, folder) for index in range(2)]
     try:
         codes = [process.wait(SECONDS) for process in processes]
     finally:

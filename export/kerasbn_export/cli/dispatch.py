@@ -12,6 +12,7 @@ import click
 import kerasbn
 from kerasbn.errors import KerasBNError
 from kerasbn_export.cli.exit_codes import FAILED, INTERRUPTED, INTERRUPTION, USAGE
+from kerasbn_export.cli.interrupts import was_interrupted
 from kerasbn_export.cli.output import printable
 from kerasbn_export.cli.quiet import quiet
 from kerasbn_export.cli.streams import patient_stdout
@@ -67,7 +68,7 @@ def _report(error: BaseException) -> int:
     """Writes an error as one line; gives the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+    if was_interrupted() or isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _say(INTERRUPTION, INTERRUPTED)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from kerasbn_export.cli.exit_codes import FAILED, INTERRUPTED, INTERRUPTION
+from kerasbn_export.cli.interrupts import interrupt
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
@@ -52,11 +53,7 @@ def supervised(run: Callable[[], int]) -> int:
 
 def _interruptible() -> None:
     for number in PASSED_ON:
-        signal.signal(number, _interrupt)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+        signal.signal(number, interrupt)
 
 
 def _leave(run: Callable[[], int]) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
+from kerasbn.shown import Rows, Shown
 from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
 from kerasbn_export.calibration.samples import WANTED
 from kerasbn_export.conversion.options import ConversionOptions
@@ -15,7 +16,6 @@ from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.precision import CALIBRATED
-from kerasbn_export.shown import Rows, Shown
 from kerasbn_export.slim.records import Slimmed
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, checks_arguments
 from kerasbn.errors import NotFoldedError
+from kerasbn.shown import Rows, Shown
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.folding.choices import Choices, choices, weight_bytes
 from kerasbn_export.folding.engine import fold_batchnorms
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.graph.model import Graph
-from kerasbn_export.shown import Rows, Shown
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from kerasbn_export.shown import Rows, Shown
+from kerasbn.shown import Rows, Shown
 
 
 class Action(str, Enum):

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kerasbn_export.shown import Rows, Shown
+from kerasbn.shown import Rows, Shown
 from kerasbn_export.slim.channels import Stay
 
 

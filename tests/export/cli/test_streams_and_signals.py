@@ -83,6 +83,17 @@ import os, signal, sys
 from importlib import import_module
 import_module("kerasbn_export.cli.main").run = lambda _: signal.raise_signal(signal.{name}) or 0
 """,
+    "in an import that makes another error of it": """
+import signal
+from kerasbn_export.cli import dispatch
+def command(_):
+    try:
+        signal.raise_signal(signal.{name})
+    except BaseException:
+        pass
+    raise RuntimeError("could not be imported")
+dispatch._run = command
+""",
     "while an error is told": """
 import os, signal, sys
 from kerasbn_export.cli import dispatch
@@ -100,6 +111,14 @@ def test_an_interruption_at_any_time_is_one_line(place, number, tmp_path):
     code, text = ended(EARLY[place].format(name=number.name) + COMMAND, "inspect", "none.keras", env=environment)
     assert (code, text) == (130, INTERRUPTED)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_without_an_interruption_is_one(tmp_path):
+    """The same error, and nobody asked to stop."""
+    script = EARLY["in an import that makes another error of it"].replace("signal.raise_signal(signal.{name})", "pass")
+    code, text = ended(script + COMMAND, "inspect", "none.keras", env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert code == 3
+    assert text.startswith("error: unexpected RuntimeError: could not be imported")
 
 
 def test_the_entry_point_imports_nothing_before_it_sees_to_signals():

@@ -1,38 +1,15 @@
 """recalibrate on two workers on loopback, each with its own part of the data: the numbers of one process."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kerasbn_testing.workers import free_ports, start
 
 from kerasbn import recalibrate
 
 WORKER = Path(__file__).parent / "recalibrate_worker.py"
 SECONDS = 240
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def start(index, addresses, folder):
-    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    environment = {**os.environ, "TF_CONFIG": json.dumps(cluster), "PYTHONPATH": os.pathsep.join(sys.path)}
-    with (folder / f"stderr{index}").open("wb") as log:
-        command = [sys.executable, str(WORKER), str(index)]
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +19,7 @@ def folder(tmp_path_factory):
     x = np.random.default_rng(2).normal(size=(320, 8, 8, 3)) * [1, 5, 0.1] + [0, 30, -2]
     np.save(folder / "x.npy", x.astype("float32"))
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    processes = [start(index, addresses, folder) for index in range(2)]
+    processes = [start(WORKER, index, addresses, folder) for index in range(2)]
     try:
         codes = [process.wait(SECONDS) for process in processes]
     finally:

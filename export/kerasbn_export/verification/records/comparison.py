@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from kerasbn_export.shown import Rows, Shown
+from kerasbn.shown import Rows, Shown
 from kerasbn_export.verification.records.answer import differs, equal, unjudged, unproven
 from kerasbn_export.verification.records.layers import Divergence, LayerComparison, WeightComparison
 from kerasbn_export.verification.records.outputs import Match, OutputComparison, Status
