@@ -8,7 +8,7 @@ Everything here is numpy and plain Python; nothing refers to a Keras tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -246,13 +246,14 @@ class Graph:
         self._calls[call] = None
         self._register(call)
 
-    def insert_after(self, value: Value, layer: Layer) -> Call:
-        """Call an elementwise layer on a value; who took the value takes the result."""
+    def insert_after(self, value: Value, layer: Layer, users: Collection[Call] | None = None) -> Call:
+        """Call an elementwise layer on a value; who took the value takes the result, or only some of the calls do."""
         result = Value(value.shape, value.dtype, value.masked)
         call = Call(layer, (value,), {}, [result])
-        for user in self.users(value):
+        for user in self.users(value) if users is None else users:
             self._rewire(user, value, result)
-        self.outputs = substitute(self.outputs, value, result)
+        if users is None:
+            self.outputs = substitute(self.outputs, value, result)
         self.add(call)
         return call
 
@@ -264,10 +265,10 @@ class Graph:
                 self._unregister(call)
                 del self._calls[call]
 
-    def replace(self, call: Call, layer: Layer, value: Value) -> None:
-        """Let the call be one of another layer, on one value and nothing else."""
+    def replace(self, call: Call, layer: Layer, given: Value | list[Value]) -> None:
+        """Let the call be one of another layer, on one value, or a list of them, and nothing else."""
         self._unregister(call)
-        call.layer, call.args, call.kwargs = layer, (value,), {}
+        call.layer, call.args, call.kwargs = layer, (given,), {}
         self._register(call)
 
     def in_order(self) -> list[Call]:

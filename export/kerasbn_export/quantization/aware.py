@@ -1,0 +1,189 @@
+"""`quantize_aware`: from a model and samples to one that trains as its quantized file computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasbn.arguments import Seed, checks_arguments
+from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
+from kerasbn.flavour import Flavour, flavour_of
+from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.capture import capture
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.choices import choices
+from kerasbn_export.folding.engine import fold_batchnorms
+from kerasbn_export.folding.verdict import Reason
+from kerasbn_export.graph.model import Call, Graph, Layer
+from kerasbn_export.program.program import functional_program
+from kerasbn_export.quantization.building import QUANTIZED, RANGE, layers_of
+from kerasbn_export.quantization.distill import distilled
+from kerasbn_export.quantization.grids import BITS, FIXED
+from kerasbn_export.quantization.kernels import LINEAR
+from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
+from kerasbn_export.quantization.operations import spell_out
+from kerasbn_export.quantization.places import Places, fixed_name, insert_ranges
+from kerasbn_export.quantization.ranges import RangeMixin
+
+BN, RANGES, WEIGHTS = ("frozen", "live"), ("ema", "learned"), ("per-channel", "per-tensor")
+CHUNK = 32
+"""Samples that ranges are measured on at a time."""
+
+
+@checks_arguments
+def quantize_aware(
+    model: Any,
+    calibration: Any,
+    *,
+    precision: str = "int8",
+    bn: str = "frozen",
+    ranges: str = "ema",
+    weights: str = "per-channel",
+    keep_float: Any = (),
+    per_channel_dense: bool = True,
+    distill: bool = False,
+    seed: Seed = 0,
+) -> Any:
+    """A model that computes what its quantized file will compute, to be trained on.
+
+    BatchNorms are folded; every tensor that the file has in integers goes through a range; every kernel lies on its
+    grid. Dropout and augmentation are gone, as in every folded model: augment the data instead.
+
+    Args:
+        model: A model of Keras 3 or tf_keras, in float32. It is not changed.
+        calibration: Samples that the first ranges are measured on, in any form of
+            `kerasbn_export.calibration.samples`; ``"data-free"`` makes them from the BatchNorms.
+        precision: ``"int8"``, or ``"int16x8"`` for activations of 16 bits.
+        bn: ``"frozen"`` trains the folded weights. ``"live"`` keeps every BatchNorm that goes straight into the layer
+            before it, with the batch statistics of the quantized layer.
+        ranges: ``"ema"`` lets ranges follow the batches, ``"learned"`` trains them by gradient.
+        weights: ``"per-channel"``, or ``"per-tensor"`` for devices that take nothing else.
+        keep_float: Layers that stay in float: names, patterns, or classes.
+        per_channel_dense: Whether each output of a Dense layer has its own scale.
+        distill: Whether `model` is the teacher: no labels are needed to fit.
+        seed: The seed of samples that are made.
+
+    Returns:
+        A model of the same Keras, not compiled. `export_tflite` takes its ranges.
+
+    Raises:
+        InvalidArgumentError: An option is not accepted.
+        CalibrationError: The samples do not fit the model.
+        UnsupportedModelError: The model computes in half precision, has nothing to quantize, or a layer whose place in
+            the file is not known.
+    """
+    for name, value, known in (("precision", precision, tuple(BITS)), ("bn", bn, BN), ("ranges", ranges, RANGES),
+                               ("weights", weights, WEIGHTS)):  # fmt: skip
+        if value not in known:
+            raise InvalidArgumentError(f"{name}={value!r} is not accepted; accepted: {', '.join(known)}.")
+    if bn == "live" and weights == "per-tensor":
+        raise InvalidArgumentError(
+            "bn='live' keeps a BatchNorm behind its kernel, and one scale for the whole kernel is only known once that "
+            "is folded; accepted with weights='per-tensor': bn='frozen'."
+        )
+    samples = _samples(model, calibration, seed)
+    tuned = _build(model, precision, bn, ranges, weights, _patterns(keep_float), per_channel_dense, len(samples))
+    _measure(tuned, samples)
+    return distilled(tuned, model) if distill else tuned
+
+
+def _patterns(given: Any) -> tuple[str, ...]:
+    patterns = (given,) if isinstance(given, str) else tuple(given)
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise InvalidArgumentError(f"keep_float takes names, patterns or classes as texts, found {given!r}.")
+    return patterns
+
+
+def _samples(model: Any, calibration: Any, seed: int) -> Calibration:
+    inputs = functional_program(model).inputs
+    if isinstance(calibration, str) and calibration == "data-free":
+        from kerasbn_export.calibration.data_free import data_free_calibration
+
+        return data_free_calibration(model, inputs, seed=seed, value_range=None, on_step=lambda _: None)
+    return read_calibration(calibration, inputs, seed=seed)
+
+
+def _build(
+    model: Any,
+    precision: str,
+    bn: str,
+    ranges: str,
+    weights: str,
+    keep_float: Sequence[str],
+    per_channel_dense: bool,
+    count: int,
+) -> Any:
+    graph = capture(model)
+    _refuse_half_precision(graph)
+    live = live_batchnorms(model, precision) if bn == "live" else frozenset()
+    hidden(graph, live)
+    verdicts = fold_batchnorms(graph, choices("latency", precision=precision)[0]).verdicts()
+    if any(verdict.reason is Reason.TRAINING for verdict in verdicts):
+        raise UnsupportedModelError("A BatchNorm is called with training=True, which no .tflite file can compute.")
+    shown(graph, live)
+    spell_out(graph, live)
+    places = Places(graph, live, keep_float)
+    places.check()
+    quantized = [c for c in graph.in_order() if c.layer.kind in LINEAR and not places.is_float(c.layer)]
+    if not quantized:
+        raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")
+    classes = layers_of(graph.flavour)
+    options = {"bits": BITS[precision], "learned": ranges == "learned", "batches": max(1, count // CHUNK)}
+    insert_ranges(places, lambda name, fixed: _range(graph.flavour, name, fixed, options))
+    layers: dict[Layer, Layer] = {}
+    for call in quantized:
+        per_channel = weights == "per-channel" and (per_channel_dense or call.layer.kind != "Dense")
+        layer = call.layer
+        call.layer = layers.setdefault(layer, _on_grid(classes, layer, per_channel))
+    return emit(graph, dtype="float32", name=model.name)
+
+
+def _refuse_half_precision(graph: Graph) -> None:
+    half = [call.layer.path for call in graph if "float16" in call.layer.dtype]
+    if half:
+        raise UnsupportedModelError(
+            f"Layer {half[0]!r} computes in half precision; quantization-aware training takes float32. Build the model "
+            "with the policy 'float32' and load its weights."
+        )
+
+
+def _range(flavour: Flavour, name: str, fixed: Call | None, options: dict[str, Any]) -> Layer:
+    own = dict(options)
+    if fixed is not None:
+        low, high = FIXED[options["bits"]][fixed_name(fixed)]
+        own |= {"low": low, "high": high, "fixed": True, "learned": False}
+    source = layers_of(flavour)[RANGE](name=name, dtype="float32", **own)
+    source.build(())
+    return Layer(name, name, None, source, "float32")
+
+
+def _on_grid(classes: dict[str, Any], layer: Layer, per_channel: bool) -> Layer:
+    cls = classes[f"{QUANTIZED}{layer.kind}"]
+    config = {**layer.config, "name": layer.name, "per_channel": per_channel}
+    source = cls.from_config(config)
+    return Layer(layer.name, layer.path, None, source, layer.dtype, config, dict(layer.weights))
+
+
+def ranges_of(model: Any) -> list[Any]:
+    """The ranges of a tuned model, in its order."""
+    return [layer for layer in model.layers if isinstance(layer, RangeMixin)]
+
+
+def _measure(tuned: Any, samples: Calibration) -> None:
+    """The first ranges: the smallest and the largest number that the float model gives."""
+    found = ranges_of(tuned)
+    for layer in found:
+        layer.observing = True
+    size = min(CHUNK, len(samples))
+    for arrays in _chunks(samples, tuned, size):
+        tuned(arrays if len(arrays) > 1 else arrays[0], training=False)
+    for layer in found:
+        layer.observing = False
+
+
+def _chunks(samples: Calibration, tuned: Any, size: int) -> Iterable[list[Any]]:
+    flavour = flavour_of(tuned)
+    for arrays in samples.batches(size):
+        yield [flavour.keras.ops.convert_to_tensor(a) if flavour.name == "keras" else np.asarray(a) for a in arrays]

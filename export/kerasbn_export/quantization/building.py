@@ -1,0 +1,45 @@
+"""The layers of quantization-aware training as classes of one of the two Kerases."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from kerasbn.flavour import Flavour
+from kerasbn_export.quantization.distillation import DistillationMixin
+from kerasbn_export.quantization.kernels import LINEAR, KernelMixin
+from kerasbn_export.quantization.ranges import RangeMixin
+
+PACKAGE = "kerasbn"
+RANGE = "QuantizedRange"
+DISTILLED = "DistilledModel"
+QUANTIZED = "Quantized"
+"""What the name of a class begins with that has its kernel on a grid."""
+
+
+def layers_of(flavour: Flavour) -> dict[str, Any]:
+    """The classes by their names: `RANGE`, ``"QuantizedConv2D"``, ... They are registered when they are first made."""
+    found: dict[str, Any] = importlib.import_module(f"kerasbn_export.quantization.layers_{flavour.name}").LAYERS
+    return found
+
+
+def build_layers(keras: Any, average: dict[str, Any], module: str) -> dict[str, Any]:
+    """The classes of one Keras, registered there.
+
+    Args:
+        keras: The package.
+        average: The options of a weight that follows the batches.
+        module: Where the classes are.
+    """
+    common = {"_keras": keras, "_average": average}
+    made = {RANGE: _registered(keras, RANGE, (RangeMixin, keras.layers.Layer), common, module)}
+    made[DISTILLED] = _registered(keras, DISTILLED, (DistillationMixin, keras.Model), {}, module)
+    for kind in LINEAR:
+        name, bases = f"{QUANTIZED}{kind}", (KernelMixin, getattr(keras.layers, kind))
+        made[name] = _registered(keras, name, bases, {"stock_kind": kind}, module)
+    return made
+
+
+def _registered(keras: Any, name: str, bases: tuple[Any, ...], own: dict[str, Any], module: str) -> Any:
+    made = type(name, bases, {**own, "__module__": module, "__doc__": bases[0].__doc__})
+    return keras.saving.register_keras_serializable(PACKAGE)(made)

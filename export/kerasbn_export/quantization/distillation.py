@@ -1,0 +1,64 @@
+"""The float model as the teacher of its quantized twin: nothing is needed but inputs.
+
+==============================  =========================================================
+the teacher's output ends in    loss of an output, averaged over samples
+==============================  =========================================================
+softmax                         ``KL(teacher || student)`` over the last axis
+sigmoid                         cross-entropy of the two probabilities
+anything else                   mean squared difference
+==============================  =========================================================
+
+Source: Hinton et al. 2015 (Distilling the knowledge in a neural network), with temperature 1: both have the same
+logits to begin with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasbn_export.graph.structure import leaves
+
+SMALLEST = 1e-7
+"""The least probability that a logarithm is taken of."""
+
+
+class DistillationMixin:
+    """A functional model whose loss is how far it is from a teacher; without one it is an ordinary model."""
+
+    def teach(self, teacher: Any, endings: list[str]) -> None:
+        """Take a teacher: a model of the same inputs and outputs, which is not saved with this one.
+
+        Args:
+            teacher: The model.
+            endings: The activation of each of its outputs.
+        """
+        object.__setattr__(self, "_teacher", (teacher, endings))  # past Keras, which would train and save it
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **rest: Any) -> Any:
+        """The loss of a batch."""
+        teacher, endings = vars(self).get("_teacher", (None, []))
+        if teacher is None:
+            return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **rest)  # type: ignore[misc]
+        targets = leaves(teacher(x, training=False))
+        pairs = zip(targets, leaves(y_pred), endings, strict=True)
+        return sum(distance(target, found, ending) for target, found, ending in pairs)
+
+
+def distance(target: Any, found: Any, ending: str) -> Any:
+    """How far an output is from the teacher's; see the table above."""
+    import tensorflow as tf
+
+    target = tf.stop_gradient(target)
+    if ending not in ("softmax", "sigmoid"):
+        return tf.reduce_mean(tf.math.squared_difference(target, found))
+    terms = target * (_log(target) - _log(found))
+    if ending == "sigmoid":
+        terms += (1.0 - target) * (_log(1.0 - target) - _log(1.0 - found))
+        return tf.reduce_mean(terms)
+    return tf.reduce_mean(tf.reduce_sum(terms, -1))
+
+
+def _log(values: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.math.log(tf.maximum(values, SMALLEST))

@@ -1,0 +1,124 @@
+"""A folded graph spelled so that each call is one operation of a quantized file.
+
+=================================  ==================================================================
+call                               becomes
+=================================  ==================================================================
+``f(conv(x))``, f not fused        conv, then f as a layer of its own
+``swish(x)``                       ``x * sigmoid(x)``
+SeparableConv                      DepthwiseConv, then Conv 1x1
+sum or product of n > 2            n - 1 of two
+average of n                       their sum, then ``/ n``
+``s*x + t``                        ``s*x``, then ``+ t``, where neither is trivial
+=================================  ==================================================================
+
+All of it is exact in real numbers, up to the order of sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+
+from kerasbn_export.algebra.linear import SEPARABLE
+from kerasbn_export.folding.affine_calls import computes_affine, read
+from kerasbn_export.folding.passes.collapse import rescaling
+from kerasbn_export.folding.rules.fused import FUSED
+from kerasbn_export.folding.rules.step import stock_activation
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
+from kerasbn_export.quantization.kernels import LINEAR
+
+SWISH = ("swish", "silu")
+CHAINED = {"Add": "Add", "Multiply": "Multiply"}
+
+
+def spell_out(graph: Graph, live: frozenset[str] = frozenset()) -> None:
+    """Rewrites the graph in place.
+
+    Args:
+        graph: A folded graph.
+        live: The paths of BatchNorms that stay as they are.
+    """
+    for call in graph.in_order():
+        _split_separable(graph, call)
+    for call in graph.in_order():
+        _split_activation(graph, call)
+    for call in graph.in_order():
+        _split_swish(graph, call)
+        _split_sum(graph, call)
+        if call.layer.path not in live:
+            _split_affine(graph, call)
+
+
+def _split_activation(graph: Graph, call: Call) -> None:
+    if call.layer.kind not in LINEAR or stock_activation(call.layer) in ("linear", None, *FUSED):
+        return
+    activation = {"activation": call.layer.config["activation"], "dtype": call.layer.dtype}
+    call.layer = call.layer.with_weights(call.layer.weights, activation="linear")
+    graph.insert_after(call.output, new_layer("Activation", f"{call.layer.name}_activation", activation))
+
+
+def _split_swish(graph: Graph, call: Call) -> None:
+    if call.layer.kind != "Activation" or stock_activation(call.layer) not in SWISH:
+        return
+    value = call.inputs[0]
+    sigmoid = _call(graph, new_layer("Activation", f"{call.layer.name}_sigmoid", {"activation": "sigmoid"}), value)
+    graph.replace(call, new_layer("Multiply", call.layer.name, {}), [value, sigmoid])
+
+
+def _split_separable(graph: Graph, call: Call) -> None:
+    if call.layer.kind not in SEPARABLE:
+        return
+    layer, rank = call.layer, call.layer.kind[-2:]
+    config, weights, one = layer.config, layer.weights, [1] * int(rank[0])
+    shared = {"data_format": config["data_format"], "dtype": layer.dtype}
+    spatial = {name: config[name] for name in ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")}
+    kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
+    depthwise = new_layer(
+        f"DepthwiseConv{rank}", f"{layer.name}_depthwise", {**shared, **spatial, "use_bias": False},
+        {kernel: weights["depthwise_kernel"]},
+    )  # fmt: skip
+    own = {"filters": config["filters"], "use_bias": config["use_bias"], "activation": config["activation"]}
+    rest = {"kernel": weights["pointwise_kernel"], **({"bias": weights["bias"]} if config["use_bias"] else {})}
+    pointwise = new_layer(f"Conv{rank}", layer.name, {**shared, **own, "kernel_size": one}, rest)
+    middle = _call(graph, depthwise, call.inputs[0], shape=(*(call.output.shape or ())[:-1], None))
+    graph.replace(call, pointwise, middle)
+
+
+def _split_sum(graph: Graph, call: Call) -> None:
+    kind = "Add" if call.layer.kind == "Average" else CHAINED.get(str(call.layer.kind))
+    count = len(call.inputs)
+    if kind is None or count < 2 or (count == 2 and call.layer.kind != "Average"):
+        return
+    *first, last = call.inputs
+    total = first[0]
+    for number, value in enumerate(first[1:]):
+        total = _call(graph, new_layer(kind, f"{call.layer.name}_{number}", {}), [total, value], call.output.shape)
+    averaged = call.layer.kind == "Average"
+    graph.replace(call, new_layer(kind, call.layer.name, {}), [total, last])
+    if averaged:
+        part = {"scale": 1.0 / count, "offset": 0.0}
+        graph.insert_after(call.output, new_layer("Rescaling", f"{call.layer.name}_part", part))
+
+
+def _split_affine(graph: Graph, call: Call) -> None:
+    """Only what folding left: along the last axis, where both halves do something."""
+    push = read(call) if computes_affine(call) else None
+    if push is None or push.axes != ((call.output.rank or 0) - 1,):
+        return
+    if push.affine.keeps_scale or push.affine.keeps_zero:
+        if is_batchnorm(call.layer):
+            graph.replace(call, rescaling(call.layer, push.affine, call.layer.dtype), call.inputs[0])
+        return
+    shift = replace(rescaling(call.layer, push.affine.shifting, call.layer.dtype), name=f"{call.layer.name}_shift")
+    shift.new_config = {**shift.config, "name": shift.name}
+    graph.replace(call, rescaling(call.layer, push.affine.scaling, call.layer.dtype), call.inputs[0])
+    graph.insert_after(call.output, shift)
+
+
+def _call(graph: Graph, layer: Layer, given: Any, shape: Any = None) -> Value:
+    first = given if isinstance(given, Value) else given[0]
+    value = Value(shape or first.shape, first.dtype)
+    graph.add(Call(layer, (given,), {}, [value]))
+    return value

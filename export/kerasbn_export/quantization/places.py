@@ -1,0 +1,184 @@
+"""Which tensors of a quantized file have a range of their own, and which share one.
+
+Measured on files of TensorFlow 2.21's converter:
+
+* an operation with a fused ReLU or ReLU6 has one range, behind it;
+* an operation that only moves or chooses elements has the range of what it takes, and so have average pooling and
+  bilinear resizing, which round to it;
+* CONCATENATION, MAXIMUM and MINIMUM have one range for all that they take and give, also for who else takes that;
+* softmax, sigmoid and tanh have fixed ranges;
+* everything else has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kerasbn.errors import UnsupportedModelError
+from kerasbn_export.folding.passes.activation import fuses
+from kerasbn_export.folding.rules import add, identity, moves
+from kerasbn_export.folding.rules.fused import FUSED, is_fused
+from kerasbn_export.folding.rules.step import stock_activation
+from kerasbn_export.folding.rules.time_distributed import MERGE, SPLIT
+from kerasbn_export.graph.batchnorm import is_batchnorm
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.quantization.kernels import LINEAR
+
+
+class Role(Enum):
+    """What a call does to the range of what it takes."""
+
+    OWN = "has its own"
+    KEEPS = "keeps it"
+    ROUNDS = "keeps it, and rounds to it"
+    JOINS = "has one for all its sides"
+    FIXED = "has TFLite's"
+    FLOAT = "has none"
+    WHOLE = "takes or gives whole numbers"
+
+
+KEEPING = (
+    *("Flatten", "Reshape", "Permute", "RepeatVector", MERGE, SPLIT, *identity.KINDS, *moves.KINDS),
+    *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+    *("ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"),
+)
+ROUNDING = ("AveragePooling1D", "AveragePooling2D")
+JOINING = ("Concatenate", "Maximum", "Minimum", "op.concatenate", "op.maximum", "op.minimum", "op.stack")
+OWNING = (
+    *(*LINEAR, *add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, "Rescaling", "Embedding", "InputLayer"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "op.mean", "LeakyReLU", "PReLU", "ELU"),
+)
+FIXED = ("softmax", "sigmoid", "tanh")
+OWNING_ACTIVATIONS = (*FUSED, "elu", "leaky_relu", "hard_silu", "hard_swish")
+
+
+@dataclass
+class Places:
+    """The ranges of a graph.
+
+    Attributes:
+        graph: A graph in which each call is one operation: see `kerasbn_export.quantization.operations`.
+        live: The paths of BatchNorms that stay, each part of the operation before it.
+        keep_float: What stays in float: names, patterns or classes of layers.
+    """
+
+    graph: Graph
+    live: frozenset[str] = frozenset()
+    keep_float: Sequence[str] = ()
+    _parents: dict[Value, Value] = field(default_factory=dict, init=False)
+
+    def role(self, call: Call) -> Role | None:
+        """What a call does to ranges; None if that is not known."""
+        layer = call.layer
+        if any("float" not in value.dtype for value in call.outputs):
+            return Role.WHOLE
+        if self.is_float(layer):
+            return Role.FLOAT
+        if layer.kind in KEEPING or (layer.kind == "UpSampling2D" and layer.config["interpolation"] == "nearest"):
+            return Role.KEEPS
+        if layer.kind in ROUNDING or (layer.kind == "UpSampling2D" and layer.config["interpolation"] == "bilinear"):
+            return Role.ROUNDS
+        if layer.kind in JOINING:
+            return Role.JOINS
+        return self._arithmetic(call)
+
+    def _arithmetic(self, call: Call) -> Role | None:
+        layer = call.layer
+        name = stock_activation(layer) if layer.kind == "Activation" else str(layer.kind).lower()
+        if name == "linear":
+            return Role.KEEPS
+        if name in FIXED:
+            return Role.FIXED
+        owning = layer.kind in OWNING or is_fused(layer) or (layer.kind == "Activation" and name in OWNING_ACTIVATIONS)
+        one_output = len(call.outputs) == 1 and len(call.inputs) <= 2
+        return Role.OWN if one_output and (owning or layer.path in self.live) else None
+
+    def is_float(self, layer: Layer) -> bool:
+        """Whether the user wants it in float."""
+        names = (layer.path, layer.name, str(layer.kind), type(layer.source).__name__)
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.keep_float)
+
+    def check(self) -> None:
+        """Raises `UnsupportedModelError` with every call whose place in the file is not known."""
+        unknown = [call for call in self.graph.in_order() if self.role(call) is None]
+        if unknown:
+            names = ", ".join(dict.fromkeys(_described(call.layer) for call in unknown))
+            raise UnsupportedModelError(
+                f"Quantization-aware training does not know where the int8 file rounds in {names}. "
+                "keep_float=[...] leaves layers in float: their names, a pattern as 'block_*', or a class as 'LSTM'."
+            )
+
+    def owners(self) -> list[tuple[Value, Value]]:
+        """Every value that goes through a range, with the value that stands for all of the same range, in order."""
+        found: list[Value] = []
+        for call in self.graph.in_order():
+            role = self.role(call)
+            if role in (Role.KEEPS, Role.ROUNDS, Role.JOINS):
+                for value in [*call.inputs[1:], *call.outputs]:
+                    self._unite(call.inputs[0], value)
+            if role in (Role.OWN, Role.ROUNDS, Role.FIXED) and not self.is_inner(call):
+                found += call.outputs
+            if role is Role.FLOAT:
+                found += [value for value in call.outputs if self.quantized_users(value)]
+        return [(value, self._find(value)) for value in found]
+
+    def is_inner(self, call: Call) -> bool:
+        """Whether the operation goes on in the next call: a live BatchNorm, or an activation that it fuses."""
+        user = self.graph.sole_user(call.output)
+        if user is None or self.is_float(user.layer):
+            return False
+        if is_batchnorm(user.layer) and user.layer.path in self.live:
+            return True
+        behind_live = is_batchnorm(call.layer) and call.layer.path in self.live
+        return is_fused(user.layer) and (behind_live or fuses(self.graph, call.output))
+
+    def quantized_users(self, value: Value) -> list[Call]:
+        """The calls that take a value in integers."""
+        return [user for user in self.graph.users(value) if self.role(user) is not Role.FLOAT]
+
+    def _find(self, value: Value) -> Value:
+        while value in self._parents:
+            value = self._parents[value]
+        return value
+
+    def _unite(self, one: Value, other: Value) -> None:
+        one, other = self._find(one), self._find(other)
+        if one is not other:
+            self._parents[other] = one
+
+
+def fixed_name(call: Call) -> str:
+    """The key of the fixed range of a call."""
+    name = stock_activation(call.layer) if call.layer.kind == "Activation" else str(call.layer.kind).lower()
+    return str(name)
+
+
+def insert_ranges(places: Places, make: Callable[[str, Call | None], Layer]) -> list[Layer]:
+    """Lets every value that the file quantizes go through a range.
+
+    Args:
+        places: Where; its graph is rewritten.
+        make: Gives the layer of a range for its name, and the call whose fixed range it is, if it is fixed.
+    """
+    graph = places.graph
+    owners, users = places.owners(), {call: places.role(call) for call in graph}
+    layers: dict[Any, Layer] = {}
+    for value, owner in owners:
+        call = value.producer
+        fixed = call if call is not None and users[call] is Role.FIXED else None
+        key = value if fixed else owner
+        if key not in layers:
+            name = f"{call.layer.name}_range" if call is not None else "range"
+            layers[key] = make(name, fixed)
+        quantized = places.quantized_users(value) if call is not None and users[call] is Role.FLOAT else None
+        graph.insert_after(value, layers[key], quantized)
+    return list(layers.values())
+
+
+def _described(layer: Layer) -> str:
+    activation = f", {layer.config['activation']}" if layer.kind == "Activation" else ""
+    return f"{layer.path!r} ({layer.kind or type(layer.source).__name__}{activation})"

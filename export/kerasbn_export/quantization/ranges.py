@@ -1,0 +1,148 @@
+"""The layer through which every tensor goes that the file quantizes.
+
+For a range ``[low, high]`` with the scale ``s`` and the zero point of `kerasbn_export.quantization.grids`::
+
+    y = s * round(clip(x, low, high) / s)
+
+Its gradient is 1 inside the range and 0 outside; what is outside goes to ``low`` and ``high``, as in PACT (Choi et al.
+2018). Unless ranges are learned they follow the batches: the average of the minima and maxima, each batch weighed
+``m`` times the one after it, without a bias to where it began::
+
+    w' = m*w + 1 - m,    low' = low + (1 - m)/w' * (min(x) - low)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasbn_export.quantization.grids import BITS, fitted
+
+MOMENTUM = 0.99
+
+
+class RangeMixin:
+    """One tensor, or several of one scale, on the grid of a quantized file.
+
+    Shapes: any, float32; the output has the shape of the input.
+
+    Args:
+        low: Where the range begins; at most 0.
+        high: Where it ends; at least 0.
+        bits: Of the activations, 8 or 16.
+        learned: Whether the range is trained by its gradient.
+        fixed: Whether it never changes.
+        momentum: ``m`` above.
+        batches: How many batches the first range stands for.
+    """
+
+    def __init__(
+        self,
+        low: float = -1.0,
+        high: float = 1.0,
+        bits: int = 8,
+        learned: bool = False,
+        fixed: bool = False,
+        momentum: float = MOMENTUM,
+        batches: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.first = fitted(float(low), float(high), bits)
+        self.bits, self.learned, self.fixed = bits, learned, fixed
+        self.momentum, self.batches = momentum, batches
+        self.follows = not (learned or fixed)
+        self.observing = False
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        """The variables: the range, and how much of the average there is."""
+        trained = self.learned and not self.fixed
+        make: Any = self.add_weight  # type: ignore[attr-defined] - of Keras
+        options = self._average  # type: ignore[attr-defined] - of the flavour
+        ends = {"trainable": True} if trained else options
+        self.low = make(name="low", shape=(), initializer=self._constant(self.first[0]), **ends)
+        self.high = make(name="high", shape=(), initializer=self._constant(self.first[1]), **ends)
+        seen = 1.0 - self.momentum**self.batches
+        self.seen = make(name="seen", shape=(), initializer=self._constant(seen), **options)
+        super().build(input_shape)  # type: ignore[misc] - of Keras
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """The inputs on the grid."""
+        if self.observing:
+            self._widen(inputs)
+            return inputs
+        if training and self.follows:
+            self._follow(inputs)
+        low, high = self._ends()
+        return _tensorflow().quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
+
+    def freeze(self) -> None:
+        """Let the range stay as it is; the model has to be compiled again, or its train function made again."""
+        self.follows = False
+        for weight in (self.low, self.high) if self.learned else ():
+            weight.trainable = False
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The range as it is now."""
+        return fitted(float(self._value(self.low)), float(self._value(self.high)), self.bits)
+
+    def set_range(self, low: float, high: float) -> None:
+        """Another range."""
+        low, high = fitted(low, high, self.bits)
+        self.low.assign(low)
+        self.high.assign(high)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        own = {"low": self.first[0], "high": self.first[1], "bits": self.bits, "learned": self.learned}
+        own |= {"fixed": self.fixed or not (self.learned or self.follows)}
+        own |= {"momentum": self.momentum, "batches": self.batches}
+        return {**super().get_config(), **own}  # type: ignore[misc] - of Keras
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """That of the input."""
+        return input_shape
+
+    def _constant(self, value: float) -> Any:
+        return self._keras.initializers.Constant(value)  # type: ignore[attr-defined] - of the flavour
+
+    @staticmethod
+    def _value(variable: Any) -> Any:
+        return _tensorflow().convert_to_tensor(variable)
+
+    def _ends(self) -> tuple[Any, Any]:
+        """The range as TensorFlow takes it: with 0 in it, and symmetric for 16 bits."""
+        tf = _tensorflow()
+        low, high = tf.minimum(self._value(self.low), 0.0), tf.maximum(self._value(self.high), 0.0)
+        if self.bits == BITS["int16x8"]:
+            high = tf.maximum(high, -low * (32767 / 32768))
+            low = -high * (32768 / 32767)
+        return low, high
+
+    def _follow(self, inputs: Any) -> None:
+        """One step of the average."""
+        tf = _tensorflow()
+        inputs = tf.stop_gradient(inputs)
+        seen = self.momentum * self._value(self.seen) + (1.0 - self.momentum)
+        rate = (1.0 - self.momentum) / seen
+        for weight, found in ((self.low, tf.reduce_min(inputs)), (self.high, tf.reduce_max(inputs))):
+            value = self._value(weight)
+            weight.assign(value + rate * (found - value))
+        self.seen.assign(seen)
+
+    def _widen(self, inputs: Any) -> None:
+        """Take what is seen into the range; the first time in its place. Only outside of a graph."""
+        tf = _tensorflow()
+        low, high = float(tf.reduce_min(inputs)), float(tf.reduce_max(inputs))
+        if self.fixed:
+            return
+        known = getattr(self, "observed", (low, high))
+        self.observed = (min(known[0], low), max(known[1], high))
+        self.set_range(*self.observed)
+
+
+def _tensorflow() -> Any:
+    import tensorflow
+
+    return tensorflow
