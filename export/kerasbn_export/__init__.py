@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kerasbn_export.folding.fold import FoldResult, fold
     from kerasbn_export.folding.verdict import Action, Reason, Verdict
     from kerasbn_export.graph.registry import register_layer
+    from kerasbn_export.quantization.aware import quantize_aware
     from kerasbn_export.slim.records import SlimResult
     from kerasbn_export.slim.remove import remove_constant_channels
     from kerasbn_export.verification import Comparison, assert_equivalent, verify
@@ -27,6 +28,7 @@ __all__ = [
     "assert_equivalent",
     "export_tflite",
     "fold",
+    "quantize_aware",
     "register_layer",
     "remove_constant_channels",
     "verify",
@@ -36,6 +38,7 @@ _MODULES = {
     "export.tflite": ("ExportResult", "export_tflite"),
     "folding.fold": ("FoldResult", "fold"),
     "graph.registry": ("register_layer",),
+    "quantization.aware": ("quantize_aware",),
     "slim.records": ("SlimResult",),
     "slim.remove": ("remove_constant_channels",),
     "folding.verdict": ("Action", "Reason", "Verdict"),

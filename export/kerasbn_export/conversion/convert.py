@@ -47,7 +47,7 @@ def convert(
         CalibrationError: The precision needs calibration and there is none.
         ConversionError: The converter failed, or died.
     """
-    if options.precision in CALIBRATED and calibration is None:
+    if options.precision in CALIBRATED and calibration is None and not options.trained:
         raise CalibrationError(
             f"Precision {options.precision!r} needs calibration data: give samples of the real inputs, or "
             'calibration="random" to measure the ranges on random numbers.'

@@ -19,12 +19,14 @@ class ConversionOptions:
             Micro then needs a larger arena.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's; the plain interpreter cannot
             run such a file.
+        trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
 
     precision: str = "float32"
     io_dtype: str | None = None
     per_channel_dense: bool = True
     select_ops: bool = False
+    trained: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

@@ -72,7 +72,8 @@ def _set_options(converter: Any, options: ConversionOptions) -> None:
             "int16x8": tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
         }
         others = [tf.lite.OpsSet.SELECT_TF_OPS] if options.select_ops else []
-        converter.target_spec.supported_ops = [kernels[options.precision], *others]
+        if not (options.trained and options.precision == "int8"):  # which the converter takes for a lack of samples
+            converter.target_spec.supported_ops = [kernels[options.precision], *others]
         converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(options.ends)
 
 

@@ -22,6 +22,7 @@ from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.program.program import Program
+from kerasbn_export.quantization.ranges import is_tuned
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
@@ -46,7 +47,39 @@ def build_tflite(
         options: How to export.
         on_step: See `export_tflite`.
     """
-    given, slimming = model, Slimming()
+    made = _trained(model, options, on_step) if is_tuned(model) else _folded(model, options, on_step)
+    prepared, samples = made.prepared, made.samples
+    about = (_source(model), prepared.verdicts, samples, options.device, made.trials, prepared.chosen)
+    data = relabel(made.data, (), provenance(*about, slimmed=made.slimming.removed))
+    file = read_tflite(data)
+    on_step("check")
+    _contract(prepared, options).check(file)
+    result = _result(path, data, file, options, prepared, samples)
+    notes = (*made.slimming.notes, *result.notes)
+    result = replace(result, trials=made.trials, slimmed=made.slimming.records, notes=notes)
+    return Built(data, result, samples, prepared.programs)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A file without its metadata, and how it was made."""
+
+    prepared: Prepared
+    data: bytes
+    samples: Calibration | None = None
+    trials: tuple[Trial, ...] = ()
+    slimming: Slimming = Slimming()
+
+
+def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
+    from kerasbn_export.export.trained import trained  # the layers of training are of no use to others
+
+    return _Made(*trained(model, options, on_step))
+
+
+def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
+    options.require_calibration()
+    slimming = Slimming()
     if options.slim:
         on_step("slim")
         model, slimming = slimmed(model)
@@ -63,15 +96,7 @@ def build_tflite(
     else:
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
-    about = (_source(given), prepared.verdicts, samples, options.device, trials, prepared.chosen)
-    record = provenance(*about, slimmed=slimming.removed)
-    data = relabel(data, (), record)
-    file = read_tflite(data)
-    on_step("check")
-    _contract(prepared, options).check(file)
-    result = _result(path, data, file, options, prepared, samples)
-    result = replace(result, trials=trials, slimmed=slimming.records, notes=(*slimming.notes, *result.notes))
-    return Built(data, result, samples, prepared.programs)
+    return _Made(prepared, data, samples, trials, slimming)
 
 
 def _source(model: Any) -> Any:

@@ -51,7 +51,6 @@ class ExportOptions:
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
-        CalibrationError: Calibration is needed and missing.
     """
 
     precision: str | None = None
@@ -85,8 +84,6 @@ class ExportOptions:
             raise InvalidArgumentError(f"image_resize={self.image_resize!r} is not known; accepted: {known}.")
         if self.strict and not self.fold:
             raise InvalidArgumentError("strict=True asks that every BatchNorm be folded, and fold=False that none be.")
-        if self.calibrated and self.calibration is None:
-            raise CalibrationError(f"Precision {self.precision_taken!r} needs calibration data; accepted: {WANTED}.")
         if not self.calibrated and self.calibration is not None:
             raise InvalidArgumentError(
                 f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
@@ -97,6 +94,11 @@ class ExportOptions:
                 "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
                 f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
             )
+
+    def require_calibration(self) -> None:
+        """Raises `CalibrationError` where ranges are to be measured and there is nothing to measure them on."""
+        if self.calibrated and self.calibration is None:
+            raise CalibrationError(f"Precision {self.precision_taken!r} needs calibration data; accepted: {WANTED}.")
 
     @property
     def profile(self) -> Device | None:

@@ -126,6 +126,8 @@ def _build(
     spell_out(graph, live)
     places = Places(graph, live, keep_float)
     places.check()
+    if precision == "int16x8":
+        places.check_joins()
     quantized = [c for c in graph.in_order() if c.layer.kind in LINEAR and not places.is_float(c.layer)]
     if not quantized:
         raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")

@@ -4,8 +4,9 @@
 the whole kernel. The gradient goes to ``W`` as if Q were not there (straight through: Bengio et al. 2013). The bias is
 not rounded: a file has it in 32 bits.
 
-The operations are plain ones, not TensorFlow's fake quantization: they know any axis, also the two of a depthwise
-kernel, and the converter sees a constant that lies on the grid that it will choose itself.
+For a scale of each channel the operations are plain ones: they know any axis, also the two of a depthwise kernel, and
+the converter sees a constant that lies on the grid that it will choose itself. One scale for the whole it chooses only
+where it is told by TensorFlow's fake quantization.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kerasbn_export.quantization.grids import LARGEST, SMALLEST_STEP
+from kerasbn_export.quantization.grids import LARGEST, NARROWEST, SMALLEST_STEP
 
 KERNEL_NAMES = ("_kernel", "depthwise_kernel", "kernel")
 """Where layers of either Keras keep their kernel, the first that is there."""
@@ -74,12 +75,16 @@ def straight_through(variable: Any, kept: tuple[int, ...]) -> Any:
 
     Args:
         variable: The kernel.
-        kept: The axes of the output channels, from the end.
+        kept: The axes of the output channels, from the end; none for one scale for the whole.
     """
     import tensorflow as tf
 
     kernel = tf.convert_to_tensor(variable)
     others = [axis for axis in range(kernel.shape.rank) if axis - kernel.shape.rank not in kept]
-    step = tf.maximum(tf.reduce_max(tf.abs(kernel), others, keepdims=True) / LARGEST, SMALLEST_STEP)
+    largest = tf.stop_gradient(tf.reduce_max(tf.abs(kernel), others, keepdims=bool(kept)))
+    if not kept:
+        largest = tf.maximum(largest, NARROWEST)
+        return tf.quantization.fake_quant_with_min_max_vars(kernel, -largest, largest, narrow_range=True)
+    step = tf.maximum(largest / LARGEST, SMALLEST_STEP)
     nearest = tf.round(kernel / step) * step
     return kernel + tf.stop_gradient(nearest - kernel)

@@ -112,6 +112,16 @@ class Places:
                 "keep_float=[...] leaves layers in float: their names, a pattern as 'block_*', or a class as 'LSTM'."
             )
 
+    def check_joins(self) -> None:
+        """Raises `UnsupportedModelError` where the converter cannot put trained ranges of 16 bits together."""
+        joins = [call for call in self.graph.in_order() if self.role(call) is Role.JOINS]
+        if joins:
+            raise UnsupportedModelError(
+                f"Layer {_described(joins[0].layer)} joins values, and TensorFlow's converter has no CONCATENATION, "
+                "MAXIMUM or MINIMUM of trained int16 ranges. Train with precision='int8', or export int16x8 with "
+                "calibration samples and without training."
+            )
+
     def owners(self) -> list[tuple[Value, Value]]:
         """Every value that goes through a range, with the value that stands for all of the same range, in order."""
         found: list[Value] = []

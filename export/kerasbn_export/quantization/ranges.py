@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasbn.flavour import layers_inside
 from kerasbn_export.quantization.grids import BITS, fitted
 
 MOMENTUM = 0.99
@@ -140,6 +141,11 @@ class RangeMixin:
         known = getattr(self, "observed", (low, high))
         self.observed = (min(known[0], low), max(known[1], high))
         self.set_range(*self.observed)
+
+
+def is_tuned(model: Any) -> bool:
+    """Whether a model came out of `kerasbn_export.quantize_aware`, or holds one that did."""
+    return any(isinstance(layer, RangeMixin) for layer in layers_inside(model))
 
 
 def _tensorflow() -> Any:

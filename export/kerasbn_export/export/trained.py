@@ -1,0 +1,61 @@
+"""The export of a model that `quantize_aware` made: its own ranges, its own integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from kerasbn.errors import ConversionError, InvalidArgumentError
+from kerasbn_export.conversion.convert import convert
+from kerasbn_export.export.prepared import Prepared
+from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.program.program import functional_program
+from kerasbn_export.quantization.agreement import disagreements, listed
+from kerasbn_export.quantization.grids import BITS
+from kerasbn_export.quantization.tuned import Tuned, read_tuned
+from kerasbn_export.tflite.graph import TFLiteGraph
+
+NOT_WITH = ("best", "slim", "calibration")
+"""Options that measure or change what training has settled."""
+
+
+def trained(
+    model: Any, options: ExportOptions, on_step: Callable[[str], None]
+) -> tuple[Prepared, bytes]:
+    """What is converted, and the content of the file, before its metadata.
+
+    Args:
+        model: A model for which `is_tuned` holds.
+        options: How to export.
+        on_step: Called with the name of each step.
+
+    Raises:
+        InvalidArgumentError: An option contradicts what was trained.
+        ConversionError: The converter failed, or its file is not the model.
+    """
+    on_step("read the ranges")
+    tuned = read_tuned(model, options.batch_size)
+    if problem := next(_contradictions(tuned, options), None):
+        raise InvalidArgumentError(problem)
+    prepared = Prepared((functional_program(tuned.model),), tuned.verdicts, notes=(_note(tuned),))
+    on_step("convert")
+    how = replace(options.conversion, trained=True)
+    data = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
+    wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
+    if wrong:
+        raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
+    return prepared, data
+
+
+def _contradictions(tuned: Tuned, options: ExportOptions) -> Iterator[str]:
+    precision = next(name for name, bits in BITS.items() if bits == tuned.bits)
+    if options.precision_taken != precision:
+        yield f"The model was trained for precision {precision!r}, asked for is {options.precision_taken!r}."
+    for name in NOT_WITH:
+        if getattr(options, name):
+            yield f"{name}= does not go with a quantization-aware model: its ranges and weights are trained."
+
+
+def _note(tuned: Tuned) -> str:
+    return f"{len(tuned.grids)} trained ranges and {len(tuned.kernels)} kernels on their grids are in the file."

@@ -1,0 +1,108 @@
+"""A tuned model as the converter takes it: its ranges as they are, its kernels as plain weights on their grids.
+
+Live BatchNorms are folded: ``Q(s*W) = s*Q(W)`` for each output channel, so their integers stay as trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerasbn.errors import UnsupportedModelError
+from kerasbn_export.arrays import Array
+from kerasbn_export.capture import capture
+from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.engine import fold_all
+from kerasbn_export.folding.ledger import Ledger
+from kerasbn_export.folding.verdict import Verdict, left
+from kerasbn_export.graph.model import Graph, Layer
+from kerasbn_export.quantization.grids import grid, on_grid
+from kerasbn_export.quantization.kernels import KernelMixin
+from kerasbn_export.quantization.ranges import RangeMixin
+from kerasbn_export.tflite.quantization import Quantization
+
+NAMES = ("depthwise_kernel", "kernel")
+"""Of the kernel among a layer's weights."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a tuned model says of its file.
+
+    Attributes:
+        model: A functional model of the same Keras: ranges, and layers with plain weights.
+        bits: Of the activations.
+        grids: The grid of each range, by its name.
+        kernels: The kernel of each linear layer that is quantized, by its name, on its grid.
+        verdicts: What became of the live BatchNorms.
+    """
+
+    model: Any
+    bits: int
+    grids: dict[str, Quantization]
+    kernels: dict[str, Array]
+    verdicts: tuple[Verdict, ...]
+
+
+def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
+    """Reads a tuned model.
+
+    Args:
+        model: A model of either Keras for which `is_tuned` holds. It is not changed.
+        batch_size: A fixed batch size; None for the model's own.
+
+    Raises:
+        UnsupportedModelError: A live BatchNorm can no longer be folded.
+    """
+    graph = capture(model)
+    ranges = [call.layer.source for call in graph if isinstance(call.layer.source, RangeMixin)]
+    quantized = _with_plain_kernels(graph)
+    verdicts = _folded(graph)
+    return Tuned(
+        model=emit(graph, batch_size=batch_size),
+        bits=ranges[0].bits,
+        grids={layer.name: grid(*layer.range, layer.bits) for layer in ranges},
+        kernels={call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized},
+        verdicts=verdicts,
+    )
+
+
+def _with_plain_kernels(graph: Graph) -> set[str]:
+    """Puts stock layers in the place of those with a grid for each channel; the paths of all that are quantized."""
+    layers: dict[Layer, Layer] = {}
+    for call in graph:
+        if isinstance(call.layer.source, KernelMixin):
+            layers.setdefault(call.layer, _plain(call.layer) if call.layer.source.per_channel else call.layer)
+            call.layer = layers[call.layer]
+    return {layer.path for layer in layers.values()}
+
+
+def _kernel(layer: Layer) -> Array:
+    """The kernel on its grid; where a layer has one grid for the whole, its weights are not on it yet."""
+    kernel = next(layer.weights[name] for name in NAMES if name in layer.weights)
+    return on_grid(np.asarray(kernel, np.float64), ()) if isinstance(layer.source, KernelMixin) else kernel
+
+
+def _plain(layer: Layer) -> Layer:
+    source = layer.source
+    config = {key: value for key, value in layer.config.items() if key != "per_channel"}
+    weights = dict(layer.weights)
+    name = next(name for name in NAMES if name in weights)
+    weights[name] = on_grid(np.asarray(weights[name], np.float64), source.kept_axes)
+    return Layer(layer.name, layer.path, source.stock_kind, None, layer.dtype, config, weights)
+
+
+def _folded(graph: Graph) -> tuple[Verdict, ...]:
+    ledger = Ledger(graph)
+    fold_all(graph, ledger, backward_only=True)
+    verdicts = tuple(ledger.verdicts())
+    if rest := left(verdicts):
+        raise UnsupportedModelError(
+            f"BatchNorm {rest[0].layer!r} of the tuned model cannot be folded into its quantized layer: "
+            f"{rest[0].sentence} Train with bn='frozen'."
+        )
+    return verdicts
+
+
