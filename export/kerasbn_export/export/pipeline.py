@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.program.program import Program
-from kerasbn_export.quantization.ranges import is_tuned
+from kerasbn_export.quantization.layers.ranges import is_tuned
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
@@ -68,7 +68,7 @@ class _Made:
     data: bytes
     samples: Calibration | None = None
     trials: tuple[Trial, ...] = ()
-    slimming: Slimming = Slimming()
+    slimming: Slimming = field(default_factory=Slimming)
 
 
 def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:

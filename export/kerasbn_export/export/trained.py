@@ -20,9 +20,7 @@ NOT_WITH = ("best", "slim", "calibration")
 """Options that measure or change what training has settled."""
 
 
-def trained(
-    model: Any, options: ExportOptions, on_step: Callable[[str], None]
-) -> tuple[Prepared, bytes]:
+def trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> tuple[Prepared, bytes]:
     """What is converted, and the content of the file, before its metadata.
 
     Args:

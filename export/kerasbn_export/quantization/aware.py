@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ from kerasbn_export.folding.engine import fold_batchnorms
 from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.program.program import functional_program
-from kerasbn_export.quantization.building import QUANTIZED, RANGE, layers_of
 from kerasbn_export.quantization.distill import distilled
 from kerasbn_export.quantization.grids import BITS, FIXED
-from kerasbn_export.quantization.kernels import LINEAR
+from kerasbn_export.quantization.layers.classes import QUANTIZED, RANGE, layers_of
+from kerasbn_export.quantization.layers.kernels import LINEAR
+from kerasbn_export.quantization.layers.ranges import RangeMixin
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
 from kerasbn_export.quantization.operations import spell_out
 from kerasbn_export.quantization.places import Places, fixed_name, insert_ranges
-from kerasbn_export.quantization.ranges import RangeMixin
 
 BN, RANGES, WEIGHTS = ("frozen", "live"), ("ema", "learned"), ("per-channel", "per-tensor")
 CHUNK = 32
@@ -119,7 +120,10 @@ def _build(
     _refuse_half_precision(graph)
     live = live_batchnorms(model, precision) if bn == "live" else frozenset()
     hidden(graph, live)
-    verdicts = fold_batchnorms(graph, choices("latency", precision=precision)[0]).verdicts()
+    chosen = choices("latency", precision=precision)[0]
+    if live:  # behind one of them a ReLU looks as if nothing fused it
+        chosen = replace(chosen, accompany=False)
+    verdicts = fold_batchnorms(graph, chosen).verdicts()
     if any(verdict.reason is Reason.TRAINING for verdict in verdicts):
         raise UnsupportedModelError("A BatchNorm is called with training=True, which no .tflite file can compute.")
     shown(graph, live)

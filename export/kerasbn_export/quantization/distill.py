@@ -1,4 +1,4 @@
-"""A tuned model that learns from the float model; see `kerasbn_export.quantization.distillation`."""
+"""A tuned model that learns from the float model; see `kerasbn_export.quantization.layers.distillation`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from kerasbn.flavour import flavour_of
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.model import Value
 from kerasbn_export.graph.structure import leaves
-from kerasbn_export.quantization.building import DISTILLED, layers_of
+from kerasbn_export.quantization.layers.classes import DISTILLED, layers_of
 
 
 def distilled(tuned: Any, teacher: Any) -> Any:
     """The tuned model as one that learns from the teacher."""
     student = layers_of(flavour_of(tuned))[DISTILLED](tuned.inputs, tuned.outputs, name=tuned.name)
-    student.teach(teacher, [_ending(value) for value in leaves(capture(teacher).outputs)])
+    student.teach(teacher, tuple(_ending(value) for value in leaves(capture(teacher).outputs)))
     return student
 
 

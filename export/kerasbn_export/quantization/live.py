@@ -15,7 +15,7 @@ from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.verdict import Action
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Graph
-from kerasbn_export.quantization.kernels import LINEAR
+from kerasbn_export.quantization.layers.kernels import LINEAR
 
 HIDDEN = "live BatchNorm"
 """The kind that no rule of folding knows."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-
 from kerasbn_export.algebra.linear import SEPARABLE
 from kerasbn_export.folding.affine_calls import computes_affine, read
 from kerasbn_export.folding.passes.collapse import rescaling
@@ -27,7 +26,7 @@ from kerasbn_export.folding.rules.fused import FUSED
 from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.quantization.kernels import LINEAR
+from kerasbn_export.quantization.layers.kernels import LINEAR
 
 SWISH = ("swish", "silu")
 CHAINED = {"Add": "Add", "Multiply": "Multiply"}
@@ -73,7 +72,9 @@ def _split_separable(graph: Graph, call: Call) -> None:
     layer, rank = call.layer, call.layer.kind[-2:]
     config, weights, one = layer.config, layer.weights, [1] * int(rank[0])
     shared = {"data_format": config["data_format"], "dtype": layer.dtype}
-    spatial = {name: config[name] for name in ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")}
+    spatial = {
+        name: config[name] for name in ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
+    }
     kernel = "kernel" if graph.flavour.name == "keras" else "depthwise_kernel"
     depthwise = new_layer(
         f"DepthwiseConv{rank}", f"{layer.name}_depthwise", {**shared, **spatial, "use_bias": False},

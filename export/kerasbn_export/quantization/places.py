@@ -26,7 +26,7 @@ from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.folding.rules.time_distributed import MERGE, SPLIT
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
-from kerasbn_export.quantization.kernels import LINEAR
+from kerasbn_export.quantization.layers.kernels import LINEAR
 
 
 class Role(Enum):

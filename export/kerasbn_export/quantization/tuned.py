@@ -19,8 +19,8 @@ from kerasbn_export.folding.ledger import Ledger
 from kerasbn_export.folding.verdict import Verdict, left
 from kerasbn_export.graph.model import Graph, Layer
 from kerasbn_export.quantization.grids import grid, on_grid
-from kerasbn_export.quantization.kernels import KernelMixin
-from kerasbn_export.quantization.ranges import RangeMixin
+from kerasbn_export.quantization.layers.kernels import KernelMixin
+from kerasbn_export.quantization.layers.ranges import RangeMixin
 from kerasbn_export.tflite.quantization import Quantization
 
 NAMES = ("depthwise_kernel", "kernel")
@@ -104,5 +104,3 @@ def _folded(graph: Graph) -> tuple[Verdict, ...]:
             f"{rest[0].sentence} Train with bn='frozen'."
         )
     return verdicts
-
-

@@ -16,7 +16,10 @@ from __future__ import annotations
 from typing import Any
 
 from kerasbn.flavour import layers_inside
+from kerasbn.lazy import LazyModule
 from kerasbn_export.quantization.grids import BITS, fitted
+
+tf: Any = LazyModule("tensorflow")
 
 MOMENTUM = 0.99
 
@@ -35,6 +38,8 @@ class RangeMixin:
         momentum: ``m`` above.
         batches: How many batches the first range stands for.
     """
+
+    name: str
 
     def __init__(
         self,
@@ -58,14 +63,14 @@ class RangeMixin:
     def build(self, input_shape: Any) -> None:
         """The variables: the range, and how much of the average there is."""
         trained = self.learned and not self.fixed
-        make: Any = self.add_weight  # type: ignore[attr-defined] - of Keras
-        options = self._average  # type: ignore[attr-defined] - of the flavour
+        make: Any = self.add_weight  # type: ignore[attr-defined]  # of Keras
+        options = self._average  # type: ignore[attr-defined]  # of the flavour
         ends = {"trainable": True} if trained else options
         self.low = make(name="low", shape=(), initializer=self._constant(self.first[0]), **ends)
         self.high = make(name="high", shape=(), initializer=self._constant(self.first[1]), **ends)
         seen = 1.0 - self.momentum**self.batches
         self.seen = make(name="seen", shape=(), initializer=self._constant(seen), **options)
-        super().build(input_shape)  # type: ignore[misc] - of Keras
+        super().build(input_shape)  # type: ignore[misc]  # of Keras
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The inputs on the grid."""
@@ -75,7 +80,7 @@ class RangeMixin:
         if training and self.follows:
             self._follow(inputs)
         low, high = self._ends()
-        return _tensorflow().quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
 
     def freeze(self) -> None:
         """Let the range stay as it is; the model has to be compiled again, or its train function made again."""
@@ -99,22 +104,21 @@ class RangeMixin:
         own = {"low": self.first[0], "high": self.first[1], "bits": self.bits, "learned": self.learned}
         own |= {"fixed": self.fixed or not (self.learned or self.follows)}
         own |= {"momentum": self.momentum, "batches": self.batches}
-        return {**super().get_config(), **own}  # type: ignore[misc] - of Keras
+        return {**super().get_config(), **own}  # type: ignore[misc]  # of Keras
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """That of the input."""
         return input_shape
 
     def _constant(self, value: float) -> Any:
-        return self._keras.initializers.Constant(value)  # type: ignore[attr-defined] - of the flavour
+        return self._keras.initializers.Constant(value)  # type: ignore[attr-defined]  # of the flavour
 
     @staticmethod
     def _value(variable: Any) -> Any:
-        return _tensorflow().convert_to_tensor(variable)
+        return tf.convert_to_tensor(variable)
 
     def _ends(self) -> tuple[Any, Any]:
         """The range as TensorFlow takes it: with 0 in it, and symmetric for 16 bits."""
-        tf = _tensorflow()
         low, high = tf.minimum(self._value(self.low), 0.0), tf.maximum(self._value(self.high), 0.0)
         if self.bits == BITS["int16x8"]:
             high = tf.maximum(high, -low * (32767 / 32768))
@@ -123,7 +127,6 @@ class RangeMixin:
 
     def _follow(self, inputs: Any) -> None:
         """One step of the average."""
-        tf = _tensorflow()
         inputs = tf.stop_gradient(inputs)
         seen = self.momentum * self._value(self.seen) + (1.0 - self.momentum)
         rate = (1.0 - self.momentum) / seen
@@ -134,7 +137,6 @@ class RangeMixin:
 
     def _widen(self, inputs: Any) -> None:
         """Take what is seen into the range; the first time in its place. Only outside of a graph."""
-        tf = _tensorflow()
         low, high = float(tf.reduce_min(inputs)), float(tf.reduce_max(inputs))
         if self.fixed:
             return
@@ -146,9 +148,3 @@ class RangeMixin:
 def is_tuned(model: Any) -> bool:
     """Whether a model came out of `kerasbn_export.quantize_aware`, or holds one that did."""
     return any(isinstance(layer, RangeMixin) for layer in layers_inside(model))
-
-
-def _tensorflow() -> Any:
-    import tensorflow
-
-    return tensorflow

@@ -6,9 +6,9 @@ import importlib
 from typing import Any
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.quantization.distillation import DistillationMixin
-from kerasbn_export.quantization.kernels import LINEAR, KernelMixin
-from kerasbn_export.quantization.ranges import RangeMixin
+from kerasbn_export.quantization.layers.distillation import DistillationMixin
+from kerasbn_export.quantization.layers.kernels import LINEAR, KernelMixin
+from kerasbn_export.quantization.layers.ranges import RangeMixin
 
 PACKAGE = "kerasbn"
 RANGE = "QuantizedRange"
@@ -19,7 +19,7 @@ QUANTIZED = "Quantized"
 
 def layers_of(flavour: Flavour) -> dict[str, Any]:
     """The classes by their names: `RANGE`, ``"QuantizedConv2D"``, ... They are registered when they are first made."""
-    found: dict[str, Any] = importlib.import_module(f"kerasbn_export.quantization.layers_{flavour.name}").LAYERS
+    found: dict[str, Any] = importlib.import_module(f"kerasbn_export.quantization.layers.{flavour.name}").LAYERS
     return found
 
 
@@ -33,7 +33,8 @@ def build_layers(keras: Any, average: dict[str, Any], module: str) -> dict[str, 
     """
     common = {"_keras": keras, "_average": average}
     made = {RANGE: _registered(keras, RANGE, (RangeMixin, keras.layers.Layer), common, module)}
-    made[DISTILLED] = _registered(keras, DISTILLED, (DistillationMixin, keras.Model), {}, module)
+    taught = {"_keras": keras, "_shows_own_losses": keras.__name__ == "tf_keras"}
+    made[DISTILLED] = _registered(keras, DISTILLED, (DistillationMixin, keras.Model), taught, module)
     for kind in LINEAR:
         name, bases = f"{QUANTIZED}{kind}", (KernelMixin, getattr(keras.layers, kind))
         made[name] = _registered(keras, name, bases, {"stock_kind": kind}, module)

@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasbn.lazy import LazyModule
 from kerasbn_export.graph.structure import leaves
+
+tf: Any = LazyModule("tensorflow")
 
 SMALLEST = 1e-7
 """The least probability that a logarithm is taken of."""
@@ -25,29 +28,44 @@ SMALLEST = 1e-7
 class DistillationMixin:
     """A functional model whose loss is how far it is from a teacher; without one it is an ordinary model."""
 
-    def teach(self, teacher: Any, endings: list[str]) -> None:
+    taught: Any = None
+    """What shows the loss in Keras 2, which does so only for a loss that it was compiled with."""
+    _teacher: Any = None
+    _endings: tuple[str, ...] = ()
+
+    def teach(self, teacher: Any, endings: tuple[str, ...]) -> None:
         """Take a teacher: a model of the same inputs and outputs, which is not saved with this one.
 
         Args:
             teacher: The model.
             endings: The activation of each of its outputs.
         """
-        object.__setattr__(self, "_teacher", (teacher, endings))  # past Keras, which would train and save it
+        for name, value in (("_teacher", teacher), ("_endings", endings)):
+            object.__setattr__(self, name, value)  # past Keras, which would train and save it
+        if self._shows_own_losses:  # type: ignore[attr-defined]  # of the flavour
+            object.__setattr__(self, "taught", self._keras.metrics.Mean(name="loss"))  # type: ignore[attr-defined]
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **rest: Any) -> Any:
+    @property
+    def metrics(self) -> list[Any]:
+        """Those of Keras, and the loss."""
+        own = [] if self.taught is None else [self.taught]
+        return [*own, *super().metrics]  # type: ignore[misc]  # of Keras
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **rest: Any
+    ) -> Any:
         """The loss of a batch."""
-        teacher, endings = vars(self).get("_teacher", (None, []))
-        if teacher is None:
-            return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **rest)  # type: ignore[misc]
-        targets = leaves(teacher(x, training=False))
-        pairs = zip(targets, leaves(y_pred), endings, strict=True)
-        return sum(distance(target, found, ending) for target, found, ending in pairs)
+        if self._teacher is None:
+            return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **rest)  # type: ignore[misc]  # of Keras
+        pairs = zip(leaves(self._teacher(x, training=False)), leaves(y_pred), self._endings, strict=True)
+        loss = sum(distance(target, found, ending) for target, found, ending in pairs)
+        if self.taught is not None:
+            self.taught.update_state(loss)
+        return loss
 
 
 def distance(target: Any, found: Any, ending: str) -> Any:
     """How far an output is from the teacher's; see the table above."""
-    import tensorflow as tf
-
     target = tf.stop_gradient(target)
     if ending not in ("softmax", "sigmoid"):
         return tf.reduce_mean(tf.math.squared_difference(target, found))
@@ -59,6 +77,4 @@ def distance(target: Any, found: Any, ending: str) -> Any:
 
 
 def _log(values: Any) -> Any:
-    import tensorflow as tf
-
     return tf.math.log(tf.maximum(values, SMALLEST))

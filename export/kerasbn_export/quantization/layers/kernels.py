@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kerasbn.lazy import LazyModule
 from kerasbn_export.quantization.grids import LARGEST, NARROWEST, SMALLEST_STEP
+
+tf: Any = LazyModule("tensorflow")
 
 KERNEL_NAMES = ("_kernel", "depthwise_kernel", "kernel")
 """Where layers of either Keras keep their kernel, the first that is there."""
@@ -47,16 +50,16 @@ class KernelMixin:
     def call(self, inputs: Any) -> Any:
         """What the layer computes with the kernel as the file has it."""
         with self._on_grid():
-            return super().call(inputs)  # type: ignore[misc] - of Keras
+            return super().call(inputs)  # type: ignore[misc]  # of Keras
 
     def get_config(self) -> dict[str, Any]:
         """The layer's configuration and `per_channel`."""
-        return {**super().get_config(), "per_channel": self.per_channel}  # type: ignore[misc] - of Keras
+        return {**super().get_config(), "per_channel": self.per_channel}  # type: ignore[misc]  # of Keras
 
     @property
     def kept_axes(self) -> tuple[int, ...]:
         """The axes of the kernel along which it has scales of its own."""
-        return output_axes(self.stock_kind) if self.per_channel else ()  # type: ignore[attr-defined] - of the class
+        return output_axes(self.stock_kind) if self.per_channel else ()  # type: ignore[attr-defined]  # of the class
 
     @contextmanager
     def _on_grid(self) -> Iterator[None]:
@@ -77,8 +80,6 @@ def straight_through(variable: Any, kept: tuple[int, ...]) -> Any:
         variable: The kernel.
         kept: The axes of the output channels, from the end; none for one scale for the whole.
     """
-    import tensorflow as tf
-
     kernel = tf.convert_to_tensor(variable)
     others = [axis for axis in range(kernel.shape.rank) if axis - kernel.shape.rank not in kept]
     largest = tf.stop_gradient(tf.reduce_max(tf.abs(kernel), others, keepdims=bool(kept)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from kerasbn_export.quantization.building import build_layers
+from kerasbn_export.quantization.layers.classes import build_layers
 
 LAYERS = build_layers(keras, average={"trainable": False, "autocast": False, "aggregation": "mean"}, module=__name__)
 globals().update(LAYERS)  # where Keras looks for the class of a saved layer

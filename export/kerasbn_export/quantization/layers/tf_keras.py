@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from kerasbn_export.quantization.building import build_layers
+from kerasbn_export.quantization.layers.classes import build_layers
 
 LAYERS = build_layers(
     tf_keras,
