@@ -6,6 +6,7 @@ import keras
 
 from kerasbn.batch_normalization import BatchNormMixin
 from kerasbn.library import Library
+from kerasbn.quantized.classes import build_layers
 
 __all__ = ["BatchNormalization"]
 
@@ -18,6 +19,10 @@ def _library() -> Library:
     from kerasbn.tensorflow import ops as tensorflow_ops
 
     return Library(keras, tensorflow_ops, fused, tensorflow_ops.all_sum, weight, average)
+
+
+QUANTIZED = build_layers(keras, {"trainable": False, "autocast": False, "aggregation": "mean"}, __name__)
+globals().update(QUANTIZED)  # where Keras looks for the class of a saved layer
 
 
 @keras.saving.register_keras_serializable("kerasbn")

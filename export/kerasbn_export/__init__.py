@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kerasbn_export.folding.verdict import Action, Reason, Verdict
     from kerasbn_export.graph.registry import register_layer
     from kerasbn_export.quantization.aware import quantize_aware
+    from kerasbn_export.quantization.schedule import quantization_schedule
     from kerasbn_export.slim.records import SlimResult
     from kerasbn_export.slim.remove import remove_constant_channels
     from kerasbn_export.verification import Comparison, assert_equivalent, verify
@@ -28,6 +29,7 @@ __all__ = [
     "assert_equivalent",
     "export_tflite",
     "fold",
+    "quantization_schedule",
     "quantize_aware",
     "register_layer",
     "remove_constant_channels",
@@ -39,6 +41,7 @@ _MODULES = {
     "folding.fold": ("FoldResult", "fold"),
     "graph.registry": ("register_layer",),
     "quantization.aware": ("quantize_aware",),
+    "quantization.schedule": ("quantization_schedule",),
     "slim.records": ("SlimResult",),
     "slim.remove": ("remove_constant_channels",),
     "folding.verdict": ("Action", "Reason", "Verdict"),

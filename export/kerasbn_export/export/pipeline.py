@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError
+from kerasbn.quantized.ranges import is_tuned
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.origins import Origins
@@ -22,7 +23,6 @@ from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.program.program import Program
-from kerasbn_export.quantization.layers.ranges import is_tuned
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError
+from kerasbn.quantized.numbers import BITS
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
-from kerasbn_export.quantization.grids import BITS
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
 from kerasbn_export.tflite.graph import TFLiteGraph
 

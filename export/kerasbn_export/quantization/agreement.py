@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from kerasbn.quantized.numbers import FIXED
 from kerasbn_export.arrays import Array
-from kerasbn_export.quantization.grids import FIXED, grid
+from kerasbn_export.quantization.grids import grid
 from kerasbn_export.quantization.tuned import Tuned
 from kerasbn_export.tflite.graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.tflite.quantization import Quantization

@@ -11,6 +11,10 @@ import numpy as np
 from kerasbn.arguments import Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
 from kerasbn.flavour import Flavour, flavour_of
+from kerasbn.quantized.classes import PREFIX, RANGE, layers_of
+from kerasbn.quantized.kernels import LINEAR
+from kerasbn.quantized.numbers import BITS, FIXED
+from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.calibration.samples import Calibration, read_calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
@@ -20,10 +24,6 @@ from kerasbn_export.folding.verdict import Reason
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.distill import distilled
-from kerasbn_export.quantization.grids import BITS, FIXED
-from kerasbn_export.quantization.layers.classes import QUANTIZED, RANGE, layers_of
-from kerasbn_export.quantization.layers.kernels import LINEAR
-from kerasbn_export.quantization.layers.ranges import RangeMixin
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
 from kerasbn_export.quantization.operations import spell_out
 from kerasbn_export.quantization.places import Places, fixed_name, insert_ranges
@@ -166,7 +166,7 @@ def _range(flavour: Flavour, name: str, fixed: Call | None, options: dict[str, A
 
 
 def _on_grid(classes: dict[str, Any], layer: Layer, per_channel: bool) -> Layer:
-    cls = classes[f"{QUANTIZED}{layer.kind}"]
+    cls = classes[f"{PREFIX}{layer.kind}"]
     config = {**layer.config, "name": layer.name, "per_channel": per_channel}
     source = cls.from_config(config)
     return Layer(layer.name, layer.path, None, source, layer.dtype, config, dict(layer.weights))

@@ -1,14 +1,14 @@
-"""A tuned model that learns from the float model; see `kerasbn_export.quantization.layers.distillation`."""
+"""A tuned model that learns from the float model; see `kerasbn.quantized.distillation`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kerasbn.flavour import flavour_of
+from kerasbn.quantized.classes import DISTILLED, layers_of
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.model import Value
 from kerasbn_export.graph.structure import leaves
-from kerasbn_export.quantization.layers.classes import DISTILLED, layers_of
 
 
 def distilled(tuned: Any, teacher: Any) -> Any:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kerasbn.quantized.kernels import LINEAR
 from kerasbn_export.capture import capture
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.verdict import Action
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Graph
-from kerasbn_export.quantization.layers.kernels import LINEAR
 
 HIDDEN = "live BatchNorm"
 """The kind that no rule of folding knows."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kerasbn.quantized.kernels import LINEAR
 from kerasbn_export.algebra.linear import SEPARABLE
 from kerasbn_export.folding.affine_calls import computes_affine, read
 from kerasbn_export.folding.passes.collapse import rescaling
@@ -26,7 +27,6 @@ from kerasbn_export.folding.rules.fused import FUSED
 from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
-from kerasbn_export.quantization.layers.kernels import LINEAR
 
 SWISH = ("swish", "silu")
 CHAINED = {"Add": "Add", "Multiply": "Multiply"}

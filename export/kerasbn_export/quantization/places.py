@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
+from kerasbn.quantized.kernels import LINEAR
 from kerasbn_export.folding.passes.activation import fuses
 from kerasbn_export.folding.rules import add, identity, moves
 from kerasbn_export.folding.rules.fused import FUSED, is_fused
@@ -26,7 +27,6 @@ from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.folding.rules.time_distributed import MERGE, SPLIT
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
-from kerasbn_export.quantization.layers.kernels import LINEAR
 
 
 class Role(Enum):

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
+from kerasbn.quantized.kernels import KernelMixin
+from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
@@ -19,8 +21,6 @@ from kerasbn_export.folding.ledger import Ledger
 from kerasbn_export.folding.verdict import Verdict, left
 from kerasbn_export.graph.model import Graph, Layer
 from kerasbn_export.quantization.grids import grid, on_grid
-from kerasbn_export.quantization.layers.kernels import KernelMixin
-from kerasbn_export.quantization.layers.ranges import RangeMixin
 from kerasbn_export.tflite.quantization import Quantization
 
 NAMES = ("depthwise_kernel", "kernel")

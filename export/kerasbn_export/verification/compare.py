@@ -18,6 +18,7 @@ from kerasbn_export.verification.layers.moved import moved_on_purpose
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.changed_places import changed_places
 from kerasbn_export.verification.outputs.outputs import judge_outputs
+from kerasbn_export.verification.outputs.trained import as_trained
 from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_export.verification.records.gates import Gate, gate_for
 from kerasbn_export.verification.records.outputs import OutputComparison, Status
@@ -79,6 +80,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     records = _settled(drawn, sides, network, batches, located, checks)
     if located and precision in CALIBRATED and question.data is None and not _errs_beyond_rounding(located):
         records, located = _without_data(records), replace(located, divergence=None)
+    records = checks.run("trained ranges", lambda: as_trained(reference, candidate, records), records)
     said: list[str] = extras.run("names not compared", lambda: list(_about_ends(sides, batches, gate, records)), [])
     return Comparison(
         reference=reference.label,

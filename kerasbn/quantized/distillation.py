@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.graph.structure import leaves
 
 tf: Any = LazyModule("tensorflow")
 
@@ -57,7 +56,7 @@ class DistillationMixin:
         """The loss of a batch."""
         if self._teacher is None:
             return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **rest)  # type: ignore[misc]  # of Keras
-        pairs = zip(leaves(self._teacher(x, training=False)), leaves(y_pred), self._endings, strict=True)
+        pairs = zip(_leaves(self._teacher(x, training=False)), _leaves(y_pred), self._endings, strict=True)
         loss = sum(distance(target, found, ending) for target, found, ending in pairs)
         if self.taught is not None:
             self.taught.update_state(loss)
@@ -74,6 +73,10 @@ def distance(target: Any, found: Any, ending: str) -> Any:
         terms += (1.0 - target) * (_log(1.0 - target) - _log(1.0 - found))
         return tf.reduce_mean(terms)
     return tf.reduce_mean(tf.reduce_sum(terms, -1))
+
+
+def _leaves(structure: Any) -> list[Any]:
+    return list(tf.nest.flatten(structure))
 
 
 def _log(values: Any) -> Any:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.quantization.grids import LARGEST, NARROWEST, SMALLEST_STEP
+from kerasbn.quantized.numbers import LARGEST, NARROWEST, SMALLEST_STEP
 
 tf: Any = LazyModule("tensorflow")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from kerasbn.flavour import layers_inside
 from kerasbn.lazy import LazyModule
-from kerasbn_export.quantization.grids import BITS, fitted
+from kerasbn.quantized.numbers import BITS, fitted
 
 tf: Any = LazyModule("tensorflow")
 
@@ -40,6 +40,7 @@ class RangeMixin:
     """
 
     name: str
+    trainable: bool
 
     def __init__(
         self,
@@ -84,9 +85,7 @@ class RangeMixin:
 
     def freeze(self) -> None:
         """Let the range stay as it is; the model has to be compiled again, or its train function made again."""
-        self.follows = False
-        for weight in (self.low, self.high) if self.learned else ():
-            weight.trainable = False
+        self.follows = self.trainable = False
 
     @property
     def range(self) -> tuple[float, float]:

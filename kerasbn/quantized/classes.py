@@ -6,20 +6,20 @@ import importlib
 from typing import Any
 
 from kerasbn.flavour import Flavour
-from kerasbn_export.quantization.layers.distillation import DistillationMixin
-from kerasbn_export.quantization.layers.kernels import LINEAR, KernelMixin
-from kerasbn_export.quantization.layers.ranges import RangeMixin
+from kerasbn.quantized.distillation import DistillationMixin
+from kerasbn.quantized.kernels import LINEAR, KernelMixin
+from kerasbn.quantized.ranges import RangeMixin
 
 PACKAGE = "kerasbn"
 RANGE = "QuantizedRange"
 DISTILLED = "DistilledModel"
-QUANTIZED = "Quantized"
+PREFIX = "Quantized"
 """What the name of a class begins with that has its kernel on a grid."""
 
 
 def layers_of(flavour: Flavour) -> dict[str, Any]:
-    """The classes by their names: `RANGE`, ``"QuantizedConv2D"``, ... They are registered when they are first made."""
-    found: dict[str, Any] = importlib.import_module(f"kerasbn_export.quantization.layers.{flavour.name}").LAYERS
+    """The classes by their names: `RANGE`, ``"QuantizedConv2D"``, ..."""
+    found: dict[str, Any] = importlib.import_module(f"kerasbn.{flavour.name}").QUANTIZED
     return found
 
 
@@ -36,7 +36,7 @@ def build_layers(keras: Any, average: dict[str, Any], module: str) -> dict[str, 
     taught = {"_keras": keras, "_shows_own_losses": keras.__name__ == "tf_keras"}
     made[DISTILLED] = _registered(keras, DISTILLED, (DistillationMixin, keras.Model), taught, module)
     for kind in LINEAR:
-        name, bases = f"{QUANTIZED}{kind}", (KernelMixin, getattr(keras.layers, kind))
+        name, bases = f"{PREFIX}{kind}", (KernelMixin, getattr(keras.layers, kind))
         made[name] = _registered(keras, name, bases, {"stock_kind": kind}, module)
     return made
 
