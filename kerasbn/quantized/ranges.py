@@ -146,4 +146,10 @@ class RangeMixin:
 
 def is_tuned(model: Any) -> bool:
     """Whether a model came out of `kerasbn_export.quantize_aware`, or holds one that did."""
-    return any(isinstance(layer, RangeMixin) for layer in layers_inside(model))
+    return precision_of(model) is not None
+
+
+def precision_of(model: Any) -> str | None:
+    """The precision that a model was made ready for by `kerasbn_export.quantize_aware`; None if it was not."""
+    bits = next((layer.bits for layer in layers_inside(model) if isinstance(layer, RangeMixin)), None)
+    return next((name for name, own in BITS.items() if own == bits), None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError
-from kerasbn.quantized.ranges import is_tuned
+from kerasbn.quantized.ranges import precision_of
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.origins import Origins
@@ -47,7 +47,10 @@ def build_tflite(
         options: How to export.
         on_step: See `export_tflite`.
     """
-    made = _trained(model, options, on_step) if is_tuned(model) else _folded(model, options, on_step)
+    tuned_for = None if isinstance(model, tuple) else precision_of(model)
+    if tuned_for and options.precision is None and options.device is None:
+        options = replace(options, precision=tuned_for)
+    made = (_trained if tuned_for else _folded)(model, options, on_step)
     prepared, samples = made.prepared, made.samples
     about = (_source(model), prepared.verdicts, samples, options.device, made.trials, prepared.chosen)
     data = relabel(made.data, (), provenance(*about, slimmed=made.slimming.removed))

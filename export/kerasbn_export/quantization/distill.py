@@ -14,8 +14,13 @@ from kerasbn_export.graph.structure import leaves
 def distilled(tuned: Any, teacher: Any) -> Any:
     """The tuned model as one that learns from the teacher."""
     student = layers_of(flavour_of(tuned))[DISTILLED](tuned.inputs, tuned.outputs, name=tuned.name)
-    student.teach(teacher, tuple(_ending(value) for value in leaves(capture(teacher).outputs)))
+    student.teach(teacher, endings(teacher))
     return student
+
+
+def endings(model: Any) -> tuple[str, ...]:
+    """The activation that each output of a model ends in; empty for none that is known."""
+    return tuple(_ending(value) for value in leaves(capture(model).outputs))
 
 
 def _ending(value: Value) -> str:

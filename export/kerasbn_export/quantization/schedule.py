@@ -65,11 +65,11 @@ class Schedule:
         super().__init__()
         self.tuned, self.pending, self.epoch = tuned, pending, 0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
         """Before each epoch."""
         self.epoch = epoch
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
         """Before each step. Where Keras does not know how many there are, whole epochs count."""
         part = (self.epoch + batch / (self.params.get("steps") or 1 << 62)) / self.params["epochs"]
         for entry in [entry for entry in self.pending if part >= entry[0]]:
@@ -89,9 +89,9 @@ def freeze_statistics(model: Any, samples: Any) -> None:
         object.__setattr__(layer, "call", partial(_at_inference, layer.call))
 
 
-def _at_inference(call: Callable[..., Any], inputs: Any, training: Any = None, **rest: Any) -> Any:
+def _at_inference(call: Callable[..., Any], inputs: Any, **rest: Any) -> Any:
     """A BatchNorm with the statistics it has, whatever the model does."""
-    return call(inputs, training=False, **rest)
+    return call(inputs, **{**rest, "training": False})
 
 
 def freeze_ranges(model: Any) -> None:

@@ -41,12 +41,19 @@ def read_samples(
             raise InvalidArgumentError("--labels were given without --data or --images, which they belong to.")
         return None
     inputs = read_arrays(data) if data is not None else _images(model, str(images), image_range)
-    if labels is None:
-        return inputs
-    found = read_arrays(labels)
+    return inputs if labels is None else (inputs, read_labels(labels))
+
+
+def read_labels(path: str) -> Any:
+    """The one array of a ``.npy`` file.
+
+    Raises:
+        InvalidArgumentError: The file holds several arrays.
+    """
+    found = read_arrays(path)
     if not hasattr(found, "shape"):
-        raise InvalidArgumentError(f"{labels}: holds several arrays; accepted for labels: one, in a .npy file.")
-    return inputs, found
+        raise InvalidArgumentError(f"{path}: holds several arrays; accepted for labels: one, in a .npy file.")
+    return found
 
 
 def _images(model: Any, folder: str, image_range: tuple[float, float] | None) -> Any:

@@ -1,0 +1,165 @@
+"""`finetune`: train a model for its int8 file, and write that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasbn.arguments import AtLeastOne, Positive, Seed, checks_arguments
+from kerasbn.errors import CalibrationError
+from kerasbn.flavour import flavour_of
+from kerasbn_export.arrays import Array
+from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.export.forms.search import HELD_OUT, held_out
+from kerasbn_export.export.pipeline import Built, build_tflite
+from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.files.atomic import write_bytes
+from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
+from kerasbn_export.finetune.judge import accuracy_of, classes, judge
+from kerasbn_export.finetune.records import Finetuned, NoBetterFileError
+from kerasbn_export.program.program import functional_program
+from kerasbn_export.quantization.aware import quantize_aware
+from kerasbn_export.quantization.distill import endings
+from kerasbn_export.quantization.schedule import quantization_schedule
+
+LEARNING_RATE = 1e-4
+"""At the first step; it falls to 0 along a cosine."""
+
+
+@checks_arguments
+def finetune(
+    model: Any,
+    data: Any,
+    path: str | Path,
+    *,
+    labels: Any = None,
+    distill: bool = False,
+    epochs: AtLeastOne = 3,
+    batch_size: AtLeastOne = 32,
+    learning_rate: Positive = LEARNING_RATE,
+    bn: str = "frozen",
+    weights: str = "per-channel",
+    keep_float: Any = (),
+    seed: Seed = 0,
+    force: bool = False,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Finetuned:
+    """Trains a model for its int8 file and writes that, whole or not at all.
+
+    Every fourth sample is kept out to judge by. Where the trained file is worse there than the one that `export_tflite`
+    makes without training, nothing is written.
+
+    Args:
+        model: A model of either Keras. It is not changed.
+        data: Samples, in any form of `kerasbn_export.calibration.samples`.
+        path: The file to write.
+        labels: One for each sample: classes as whole numbers or one-hot, or values of the output's shape. Without, the
+            float model is the teacher.
+        distill: Whether the float model is the teacher, labels or not; labels then only judge.
+        epochs: How often the samples are seen.
+        batch_size: How many at a time.
+        learning_rate: Adam's, at the first step.
+        bn: See `quantize_aware`, as for `weights`, `keep_float` and `seed`.
+        weights: Likewise.
+        keep_float: Likewise.
+        seed: Likewise.
+        force: Whether the file is written even if it is worse.
+        on_step: Called with the name of each step as it begins, and with the loss of each epoch.
+
+    Raises:
+        CalibrationError: Samples or labels do not fit.
+        NoBetterFileError: The trained file is worse; nothing is written.
+        And what `quantize_aware` and `export_tflite` raise.
+    """
+    check_paths({"model": model, "data": data}, [Output("path", path, ANY_TFLITE)])
+    samples = read_calibration(data, functional_program(model).inputs, seed=seed)
+    targets = _targets(labels, samples)
+    targets = None if targets is None else _shaped(targets, model.outputs[0])
+    training, judging = held_out(samples)
+    kept = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
+    judged = classes(targets, model.outputs)
+    worth = judge(model, judging, None if judged is None else judged[kept])
+    on_step("export without training")
+    options = ExportOptions(precision="int8", calibration=list(training.arrays))
+    before = worth(build_tflite(model, Path(path), options).data)
+    teacher = distill or targets is None
+    on_step("put the ranges in")
+    tuned = quantize_aware(
+        model, list(training.arrays), bn=bn, weights=weights, keep_float=keep_float, distill=teacher, seed=seed
+    )
+    steps = epochs * -(-len(training) // batch_size)
+    _compile(tuned, None if teacher else _loss(model, targets), learning_rate, steps)
+    _fit(tuned, training, None if teacher or targets is None else targets[~kept], epochs, batch_size, on_step)
+    on_step("export")
+    built: Built = build_tflite(tuned, Path(path), ExportOptions(precision="int8"))
+    after = worth(built.data)
+    if after.is_worse_than(before) and not force:
+        raise NoBetterFileError(
+            f"Training made the int8 file worse on {len(judging)} samples kept out: {before} before, {after} after; "
+            "nothing was written. Give more samples, more epochs or a smaller learning rate; force=True (--force) "
+            "writes it all the same."
+        )
+    write_bytes(path, built.data)
+    right = None if judged is None else accuracy_of(model, judging, judged[kept])
+    return Finetuned(Path(path), before, after, right, teacher, epochs, len(training), len(judging), built.result)
+
+
+def _targets(labels: Any, samples: Calibration) -> Array | None:
+    if labels is None:
+        return None
+    found = np.asarray(labels)
+    if len(found) != len(samples):
+        raise CalibrationError(f"{len(found)} labels were given for {len(samples)} samples; each sample needs its own.")
+    if found.dtype.kind not in "iufb":
+        raise CalibrationError(f"Labels of type {found.dtype} are no numbers; accepted: classes or values.")
+    return found
+
+
+def _loss(model: Any, targets: Any) -> Any:
+    """The loss that fits the labels and what the output ends in."""
+    losses = flavour_of(model).keras.losses
+    last = endings(model)[0]
+    if targets.dtype.kind in "iu" and targets.ndim == 1 and model.outputs[0].shape[-1] > 1:
+        return losses.SparseCategoricalCrossentropy(from_logits=last != "softmax")
+    if last == "softmax":
+        return losses.CategoricalCrossentropy()
+    return losses.BinaryCrossentropy() if last == "sigmoid" else losses.MeanSquaredError()
+
+
+def _shaped(targets: Array, output: Any) -> Array:
+    """The labels as the loss wants them: one number in a row of its own, where the output has one."""
+    return targets[:, None] if targets.ndim == 1 and tuple(output.shape[1:]) == (1,) else targets
+
+
+def _compile(tuned: Any, loss: Any, learning_rate: float, steps: int) -> None:
+    keras = flavour_of(tuned).keras
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    tuned.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+
+
+def _fit(
+    tuned: Any,
+    training: Calibration,
+    targets: Array | None,
+    epochs: int,
+    batch_size: int,
+    on_step: Callable[[str], None],
+) -> None:
+    keras = flavour_of(tuned).keras
+
+    def told(epoch: int, logs: Any) -> None:
+        on_step(f"train: epoch {epoch + 1} of {epochs}, loss {logs.get('loss', float('nan')):.4g}")
+
+    inputs = training.arrays[0] if len(training.arrays) == 1 else list(training.arrays)
+    on_step(f"train: epoch 1 of {epochs}")
+    tuned.fit(
+        inputs,
+        targets,
+        epochs=epochs,
+        batch_size=batch_size,
+        verbose=0,
+        callbacks=[quantization_schedule(tuned), keras.callbacks.LambdaCallback(on_epoch_end=told)],
+    )
