@@ -1,15 +1,12 @@
-"""The float model as the teacher of its quantized twin: nothing is needed but inputs.
+"""A model whose loss is how far it is from a teacher.
 
-==============================  =========================================================
-the teacher's output ends in    loss of an output, averaged over samples
-==============================  =========================================================
-softmax                         ``KL(teacher || student)`` over the last axis
-sigmoid                         cross-entropy of the two probabilities
-anything else                   mean squared difference
-==============================  =========================================================
+For the scores ``t`` of the teacher and ``s`` of the model, which are the outputs before a softmax or sigmoid::
 
-Source: Hinton et al. 2015 (Distilling the knowledge in a neural network), with temperature 1: both have the same
-logits to begin with.
+    loss = mean((s - t)^2) / mean(t^2)                    of each output, summed
+    loss = KL(softmax(t) || softmax(s)) + the same        where the output ends in a softmax
+
+Sources: Hinton et al. 2015 (Distilling the knowledge in a neural network) for the divergence, at temperature 1; Ba and
+Caruana 2014 (Do deep nets really need to be deep?) for squares of logits.
 """
 
 from __future__ import annotations
@@ -20,26 +17,30 @@ from kerasbn.lazy import LazyModule
 
 tf: Any = LazyModule("tensorflow")
 
-SMALLEST = 1e-7
-"""The least probability that a logarithm is taken of."""
+SMALLEST = 1e-12
+"""The least mean square of a teacher's output that a difference is measured against."""
 
 
 class DistillationMixin:
-    """A functional model whose loss is how far it is from a teacher; without one it is an ordinary model."""
+    """A functional model that learns from a teacher; without one it is an ordinary model."""
 
     taught: Any = None
     """What shows the loss in Keras 2, which does so only for a loss that it was compiled with."""
     _teacher: Any = None
+    _taps: tuple[Any, ...] = ()
     _endings: tuple[str, ...] = ()
 
-    def teach(self, teacher: Any, endings: tuple[str, ...]) -> None:
-        """Take a teacher: a model of the same inputs and outputs, which is not saved with this one.
+    def teach(self, teacher: Any, taps: tuple[Any, ...], endings: tuple[str, ...]) -> None:
+        """Take a teacher, which is not saved with this model.
 
         Args:
-            teacher: The model.
-            endings: The activation of each of its outputs.
+            teacher: A model of the same inputs that gives the scores of each output.
+            taps: For each output the range of this model through which its scores go.
+            endings: The activation behind the scores of each output.
         """
-        for name, value in (("_teacher", teacher), ("_endings", endings)):
+        for tap in taps:
+            tap.tapped = True
+        for name, value in (("_teacher", teacher), ("_taps", taps), ("_endings", endings)):
             object.__setattr__(self, name, value)  # past Keras, which would train and save it
         if self._shows_own_losses:  # type: ignore[attr-defined]  # of the flavour
             object.__setattr__(self, "taught", self._keras.metrics.Mean(name="loss"))  # type: ignore[attr-defined]
@@ -53,31 +54,23 @@ class DistillationMixin:
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **rest: Any
     ) -> Any:
-        """The loss of a batch."""
+        """The loss of a batch, which the model has just run on."""
         if self._teacher is None:
             return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **rest)  # type: ignore[misc]  # of Keras
-        pairs = zip(_leaves(self._teacher(x, training=False)), _leaves(y_pred), self._endings, strict=True)
-        loss = sum(distance(target, found, ending) for target, found, ending in pairs)
+        scores = tf.nest.flatten(self._teacher(x, training=False))
+        pairs = zip(scores, [tap.latest for tap in self._taps], self._endings, strict=True)
+        loss = sum(distance(wanted, found, ending) for wanted, found, ending in pairs)
         if self.taught is not None:
             self.taught.update_state(loss)
         return loss
 
 
-def distance(target: Any, found: Any, ending: str) -> Any:
-    """How far an output is from the teacher's; see the table above."""
-    target = tf.stop_gradient(target)
-    if ending not in ("softmax", "sigmoid"):
-        return tf.reduce_mean(tf.math.squared_difference(target, found))
-    terms = target * (_log(target) - _log(found))
-    if ending == "sigmoid":
-        terms += (1.0 - target) * (_log(1.0 - target) - _log(1.0 - found))
-        return tf.reduce_mean(terms)
-    return tf.reduce_mean(tf.reduce_sum(terms, -1))
-
-
-def _leaves(structure: Any) -> list[Any]:
-    return list(tf.nest.flatten(structure))
-
-
-def _log(values: Any) -> Any:
-    return tf.math.log(tf.maximum(values, SMALLEST))
+def distance(wanted: Any, found: Any, ending: str) -> Any:
+    """How far scores are from the teacher's; see above."""
+    wanted = tf.stop_gradient(wanted)
+    squares = tf.reduce_mean(tf.math.squared_difference(wanted, found))
+    loss = squares / tf.maximum(tf.reduce_mean(tf.square(wanted)), SMALLEST)
+    if ending == "softmax":
+        entropies = tf.nn.log_softmax(wanted) - tf.nn.log_softmax(found)
+        loss += tf.reduce_mean(tf.reduce_sum(tf.nn.softmax(wanted) * entropies, -1))
+    return loss

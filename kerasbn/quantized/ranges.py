@@ -35,6 +35,8 @@ class RangeMixin:
         bits: Of the activations, 8 or 16.
         learned: Whether the range is trained by its gradient.
         fixed: Whether it never changes.
+        at_end: Whether it is that of a softmax or sigmoid that nothing in the model takes. In training it lets everything
+            pass: the logarithm of a probability that was rounded to 0 teaches nothing.
         momentum: ``m`` above.
         batches: How many batches the first range stands for.
     """
@@ -49,16 +51,18 @@ class RangeMixin:
         bits: int = 8,
         learned: bool = False,
         fixed: bool = False,
+        at_end: bool = False,
         momentum: float = MOMENTUM,
         batches: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.first = fitted(float(low), float(high), bits)
-        self.bits, self.learned, self.fixed = bits, learned, fixed
+        self.bits, self.learned, self.fixed, self.at_end = bits, learned, fixed, at_end
         self.momentum, self.batches = momentum, batches
         self.follows = not (learned or fixed)
-        self.observing = False
+        self.observing = self.tapped = False
+        self.latest: Any = None
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
@@ -78,10 +82,15 @@ class RangeMixin:
         if self.observing:
             self._widen(inputs)
             return inputs
+        if training and self.at_end:
+            return inputs
         if training and self.follows:
             self._follow(inputs)
         low, high = self._ends()
-        return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
+        rounded = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
+        if self.tapped:
+            object.__setattr__(self, "latest", rounded)  # past Keras, which tracks what a layer holds
+        return rounded
 
     def freeze(self) -> None:
         """Let the range stay as it is; the model has to be compiled again, or its train function made again."""
@@ -102,7 +111,7 @@ class RangeMixin:
         """The constructor's arguments."""
         own = {"low": self.first[0], "high": self.first[1], "bits": self.bits, "learned": self.learned}
         own |= {"fixed": self.fixed or not (self.learned or self.follows)}
-        own |= {"momentum": self.momentum, "batches": self.batches}
+        own |= {"at_end": self.at_end, "momentum": self.momentum, "batches": self.batches}
         return {**super().get_config(), **own}  # type: ignore[misc]  # of Keras
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -23,6 +23,8 @@ from kerasbn_export.cli.output import json_text, progress, stdout, table
               help="Adam's at the first step; it falls to 0.")  # fmt: skip
 @click.option("--bn", type=click.Choice(("frozen", "live")), default="frozen", show_default=True,
               help="Train the folded weights, or keep BatchNorms alive.")  # fmt: skip
+@click.option("--ranges", type=click.Choice(("ema", "learned")), default="learned", show_default=True,
+              help="Ranges follow the batches, or are trained.")  # fmt: skip
 @click.option("--weights", type=click.Choice(("per-channel", "per-tensor")), default="per-channel", show_default=True,
               help="One scale for each output channel, or for the whole kernel.")  # fmt: skip
 @click.option("--keep-float", multiple=True, metavar="NAME", help="A layer, pattern or class that stays in float.")

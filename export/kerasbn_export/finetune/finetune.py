@@ -41,6 +41,7 @@ def finetune(
     batch_size: AtLeastOne = 32,
     learning_rate: Positive = LEARNING_RATE,
     bn: str = "frozen",
+    ranges: str = "learned",
     weights: str = "per-channel",
     keep_float: Any = (),
     seed: Seed = 0,
@@ -62,7 +63,8 @@ def finetune(
         epochs: How often the samples are seen.
         batch_size: How many at a time.
         learning_rate: Adam's, at the first step.
-        bn: See `quantize_aware`, as for `weights`, `keep_float` and `seed`.
+        bn: See `quantize_aware`, as for all that follow up to `seed`.
+        ranges: Likewise; learned ones lost less than averages on every network of `benchmarks/qat.py`.
         weights: Likewise.
         keep_float: Likewise.
         seed: Likewise.
@@ -87,9 +89,8 @@ def finetune(
     before = worth(build_tflite(model, Path(path), options).data)
     teacher = distill or targets is None
     on_step("put the ranges in")
-    tuned = quantize_aware(
-        model, list(training.arrays), bn=bn, weights=weights, keep_float=keep_float, distill=teacher, seed=seed
-    )
+    how = {"bn": bn, "ranges": ranges, "weights": weights, "keep_float": keep_float}
+    tuned = quantize_aware(model, list(training.arrays), **how, distill=teacher, seed=seed)
     steps = epochs * -(-len(training) // batch_size)
     _compile(tuned, None if teacher else _loss(model, targets), learning_rate, steps)
     _fit(tuned, training, None if teacher or targets is None else targets[~kept], epochs, batch_size, on_step)

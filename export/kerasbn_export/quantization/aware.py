@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasbn.arguments import Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
-from kerasbn.flavour import Flavour, flavour_of
+from kerasbn.flavour import flavour_of
 from kerasbn.quantized.classes import PREFIX, RANGE, layers_of
 from kerasbn.quantized.kernels import LINEAR
 from kerasbn.quantized.numbers import BITS, FIXED
@@ -137,7 +137,7 @@ def _build(
         raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")
     classes = layers_of(graph.flavour)
     options = {"bits": BITS[precision], "learned": ranges == "learned", "batches": max(1, count // CHUNK)}
-    insert_ranges(places, lambda name, fixed: _range(graph.flavour, name, fixed, options))
+    insert_ranges(places, lambda name, fixed: _range(graph, name, fixed, options))
     layers: dict[Layer, Layer] = {}
     for call in quantized:
         per_channel = weights == "per-channel" and (per_channel_dense or call.layer.kind != "Dense")
@@ -155,12 +155,13 @@ def _refuse_half_precision(graph: Graph) -> None:
         )
 
 
-def _range(flavour: Flavour, name: str, fixed: Call | None, options: dict[str, Any]) -> Layer:
+def _range(graph: Graph, name: str, fixed: Call | None, options: dict[str, Any]) -> Layer:
     own = dict(options)
     if fixed is not None:
         low, high = FIXED[options["bits"]][fixed_name(fixed)]
-        own |= {"low": low, "high": high, "fixed": True, "learned": False}
-    source = layers_of(flavour)[RANGE](name=name, dtype="float32", **own)
+        at_end = not graph.users(fixed.output)
+        own |= {"low": low, "high": high, "fixed": True, "at_end": at_end, "learned": False}
+    source = layers_of(graph.flavour)[RANGE](name=name, dtype="float32", **own)
     source.build(())
     return Layer(name, name, None, source, "float32")
 
