@@ -26,7 +26,7 @@ from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.distill import distilled
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
 from kerasbn_export.quantization.operations import spell_out
-from kerasbn_export.quantization.places import Places, fixed_name, insert_ranges
+from kerasbn_export.quantization.places import Places, activation_of, insert_ranges
 
 BN, RANGES, WEIGHTS = ("frozen", "live"), ("ema", "learned"), ("per-channel", "per-tensor")
 CHUNK = 32
@@ -158,7 +158,7 @@ def _refuse_half_precision(graph: Graph) -> None:
 def _range(graph: Graph, name: str, fixed: Call | None, options: dict[str, Any]) -> Layer:
     own = dict(options)
     if fixed is not None:
-        low, high = FIXED[options["bits"]][fixed_name(fixed)]
+        low, high = FIXED[options["bits"]][activation_of(fixed.layer)]
         at_end = not graph.users(fixed.output)
         own |= {"low": low, "high": high, "fixed": True, "at_end": at_end, "learned": False}
     source = layers_of(graph.flavour)[RANGE](name=name, dtype="float32", **own)

@@ -40,7 +40,7 @@ def _ending(value: Value) -> str:
 def _tap(value: Value) -> Any:
     """The range of an output's scores: the last one, or the one before a softmax or sigmoid."""
     found = []
-    while value.producer is not None and len(found) < 2:  # noqa: PLR2004 - the last two
+    while value.producer is not None and len(found) < 2:
         call = value.producer
         if isinstance(call.layer.source, RangeMixin):
             found.append(call.layer.source)

@@ -28,7 +28,7 @@ from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 
-SWISH = ("swish", "silu")
+SWISH = ("swish", "silu", "op.silu", "op.swish")
 CHAINED = {"Add": "Add", "Multiply": "Multiply"}
 
 
@@ -59,7 +59,7 @@ def _split_activation(graph: Graph, call: Call) -> None:
 
 
 def _split_swish(graph: Graph, call: Call) -> None:
-    if call.layer.kind != "Activation" or stock_activation(call.layer) not in SWISH:
+    if call.layer.kind not in SWISH and (call.layer.kind != "Activation" or stock_activation(call.layer) not in SWISH):
         return
     value = call.inputs[0]
     sigmoid = _call(graph, new_layer("Activation", f"{call.layer.name}_sigmoid", {"activation": "sigmoid"}), value)

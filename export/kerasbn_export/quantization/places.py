@@ -46,11 +46,12 @@ KEEPING = (
     *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
     *("ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"),
 )
+RESIZING = ("UpSampling2D", "Resizing")
 ROUNDING = ("AveragePooling1D", "AveragePooling2D")
 JOINING = ("Concatenate", "Maximum", "Minimum", "op.concatenate", "op.maximum", "op.minimum", "op.stack")
 OWNING = (
     *(*LINEAR, *add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, "Rescaling", "Embedding", "InputLayer"),
-    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "op.mean", "LeakyReLU", "PReLU", "ELU"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "op.mean", "op.matmul", "LeakyReLU", "PReLU", "ELU"),
 )
 FIXED = ("softmax", "sigmoid", "tanh")
 OWNING_ACTIVATIONS = (*FUSED, "elu", "leaky_relu", "hard_silu", "hard_swish")
@@ -78,9 +79,10 @@ class Places:
             return Role.WHOLE
         if self.is_float(layer):
             return Role.FLOAT
-        if layer.kind in KEEPING or (layer.kind == "UpSampling2D" and layer.config["interpolation"] == "nearest"):
+        how = layer.config.get("interpolation", "bilinear") if layer.kind in RESIZING else None
+        if layer.kind in KEEPING or how == "nearest":
             return Role.KEEPS
-        if layer.kind in ROUNDING or (layer.kind == "UpSampling2D" and layer.config["interpolation"] == "bilinear"):
+        if layer.kind in ROUNDING or how == "bilinear":
             return Role.ROUNDS
         if layer.kind in JOINING:
             return Role.JOINS
@@ -88,7 +90,7 @@ class Places:
 
     def _arithmetic(self, call: Call) -> Role | None:
         layer = call.layer
-        name = stock_activation(layer) if layer.kind == "Activation" else str(layer.kind).lower()
+        name = activation_of(layer)
         if name == "linear":
             return Role.KEEPS
         if name in FIXED:
@@ -161,9 +163,9 @@ class Places:
             self._parents[other] = one
 
 
-def fixed_name(call: Call) -> str:
-    """The key of the fixed range of a call."""
-    name = stock_activation(call.layer) if call.layer.kind == "Activation" else str(call.layer.kind).lower()
+def activation_of(layer: Layer) -> str:
+    """The name of the activation that a layer or an operation is; of any other its kind in lower case."""
+    name = stock_activation(layer) if layer.kind == "Activation" else str(layer.kind).lower().removeprefix("op.")
     return str(name)
 
 
