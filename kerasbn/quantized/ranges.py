@@ -35,8 +35,8 @@ class RangeMixin:
         bits: Of the activations, 8 or 16.
         learned: Whether the range is trained by its gradient.
         fixed: Whether it never changes.
-        at_end: Whether it is that of a softmax or sigmoid that nothing in the model takes. In training it lets everything
-            pass: the logarithm of a probability that was rounded to 0 teaches nothing.
+        at_end: Whether it is that of a softmax or sigmoid that nothing in the model takes. In training it lets
+            everything pass: the logarithm of a probability that was rounded to 0 teaches nothing.
         momentum: ``m`` above.
         batches: How many batches the first range stands for.
     """

@@ -39,7 +39,7 @@ def _ending(value: Value) -> str:
 
 def _tap(value: Value) -> Any:
     """The range of an output's scores: the last one, or the one before a softmax or sigmoid."""
-    found = []
+    found: list[RangeMixin] = []
     while value.producer is not None and len(found) < 2:
         call = value.producer
         if isinstance(call.layer.source, RangeMixin):

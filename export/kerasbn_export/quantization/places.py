@@ -6,14 +6,14 @@ Measured on files of TensorFlow 2.21's converter:
 * an operation that only moves or chooses elements has the range of what it takes, and so have average pooling and
   bilinear resizing, which round to it;
 * CONCATENATION, MAXIMUM and MINIMUM have one range for all that they take and give, also for who else takes that;
-* softmax, sigmoid and tanh have fixed ranges;
+* softmax, sigmoid and tanh have fixed ranges, and are converted where they are joined with others;
 * everything else has its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -27,6 +27,21 @@ from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.folding.rules.time_distributed import MERGE, SPLIT
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value that goes through a range.
+
+    Attributes:
+        value: The value.
+        owner: The value that stands for all of the same range.
+        users: The calls that take what comes out of it; None for all.
+    """
+
+    value: Value
+    owner: Value
+    users: list[Call] | None = None
 
 
 class Role(Enum):
@@ -124,19 +139,30 @@ class Places:
                 "calibration samples and without training."
             )
 
-    def owners(self) -> list[tuple[Value, Value]]:
-        """Every value that goes through a range, with the value that stands for all of the same range, in order."""
-        found: list[Value] = []
+    def places(self) -> list[Place]:
+        """Every place where a value goes through a range, in order."""
+        found: list[Place] = []
         for call in self.graph.in_order():
             role = self.role(call)
-            if role in (Role.KEEPS, Role.ROUNDS, Role.JOINS):
-                for value in [*call.inputs[1:], *call.outputs]:
-                    self._unite(call.inputs[0], value)
+            if role in (Role.KEEPS, Role.ROUNDS):
+                self._unite(call.inputs[0], call.output)
+            if role is Role.JOINS:
+                found += self._join(call)
             if role in (Role.OWN, Role.ROUNDS, Role.FIXED) and not self.is_inner(call):
-                found += call.outputs
+                found += [Place(value, value) for value in call.outputs]
             if role is Role.FLOAT:
-                found += [value for value in call.outputs if self.quantized_users(value)]
-        return [(value, self._find(value)) for value in found]
+                quantized = [(value, self.quantized_users(value)) for value in call.outputs]
+                found += [Place(value, value, users) for value, users in quantized if users]
+        return [replace(place, owner=self._find(place.owner)) for place in found]
+
+    def _join(self, call: Call) -> Iterator[Place]:
+        """All sides get the range of the output; one whose range is fixed goes through both."""
+        for value in call.inputs:
+            source = self._find(value).producer
+            if source is not None and self.role(source) is Role.FIXED:
+                yield Place(value, call.output, [call])
+            else:
+                self._unite(value, call.output)
 
     def is_inner(self, call: Call) -> bool:
         """Whether the operation goes on in the next call: a live BatchNorm, or an activation that it fuses."""
@@ -169,26 +195,24 @@ def activation_of(layer: Layer) -> str:
     return str(name)
 
 
-def insert_ranges(places: Places, make: Callable[[str, Call | None], Layer]) -> list[Layer]:
+def insert_ranges(places: Places, make: Callable[[str, Call | None], Layer]) -> None:
     """Lets every value that the file quantizes go through a range.
 
     Args:
         places: Where; its graph is rewritten.
         make: Gives the layer of a range for its name, and the call whose fixed range it is, if it is fixed.
     """
-    graph = places.graph
-    owners, users = places.owners(), {call: places.role(call) for call in graph}
-    layers: dict[Any, Layer] = {}
-    for value, owner in owners:
-        call = value.producer
-        fixed = call if call is not None and users[call] is Role.FIXED else None
-        key = value if fixed else owner
-        if key not in layers:
-            name = f"{call.layer.name}_range" if call is not None else "range"
-            layers[key] = make(name, fixed)
-        quantized = places.quantized_users(value) if call is not None and users[call] is Role.FLOAT else None
-        graph.insert_after(value, layers[key], quantized)
-    return list(layers.values())
+    found = places.places()
+    roles = {call: places.role(call) for call in places.graph}
+    layers: dict[Value, Layer] = {}
+    for place in found:
+        call, owner = place.value.producer, place.owner
+        if owner not in layers:
+            fixed = owner.producer if owner.producer and roles[owner.producer] is Role.FIXED else None
+            named = owner.producer if place.users else call
+            layers[owner] = make(f"{named.layer.name}_range" if named else "range", fixed)
+    for place in reversed(found):  # the last first: what goes through two ranges goes through its own first
+        places.graph.insert_after(place.value, layers[place.owner], place.users)
 
 
 def _described(layer: Layer) -> str:

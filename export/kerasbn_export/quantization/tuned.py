@@ -58,6 +58,7 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
     """
     graph = capture(model)
     ranges = [call.layer.source for call in graph if isinstance(call.layer.source, RangeMixin)]
+    _without_fixed(graph)
     quantized = _with_plain_kernels(graph)
     verdicts = _folded(graph)
     return Tuned(
@@ -67,6 +68,13 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
         kernels={call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized},
         verdicts=verdicts,
     )
+
+
+def _without_fixed(graph: Graph) -> None:
+    """Takes the ranges out that TFLite gives by itself: the converter would not convert from one to another."""
+    for call in graph.in_order():
+        if isinstance(call.layer.source, RangeMixin) and call.layer.source.fixed:
+            graph.bypass(call)
 
 
 def _with_plain_kernels(graph: Graph) -> set[str]:

@@ -1,0 +1,102 @@
+"""`finetune`: with labels, with a teacher, and not at all where it does not help."""
+
+import json
+
+import numpy as np
+import pytest
+from kerasbn_testing.tuning import every_place, images
+
+from kerasbn.errors import CalibrationError
+from kerasbn_export import verify
+from kerasbn_export.cli.main import run
+from kerasbn_export.finetune import finetune as module
+from kerasbn_export.finetune.finetune import finetune
+from kerasbn_export.finetune.records import NoBetterFileError, Worth
+
+
+@pytest.fixture
+def files(keras_flavour, rng, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = every_place(keras_flavour, rng)
+    model.save("m.keras")
+    x = images(rng, 64)
+    np.save("x.npy", x)
+    np.save("y.npy", np.argmax(model.predict(x, verbose=0), -1))
+    return model, x, np.load("y.npy")
+
+
+def test_the_float_model_teaches(files):
+    model, x, _ = files
+    steps = []
+    done = finetune(model, x, "m.tflite", epochs=2, force=True, on_step=steps.append)
+    assert done.teacher
+    assert (done.trained_on, done.held_out) == (48, 16)
+    assert any("epoch 2 of 2, loss" in step for step in steps)
+    assert "nan" not in "".join(steps)
+    assert verify(model, "m.tflite", data=x[:8])
+
+
+def test_labels_teach_and_judge(files):
+    model, x, y = files
+    done = finetune(model, x, "m.tflite", labels=y, epochs=1, force=True)
+    assert not done.teacher
+    assert done.float_accuracy == 1.0
+    assert done.after.accuracy > 0.5
+    assert "accuracy" in str(done)
+    one_hot = np.eye(4)[y]
+    assert finetune(model, x, "m.tflite", labels=one_hot, epochs=1, force=True).float_accuracy == 1.0
+    values = finetune(model, x, "m.tflite", labels=model.predict(x, verbose=0), epochs=1, force=True)
+    assert values.float_accuracy is None
+
+
+def test_a_worse_file_is_not_written(files, monkeypatch, tmp_path):
+    model, x, _ = files
+    worths = iter([Worth(30.0), Worth(29.0), Worth(30.0), Worth(29.0)])
+    monkeypatch.setattr(module, "judge", lambda *_: lambda _data: next(worths))
+    with pytest.raises(NoBetterFileError, match=r"30.0 dB before, 29.0 dB after"):
+        finetune(model, x, "m.tflite", epochs=1)
+    assert not (tmp_path / "m.tflite").exists()
+    assert finetune(model, x, "m.tflite", epochs=1, force=True).after.sqnr_db == 29.0
+
+
+def test_worth_goes_by_accuracy_where_there_is_one():
+    assert Worth(40.0, 0.8).is_worse_than(Worth(30.0, 0.9))
+    assert not Worth(30.0, 0.9).is_worse_than(Worth(40.0, 0.9))
+    assert Worth(30.0).is_worse_than(Worth(31.0, 0.9))
+
+
+@pytest.mark.usefixtures("files")
+def test_the_command(capsys, tmp_path):
+    line = [
+        "finetune",
+        "m.keras",
+        "--data",
+        "x.npy",
+        "--labels",
+        "y.npy",
+        "--distill",
+        "--epochs",
+        "1",
+        "-o",
+        "m.tflite",
+    ]
+    assert run([*line, "--force", "--json", "r.json"]) == 0
+    out = capsys.readouterr().out
+    assert "int8, not trained" in out
+    assert "Taught by the float model" in out
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert set(record["before"]) == {"sqnr_db", "accuracy"}
+    assert run(["verify", "m.keras", "m.tflite", "--data", "x.npy"]) == 0
+
+
+@pytest.mark.usefixtures("files")
+def test_labels_have_to_fit(capsys):
+    np.save("few.npy", np.zeros(3))
+    assert run(["finetune", "m.keras", "--data", "x.npy", "--labels", "few.npy", "-o", "m.tflite"]) == 2
+    assert "3 labels were given for 64 samples" in capsys.readouterr().err
+
+
+def test_labels_are_numbers(files):
+    model, x, _ = files
+    with pytest.raises(CalibrationError, match="no numbers"):
+        finetune(model, x, "m.tflite", labels=np.array(["a"] * 64))

@@ -1,0 +1,226 @@
+"""A model that computes what its int8 file will compute: where it rounds, what it keeps, what it refuses."""
+
+import numpy as np
+import pytest
+from kerasbn_testing.tuning import every_place, images, steps_apart, train
+
+from kerasbn import check
+from kerasbn.errors import CalibrationError, InvalidArgumentError, UnsupportedModelError
+from kerasbn.quantized.ranges import RangeMixin
+from kerasbn_export import export_tflite, quantize_aware, verify
+from kerasbn_export.tflite.file import read_tflite
+
+FORMS = {
+    "default": {},
+    "live": {"bn": "live"},
+    "learned": {"ranges": "learned"},
+    "per-tensor": {"weights": "per-tensor"},
+    "dense per-tensor": {"per_channel_dense": False},
+}
+
+
+@pytest.fixture
+def model(keras_flavour, rng):
+    return every_place(keras_flavour, rng)
+
+
+def ranges(tuned):
+    return [layer for layer in tuned.layers if isinstance(layer, RangeMixin)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_file_is_the_trained_model(model, rng, tmp_path, form):
+    x = images(rng)
+    tuned = quantize_aware(model, x, **FORMS[form])
+    train(tuned, x, rng)
+    result = export_tflite(tuned, tmp_path / "m.tflite")
+    assert result.precision == "int8"
+    assert not set(result.ops) & {"FAKE_QUANT", "QUANTIZE", "DEQUANTIZE"}
+    assert steps_apart(tmp_path / "m.tflite", tuned, x) <= 1
+    assert verify(tuned, tmp_path / "m.tflite", data=x[:8])
+
+
+def test_it_has_the_operations_of_a_file_that_is_not_trained(model, rng, tmp_path):
+    x = images(rng)
+    trained = export_tflite(quantize_aware(model, x), tmp_path / "a.tflite")
+    plain = export_tflite(model, tmp_path / "b.tflite", precision="int8", calibration=x, best=False)
+    assert trained.ops == plain.ops
+
+
+def test_before_training_it_is_within_rounding_of_the_model_and_leaves_that_alone(model, rng):
+    x = images(rng)
+    before = [np.array(weight) for weight in model.get_weights()]
+    tuned = quantize_aware(model, x)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert type(tuned).__module__.split(".")[0] == type(model).__module__.split(".")[0]
+    difference = np.abs(tuned.predict(x, verbose=0) - model.predict(x, verbose=0)).max()
+    assert 0 < difference < 0.05
+
+
+def test_values_of_one_range_share_it(model, rng):
+    tuned = quantize_aware(model, images(rng))
+    names = [layer.name for layer in ranges(tuned)]
+    assert len(names) == len(set(names))
+    shared = [layer for layer in ranges(tuned) if len(layer._inbound_nodes) > 1]
+    assert len(shared) == 1  # of the concatenation, its pooled side, and the sum before that pooling
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_ranges_follow_the_batches_without_a_bias_to_their_start(keras_flavour, momentum):
+    from kerasbn.quantized.classes import RANGE, layers_of
+
+    layer = layers_of(keras_flavour)[RANGE](low=-1.0, high=3.0, momentum=momentum, batches=2)
+    batches = [np.array([[-2.0, 1.0]], "float32"), np.array([[-4.0, 6.0]], "float32")]
+    for batch in batches:
+        layer(batch, training=True)
+    parts = [momentum**3 + momentum**2, momentum, 1.0]  # the first range stands for two batches
+    wanted = np.average([[-1.0, 3.0], [-2.0, 1.0], [-4.0, 6.0]], axis=0, weights=parts)
+    np.testing.assert_allclose(layer.range, wanted, rtol=1e-5)
+    before = layer.range
+    layer(batches[0], training=False)
+    layer.freeze()
+    layer(batches[0], training=True)
+    assert layer.range == before
+
+
+def test_learned_ranges_and_kernels_get_gradients(model, rng):
+    x = images(rng)
+    tuned = quantize_aware(model, x, ranges="learned")
+    before = {weight.name + str(i): np.array(weight) for i, weight in enumerate(tuned.trainable_weights)}
+    train(tuned, x, rng)
+    moved = [not np.array_equal(a, b) for a, b in zip(before.values(), tuned.trainable_weights, strict=True)]
+    assert np.mean(moved) > 0.8
+
+
+@pytest.mark.parametrize("form", ["default", "live"])
+def test_it_is_saved_and_loaded_with_its_ranges(model, keras_flavour, rng, tmp_path, form):
+    x = images(rng)
+    tuned = quantize_aware(model, x, **FORMS[form])
+    train(tuned, x, rng)
+    tuned.save(tmp_path / "tuned.keras")
+    again = keras_flavour.keras.models.load_model(tmp_path / "tuned.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), tuned.predict(x, verbose=0))
+    assert [layer.range for layer in ranges(again)] == [layer.range for layer in ranges(tuned)]
+    export_tflite(tuned, tmp_path / "a.tflite")
+    export_tflite(tmp_path / "tuned.keras", tmp_path / "b.tflite")
+    assert (tmp_path / "a.tflite").stat().st_size == (tmp_path / "b.tflite").stat().st_size
+    assert verify(tuned, tmp_path / "b.tflite", data=x[:8])
+
+
+def test_the_stock_converter_takes_it_too(model, rng, tmp_path):
+    """Nobody needs kerasbn's export: ranges are the converter's own operation."""
+    import tensorflow as tf
+
+    tuned = quantize_aware(model, images(rng))
+    converter = tf.lite.TFLiteConverter.from_keras_model(tuned)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    (tmp_path / "stock.tflite").write_bytes(converter.convert())
+    assert verify(tuned, tmp_path / "stock.tflite", data=images(rng, 8))
+
+
+def test_16_bits(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(6, 3)(inputs))
+    outputs = layers.Dense(3, activation="softmax")(layers.Flatten()(layers.ReLU()(x)))
+    tuned = quantize_aware(keras_flavour.keras.Model(inputs, outputs), images(rng), precision="int16x8")
+    result = export_tflite(tuned, tmp_path / "m.tflite")
+    assert result.precision == "int16x8"
+    assert verify(tuned, tmp_path / "m.tflite", data=images(rng, 8))
+
+
+def test_16_bits_have_no_concatenation(model, rng):
+    with pytest.raises(UnsupportedModelError, match=r"'joined'.*int8"):
+        quantize_aware(model, images(rng), precision="int16x8")
+
+
+def test_layers_stay_in_float_by_name_pattern_and_class(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="block_a")(inputs)
+    x = layers.LayerNormalization(name="norm")(x)
+    x = layers.Conv2D(4, 3, name="block_b")(x)
+    model = keras_flavour.keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    with pytest.raises(UnsupportedModelError, match=r"'norm' \(LayerNormalization\).*keep_float"):
+        quantize_aware(model, images(rng))
+    for kept in (["norm"], "no*", ["LayerNormalization"]):
+        tuned = quantize_aware(model, images(rng), keep_float=kept)
+        result = export_tflite(tuned, tmp_path / "m.tflite")
+        assert result.ops["DEQUANTIZE"] >= 1
+        assert result.float_ops_left
+        assert verify(model, tmp_path / "m.tflite", data=images(rng, 8))
+
+
+def test_an_embedding_and_whole_numbers(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((6,), dtype="int32")
+    x = layers.Conv1D(8, 3, activation="relu")(layers.Embedding(20, 4)(inputs))
+    model = keras_flavour.keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    ids = rng.integers(0, 20, (32, 6)).astype("int32")
+    tuned = quantize_aware(model, ids)
+    export_tflite(tuned, tmp_path / "m.tflite")
+    assert verify(tuned, tmp_path / "m.tflite", data=ids[:8])
+
+
+def test_a_half_precision_model_is_refused(keras_flavour, rng):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    outputs = layers.Conv2D(4, 3, dtype="mixed_float16", name="half")(inputs)
+    with pytest.raises(UnsupportedModelError, match=r"'half'.*float32"):
+        quantize_aware(keras_flavour.keras.Model(inputs, outputs), images(rng))
+
+
+def test_a_model_without_kernels_is_refused(keras_flavour, rng):
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    model = keras_flavour.keras.Model(inputs, keras_flavour.keras.layers.MaxPooling2D()(inputs))
+    with pytest.raises(UnsupportedModelError, match="nothing to quantize"):
+        quantize_aware(model, images(rng))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"precision": "int4"}, "accepted: int8, int16x8"),
+        ({"bn": "alive"}, "accepted: frozen, live"),
+        ({"ranges": "fixed"}, "accepted: ema, learned"),
+        ({"weights": "per-layer"}, "accepted: per-channel, per-tensor"),
+        ({"bn": "live", "weights": "per-tensor"}, "bn='frozen'"),
+        ({"keep_float": [3]}, "names, patterns or classes"),
+    ],
+)
+def test_what_is_not_accepted_is_said(model, rng, options, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        quantize_aware(model, images(rng, 8), **options)
+
+
+def test_samples_have_to_fit(model):
+    with pytest.raises(CalibrationError):
+        quantize_aware(model, np.zeros((4, 9, 9, 3), "float32"))
+
+
+def test_an_export_that_contradicts_the_training_is_refused(model, rng, tmp_path):
+    tuned = quantize_aware(model, images(rng))
+    for options, said in (
+        ({"precision": "float32"}, "trained for precision 'int8'"),
+        ({"precision": "int8", "calibration": images(rng)}, "calibration= does not go"),
+        ({"slim": True}, "slim= does not go"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=said):
+            export_tflite(tuned, tmp_path / "m.tflite", **options)
+    assert not (tmp_path / "m.tflite").exists()
+
+
+def test_the_ends_may_be_float(model, rng, tmp_path):
+    tuned = quantize_aware(model, images(rng))
+    export_tflite(tuned, tmp_path / "m.tflite", precision="int8", io_dtype="float32")
+    file = read_tflite(tmp_path / "m.tflite")
+    assert (file.inputs[0].dtype, file.outputs[0].dtype) == ("FLOAT32", "FLOAT32")
+    assert verify(tuned, tmp_path / "m.tflite", data=images(rng, 8))
+
+
+def test_live_batchnorms_are_checked_like_others(model, rng):
+    x = images(rng)
+    tuned = quantize_aware(model, x, bn="live")
+    assert {finding.layer for finding in check(tuned).findings} <= {"bn", "batch_normalization", ""}
+    assert sum("BatchNorm" in type(layer).__name__ for layer in tuned.layers) == 2
