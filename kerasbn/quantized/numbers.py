@@ -21,7 +21,7 @@ def fitted(low: float, high: float, bits: int) -> tuple[float, float]:
     """The range around some numbers: it holds 0, is not empty, and is symmetric where the zero point has to be 0."""
     low, high = min(low, 0.0), max(high, 0.0)
     if bits == BITS["int16x8"]:
-        high = max(high, -low, NARROWEST)
+        high = max(high, -low * 32767 / 32768, NARROWEST)
         low = symmetric_low(high)
     return low, max(high, low + NARROWEST)
 

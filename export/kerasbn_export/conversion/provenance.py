@@ -32,6 +32,7 @@ def provenance(
     trials: Sequence[Trial] = (),
     chosen: Choices | None = None,
     slimmed: int = 0,
+    trained: bool = False,
 ) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
@@ -43,6 +44,7 @@ def provenance(
         trials: The forms that were converted and measured.
         chosen: Which of several exact forms folding used; None if it was not folded.
         slimmed: How many channels were taken out of BatchNorms before.
+        trained: Whether the model was trained for its ranges, and has other weights than the one it was made from.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
@@ -57,6 +59,7 @@ def provenance(
         "device": device,
         "folding": None if chosen is None else asdict(chosen),
         "slimmed": slimmed,
+        "trained": trained,
         "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
     }
     return {KEY: json.dumps(record, sort_keys=True).encode()}

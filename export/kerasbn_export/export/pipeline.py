@@ -53,7 +53,7 @@ def build_tflite(
     made = (_trained if tuned_for else _folded)(model, options, on_step)
     prepared, samples = made.prepared, made.samples
     about = (_source(model), prepared.verdicts, samples, options.device, made.trials, prepared.chosen)
-    data = relabel(made.data, (), provenance(*about, slimmed=made.slimming.removed))
+    data = relabel(made.data, (), provenance(*about, slimmed=made.slimming.removed, trained=bool(tuned_for)))
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)

@@ -16,9 +16,6 @@ from kerasbn_export.quantization.agreement import disagreements, listed
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
 from kerasbn_export.tflite.graph import TFLiteGraph
 
-NOT_WITH = ("best", "slim", "calibration")
-"""Options that measure or change what training has settled."""
-
 
 def trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> tuple[Prepared, bytes]:
     """What is converted, and the content of the file, before its metadata.
@@ -50,9 +47,9 @@ def _contradictions(tuned: Tuned, options: ExportOptions) -> Iterator[str]:
     precision = next(name for name, bits in BITS.items() if bits == tuned.bits)
     if options.precision_taken != precision:
         yield f"The model was trained for precision {precision!r}, asked for is {options.precision_taken!r}."
-    for name in NOT_WITH:
-        if getattr(options, name):
-            yield f"{name}= does not go with a quantization-aware model: its ranges and weights are trained."
+    given = {"best": options.best, "slim": options.slim, "calibration": options.calibration is not None}
+    for name in (name for name, value in given.items() if value):
+        yield f"{name}= does not go with a quantization-aware model: its ranges and weights are trained."
 
 
 def _note(tuned: Tuned) -> str:

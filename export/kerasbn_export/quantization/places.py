@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Any
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.quantized.kernels import LINEAR

@@ -73,7 +73,9 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     none: tuple[OutputComparison, ...] = ()
     records = checks.run("outputs", lambda: judge_outputs(sides, batches, gate, network), none)
     drawn = extras.run("no pictures", lambda: draw(sides, batches, records), records)
-    moved = checks.run("the file's record", lambda: moved_on_purpose(candidate), "") if question.layers else ""
+    moved = (
+        checks.run("the file's record", lambda: moved_on_purpose(candidate, reference), "") if question.layers else ""
+    )
     located: Located | None = None
     if question.layers and network and not moved and records:
         located = checks.run("layers", lambda: locate(sides, network, batches, gate, drawn), None)

@@ -64,10 +64,16 @@ def test_a_quantizer_forgotten_on_one_side_of_a_sum(pair, monkeypatch, tmp_path)
     model, _, x = pair
     forgotten = ranges(model)["separable_range"]
     monkeypatch.setattr(type(forgotten), "call", without(type(forgotten).call, forgotten.name))
-    monkeypatch.setattr("kerasbn_export.export.trained.disagreements", lambda *_: ())
+    unchecked(monkeypatch)
     export_tflite(model, tmp_path / "m.tflite")
     monkeypatch.undo()
     assert "'separable_range'" in refused((model, tmp_path / "m.tflite", x))
+
+
+def unchecked(monkeypatch):
+    """The export writes whatever comes out."""
+    monkeypatch.setattr("kerasbn_export.export.trained.disagreements", lambda *_: ())
+    monkeypatch.setattr("kerasbn_export.conversion.contract.Contract.breaches", lambda *_: ())
 
 
 def without(call, name):
@@ -79,7 +85,7 @@ def test_a_channel_axis_wrong_by_one(pair, monkeypatch, tmp_path):
     model, _, x = pair
     right = tuned.on_grid
     monkeypatch.setattr(tuned, "on_grid", lambda kernel, kept: right(kernel, tuple(axis - 1 for axis in kept[:1])))
-    monkeypatch.setattr("kerasbn_export.export.trained.disagreements", lambda *_: ())
+    unchecked(monkeypatch)
     export_tflite(model, tmp_path / "m.tflite")
     monkeypatch.undo()
     assert "kernel of" in refused((model, tmp_path / "m.tflite", x))

@@ -1,5 +1,7 @@
 """A model that computes what its int8 file will compute: where it rounds, what it keeps, what it refuses."""
 
+import warnings
+
 import numpy as np
 import pytest
 from kerasbn_testing.tuning import every_place, images, steps_apart, train
@@ -35,8 +37,9 @@ def test_the_file_is_the_trained_model(model, rng, tmp_path, form):
     train(tuned, x, rng)
     result = export_tflite(tuned, tmp_path / "m.tflite")
     assert result.precision == "int8"
-    assert not set(result.ops) & {"FAKE_QUANT", "QUANTIZE", "DEQUANTIZE"}
-    assert steps_apart(tmp_path / "m.tflite", tuned, x) <= 1
+    assert not set(result.ops) & {"FAKE_QUANT", "DEQUANTIZE"}
+    assert result.ops["QUANTIZE"] == 1  # from the fixed range of the tanh to that of the concatenation
+    assert steps_apart(tmp_path / "m.tflite", tuned, x) <= (2 if form == "live" else 1)  # a live one rounds its bias
     assert verify(tuned, tmp_path / "m.tflite", data=x[:8])
 
 
@@ -86,10 +89,11 @@ def test_ranges_follow_the_batches_without_a_bias_to_their_start(keras_flavour, 
 def test_learned_ranges_and_kernels_get_gradients(model, rng):
     x = images(rng)
     tuned = quantize_aware(model, x, ranges="learned")
-    before = {weight.name + str(i): np.array(weight) for i, weight in enumerate(tuned.trainable_weights)}
+    before = [np.array(weight) for weight in tuned.trainable_weights]
     train(tuned, x, rng)
-    moved = [not np.array_equal(a, b) for a, b in zip(before.values(), tuned.trainable_weights, strict=True)]
-    assert np.mean(moved) > 0.8
+    moved = [not np.array_equal(a, b) for a, b in zip(before, tuned.trainable_weights, strict=True)]
+    assert all(moved[i] for i, weight in enumerate(before) if weight.ndim > 1)
+    assert sum(moved[i] for i, weight in enumerate(before) if weight.ndim == 0) > 3
 
 
 @pytest.mark.parametrize("form", ["default", "live"])
@@ -107,15 +111,17 @@ def test_it_is_saved_and_loaded_with_its_ranges(model, keras_flavour, rng, tmp_p
     assert verify(tuned, tmp_path / "b.tflite", data=x[:8])
 
 
-def test_the_stock_converter_takes_it_too(model, rng, tmp_path):
-    """Nobody needs kerasbn's export: ranges are the converter's own operation."""
+def test_the_stock_converter_takes_it_too(keras_flavour, rng, tmp_path):
+    """Ranges are the converter's own operation; only a fixed range that is joined with others it does not convert."""
     import tensorflow as tf
 
-    tuned = quantize_aware(model, images(rng))
+    tuned = quantize_aware(every_place(keras_flavour, rng, fixed_joined=False), images(rng))
     converter = tf.lite.TFLiteConverter.from_keras_model(tuned)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    (tmp_path / "stock.tflite").write_bytes(converter.convert())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has no statistics of the input, which has a range
+        (tmp_path / "stock.tflite").write_bytes(converter.convert())
     assert verify(tuned, tmp_path / "stock.tflite", data=images(rng, 8))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from kerasbn_testing.statistics import randomise
 
 
-def every_place(flavour, rng):
+def every_place(flavour, rng, *, fixed_joined=True):
     """Every kind of place in one network: fused and not, shared, fixed, joined, one value with two uses."""
     layers = flavour.keras.layers
     x = inputs = flavour.keras.Input((8, 8, 3), name="image")
@@ -19,7 +19,7 @@ def every_place(flavour, rng):
     x = layers.Add(name="sum")([x, y])
     x = layers.AveragePooling2D(2)(x)
     z = layers.Conv2DTranspose(4, 2, strides=2, name="transposed")(layers.MaxPooling2D()(x))
-    x = layers.Concatenate(name="joined")([x, layers.Activation("tanh")(z)])
+    x = layers.Concatenate(name="joined")([x, layers.Activation("tanh" if fixed_joined else "relu")(z)])
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 1, activation="relu", name="last")(x))
     outputs = layers.Dense(4, activation="softmax", name="classes")(x)
     model = flavour.keras.Model(inputs, outputs)

@@ -2,13 +2,15 @@
 
 Equalization scales what flows between two layers, and bias correction moves biases by what rounding the kernels did to
 the mean. Both leave the outputs nearer to the model's and the layers further off, so the outputs judge such a file.
-A slimmed file has fewer channels than the model in most layers.
+A file that was trained for int8 has other weights; its trained model is what its layers are compared with. A slimmed
+file has fewer channels than the model in most layers.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from kerasbn.quantized.ranges import is_tuned
 from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.sides.ports import Runnable
@@ -16,12 +18,14 @@ from kerasbn_export.verification.sides.ports import Runnable
 FORMS = ("equalized", "bias corrected")
 
 
-def moved_on_purpose(candidate: Runnable) -> str:
-    """Why the layers of a candidate are not compared; empty if they are."""
+def moved_on_purpose(candidate: Runnable, reference: Runnable) -> str:
+    """Why the layers of a candidate are not compared with those of the reference; empty if they are."""
     content = getattr(candidate, "content", None)
     record = read_provenance(read_tflite(content, candidate.label)) if isinstance(content, bytes) else None
     if record and record.get("slimmed"):
         return "layers not compared: constant channels were taken out of the file."
+    if record and record.get("trained") and not is_tuned(getattr(reference, "original", None)):
+        return "layers not compared: the file was trained on, and has other weights on purpose."
     forms = [name for name in FORMS if record and _taken(record.get("trials"), name)]
     return f"layers not compared: the weights of the file are {' and '.join(forms)}." if forms else ""
 
