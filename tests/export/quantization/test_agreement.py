@@ -54,7 +54,7 @@ def test_a_range_that_is_not_exported(pair, monkeypatch):
     rest = {key: grid for key, grid in whole.grids.items() if key != name}
     monkeypatch.setattr(
         "kerasbn_export.verification.outputs.trained.read_tuned",
-        lambda model: tuned.Tuned(whole.model, whole.bits, rest, whole.kernels, whole.verdicts),
+        lambda _: tuned.Tuned(whole.model, whole.bits, rest, whole.kernels, whole.verdicts),
     )
     assert "which is no range of the model" in refused(pair)
 

@@ -1,5 +1,7 @@
 """The course of a training: what freezes when, and that the file is still the model."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from kerasbn_testing.tuning import every_place, images, steps_apart, train
@@ -25,10 +27,7 @@ def test_statistics_freeze_then_ranges_and_gamma_goes_on(keras_flavour, rng, tmp
     recorder = keras_flavour.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(states(tuned)))
     train(tuned, x, rng, epochs=5, callbacks=[quantization_schedule(tuned, x), recorder])
     statistics, ends, gammas = zip(*seen, strict=True)
-    moved = [
-        [not np.array_equal(a, b) for a, b in zip(each[:-1], each[1:], strict=True)]
-        for each in (statistics, ends, gammas)
-    ]
+    moved = [[not np.array_equal(a, b) for a, b in pairwise(each)] for each in (statistics, ends, gammas)]
     assert moved[0] == [True, True, False, False]  # frozen in the middle of the third epoch
     assert moved[1] == [True, True, True, False]  # frozen as the fifth begins
     assert moved[2] == [True, True, True, True]
