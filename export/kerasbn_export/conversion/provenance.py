@@ -98,7 +98,7 @@ def weights_hash(model: Any) -> str:
     """SHA-256 over shape, dtype and values of every weight of a model, in order."""
     digest = hashlib.sha256()
     for weight in model.weights:
-        array = np.ascontiguousarray(np.asarray(weight))
+        array = np.ascontiguousarray(weight.numpy())
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
