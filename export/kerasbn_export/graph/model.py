@@ -96,7 +96,8 @@ class Layer:
     def source_weights(self) -> dict[str, Array]:
         """The weights it was read with, by their own names: see `weight_names`."""
         variables = list(getattr(self.source, "weights", ()))
-        return dict(zip(weight_names(variables), map(np.asarray, variables), strict=True))
+        arrays = (np.asarray(variable.numpy()) for variable in variables)  # np.asarray alone fails on several replicas
+        return dict(zip(weight_names(variables), arrays, strict=True))
 
     @property
     def weights(self) -> dict[str, Array]:
