@@ -1,5 +1,7 @@
 """What every test shares: the two Kerases, and a fixed seed."""
 
+import functools
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,10 +31,23 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
+@functools.cache
+def flavour_called(name):
+    """A Keras, imported and kept out of garbage collections.
+
+    Keras 3 asks for a full one in every ``clear_session``: over all of TensorFlow it takes a third of a second.
+    """
+    flavour = Flavour(name)
+    _ = flavour.batch_normalization
+    gc.collect()
+    gc.freeze()
+    return flavour
+
+
 @pytest.fixture(params=NAMES)
 def keras_flavour(request):
     """Runs the test once in Keras 3 and once in tf_keras."""
-    flavour = Flavour(request.param)
+    flavour = flavour_called(request.param)
     flavour.keras.backend.clear_session()
     flavour.keras.utils.set_random_seed(20261122)
     return flavour
