@@ -1,7 +1,5 @@
 """What every test shares: the two Kerases, and a fixed seed."""
 
-import functools
-import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -9,11 +7,15 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
+from kerasbn_testing.sessions import start_anew
 from kerasbn_testing.sweeps import is_taken
 
 from kerasbn.flavour import NAMES, Flavour
 
-LONG = ("test_fold_random_graphs", "test_layer_training", "test_demo", "test_readme", "test_meta_conditions")
+LONG = (
+    *("test_recurrent", "test_demo", "test_models_folded", "test_yolo11", "test_fold_random_graphs", "test_readme"),
+    *("test_verify_quantized", "test_verify_faults", "test_fold_layers", "test_layer_training", "test_workers"),
+)
 """Files that go first: a worker takes a whole file, and none is to begin a long one when the other has no more."""
 
 
@@ -31,24 +33,11 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
-@functools.cache
-def flavour_called(name):
-    """A Keras, imported and kept out of garbage collections.
-
-    Keras 3 asks for a full one in every ``clear_session``: over all of TensorFlow it takes a third of a second.
-    """
-    flavour = Flavour(name)
-    _ = flavour.batch_normalization
-    gc.collect()
-    gc.freeze()
-    return flavour
-
-
 @pytest.fixture(params=NAMES)
 def keras_flavour(request):
     """Runs the test once in Keras 3 and once in tf_keras."""
-    flavour = flavour_called(request.param)
-    flavour.keras.backend.clear_session()
+    flavour = Flavour(request.param)
+    start_anew(flavour)
     flavour.keras.utils.set_random_seed(20261122)
     return flavour
 
