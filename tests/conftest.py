@@ -7,11 +7,15 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
+from kerasbn_testing.sessions import start_anew
 from kerasbn_testing.sweeps import is_taken
 
 from kerasbn.flavour import NAMES, Flavour
 
-LONG = ("test_fold_random_graphs", "test_layer_training", "test_demo", "test_readme", "test_meta_conditions")
+LONG = (
+    *("test_recurrent", "test_demo", "test_models_folded", "test_yolo11", "test_fold_random_graphs", "test_readme"),
+    *("test_verify_quantized", "test_verify_faults", "test_fold_layers", "test_layer_training", "test_workers"),
+)
 """Files that go first: a worker takes a whole file, and none is to begin a long one when the other has no more."""
 
 
@@ -33,7 +37,7 @@ def pytest_collection_modifyitems(config, items):
 def keras_flavour(request):
     """Runs the test once in Keras 3 and once in tf_keras."""
     flavour = Flavour(request.param)
-    flavour.keras.backend.clear_session()
+    start_anew(flavour)
     flavour.keras.utils.set_random_seed(20261122)
     return flavour
 

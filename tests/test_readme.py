@@ -9,10 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kerasbn import recalibrate
 from kerasbn_export.algebra.linear import LINEAR
+from kerasbn_export.cli.main import run
 from kerasbn_export.folding.rules.recurrent import KINDS as RECURRENT
+from kerasbn_models import digits_cnn
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -78,17 +82,12 @@ def test_no_machine_paths():
     assert machine_paths("see `/home/me/model.keras` or C:\\models") == ["/home/me/model.keras`", "C:\\models"]
 
 
-TRAINED = """
-import numpy as np
-from kerasbn import recalibrate
-from kerasbn_models import digits_cnn
-
-images, model = np.random.default_rng(0).random((512, 8, 8, 1), np.float32), digits_cnn()
-recalibrate(model, images, exact=True, force=True)
-np.save("kerasbn-demo/images.npy", images)
-model.save("kerasbn-demo/digits.keras")
-"""
-"""A model that is not trained, but whose statistics are those of its images."""
+def save_untrained(folder):
+    """Images, and a model that is not trained but whose statistics are those of the images."""
+    images, model = np.random.default_rng(0).random((512, 8, 8, 1), np.float32), digits_cnn()
+    recalibrate(model, images, exact=True, force=True)
+    np.save(folder / "images.npy", images)
+    model.save(folder / "digits.keras")
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +95,20 @@ def demo_folder(tmp_path_factory):
     """What `kerasbn demo`, tested in tests/export, leaves for the commands that follow it."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "kerasbn-demo").mkdir()
-    run_python(TRAINED, folder)
+    save_untrained(folder / "kerasbn-demo")
     return folder
 
 
-def test_commands_run_in_their_order(demo_folder):
+def test_commands_run_in_their_order(demo_folder, monkeypatch, capsys):
+    monkeypatch.chdir(demo_folder)
     (console,) = blocks(README, "console")
     first, *others = console.splitlines()
     assert first == "kerasbn demo"
     for line in others:
         program, *arguments = shlex.split(line)
         assert program == "kerasbn"
-        done = subprocess.run([*KERASBN, *arguments], cwd=demo_folder, capture_output=True, text=True)
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        code = run(arguments)
+        assert code == 0, f"{line}\n{capsys.readouterr()}"
     assert {path.name for path in demo_folder.iterdir()} == {
         *(
             "kerasbn-demo",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from kerasbn_testing import option_grid as grid
+from kerasbn_testing.sessions import start_anew
 
 from kerasbn import moments, training
 from kerasbn.flavour import NAMES, Flavour
@@ -106,7 +107,7 @@ def wrong(case):
 @pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_equals_stock(case):
-    Flavour(case.flavour).keras.backend.clear_session()
+    start_anew(Flavour(case.flavour))
     assert not wrong(case)
 
 

@@ -55,6 +55,10 @@ def batchnorms(model):
     return [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
 
 
+def numbers(model, data):
+    return np.asarray(model(data, training=False), "float64")
+
+
 def copy_weights(source, target):
     for layer in source.layers:
         target.get_layer(layer.name).set_weights(layer.get_weights())
@@ -70,7 +74,7 @@ def test_both_kerases_give_the_same_numbers(name, rng):
     randomise(models[0], rng)
     copy_weights(*models)
     data = data_for(models[0], rng)
-    ours, other = (np.asarray(model.predict(data, verbose=0), "float64") for model in models)
+    ours, other = (numbers(model, data) for model in models)
     assert np.ptp(ours) > 0
     np.testing.assert_allclose(other, ours, rtol=0, atol=1e-5 * np.abs(ours).max())
 
@@ -84,7 +88,7 @@ def test_folding_leaves_what_algebra_must(keras_flavour, name, rng):
     assert len(folded.verdicts) == len(batchnorms(model))
     assert sum(verdict.reason is not None for verdict in folded.verdicts) == LEFT.get(name, 0), folded.summary()
     data = data_for(model, rng)
-    expected, found = (np.asarray(each.predict(data, verbose=0), "float64") for each in (model, folded.model))
+    expected, found = (numbers(each, data) for each in (model, folded.model))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
@@ -180,7 +184,7 @@ def test_a_causal_tcn_sees_no_later_sample(keras_flavour, rng):
     signal = rng.normal(size=(1, 24, 2)).astype("float32")
     changed = signal.copy()
     changed[:, 15:] += 1
-    before, after = (model.predict(x, verbose=0)[0] for x in (signal, changed))
+    before, after = (numbers(model, x)[0] for x in (signal, changed))
     np.testing.assert_array_equal(before[:15], after[:15])
     assert np.any(before[15:] != after[15:])
     assert small("tcn", keras_flavour, every_sample=False).output_shape == (None, 1)

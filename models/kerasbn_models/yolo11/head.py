@@ -38,7 +38,7 @@ def with_head(model: Any, head: str = "boxes") -> Any:
     keras = flavour_of(model).keras
     boxes, scores = (model.get_layer(name).output for name in ("box_logits", "score_logits"))
     outputs = outputs_of(keras.layers, boxes, scores, model.input_shape[1:3], checked_head(head))
-    return keras.Model(model.inputs, outputs, name=model.name)
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def head_logits(

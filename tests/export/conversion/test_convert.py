@@ -182,6 +182,15 @@ def test_however_the_child_ends_without_a_file_there_is_an_error(child, message,
         isolate.convert_isolated(servable, ConversionOptions("int8"), None)
 
 
+@pytest.fixture
+def thawed():
+    """Nothing is frozen, as in a user's process; afterwards everything, as between tests."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("thawed")
 def test_old_objects_sit_out_the_collection_that_the_converter_asks_for():
     assert gc.get_freeze_count() == 0
     with _old_objects_frozen():
@@ -189,12 +198,10 @@ def test_old_objects_sit_out_the_collection_that_the_converter_asks_for():
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.usefixtures("thawed")
 def test_what_the_user_froze_stays_frozen():
     gc.freeze()
-    try:
-        frozen = gc.get_freeze_count()
-        with _old_objects_frozen():
-            pass
-        assert gc.get_freeze_count() == frozen
-    finally:
-        gc.unfreeze()
+    frozen = gc.get_freeze_count()
+    with _old_objects_frozen():
+        pass
+    assert gc.get_freeze_count() == frozen

@@ -224,8 +224,14 @@ def _made_up(monkeypatch):
     monkeypatch.setattr(language, "messages", made_up(64, classes=14, dtype="int32"))
 
 
+IN_BOTH = [pytest.param(name, "keras") for name in NAMED] + [
+    pytest.param(name, "tf_keras", marks=pytest.mark.sweep) for name in NAMED
+]
+"""Every task in Keras 3; the builders give the same in both, which tests/models shows."""
+
+
 @pytest.mark.usefixtures("_made_up")
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(("name", "keras_flavour"), IN_BOTH, indirect=["keras_flavour"])
 def test_networks_fit_their_data(name, keras_flavour, tmp_path):
     task, split = TASKS[name], TASKS[name].read(0)
     model = task.build(keras_flavour.name, None)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.random_functions import moved
 from kerasbn_testing.random_graphs import Dice
+from kerasbn_testing.sessions import start_anew
 from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_testing.sweeps import random_examples
 
@@ -185,7 +186,7 @@ def test_random_functions_of_tf_keras(steps):
 
 def random_functions(flavour, steps):
     """A convolution, BatchNorms, random functions, a Dense: equal, whatever became of the BatchNorms."""
-    flavour.keras.backend.clear_session()
+    start_anew(flavour)
     layers, dice = flavour.keras.layers, Dice([sum(map(sum, steps))])
     rank4 = dice.below(2)
     inputs = flavour.keras.Input((6, 5, 4) if rank4 else (6, 4))

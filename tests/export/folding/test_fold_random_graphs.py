@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from kerasbn_testing.property import check, programs
+from kerasbn_testing.sessions import start_anew
 from kerasbn_testing.sweeps import random_examples
 
 from kerasbn.flavour import KERAS, TF_KERAS
@@ -10,12 +11,12 @@ from kerasbn.flavour import KERAS, TF_KERAS
 @random_examples(100)
 @given(programs(most_steps=7))
 def test_random_models_of_keras(program):
-    KERAS.keras.backend.clear_session()
+    start_anew(KERAS)
     check(KERAS, program)
 
 
 @random_examples(100)
 @given(programs(most_steps=7))
 def test_random_models_of_tf_keras(program):
-    TF_KERAS.keras.backend.clear_session()
+    start_anew(TF_KERAS)
     check(TF_KERAS, program)

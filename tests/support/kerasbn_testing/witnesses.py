@@ -22,6 +22,7 @@ from kerasbn_testing.guards import Guard, guards
 from kerasbn_testing.judging import in_float64
 from kerasbn_testing.property import worst
 from kerasbn_testing.random_graphs import Program, RandomModel
+from kerasbn_testing.sessions import start_anew
 from kerasbn_testing.statistics import data_for, randomise
 from kerasbn_testing.targets import FORMS
 
@@ -50,7 +51,7 @@ class Subject:
 
     def __init__(self, keras: str, build: Callable[[Any], Any], target: str = "latency") -> None:
         flavour = Flavour(keras)
-        flavour.keras.backend.clear_session()
+        start_anew(flavour)
         self.model = build(flavour.keras)
         self.target = target
         randomise(self.model, np.random.default_rng(7))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,6 +47,23 @@ DEVIATIONS = 6.0
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where operations stand in the reference.
+
+    Attributes:
+        call: The layer that they compute.
+        values: What that layer takes.
+        sources: The tensors that hold it.
+        noises: What `Grids.ratio` found of their kernels, by the tensor an operation gives: several are tried.
+    """
+
+    call: Call
+    values: dict[Value, Array]
+    sources: Collection[int]
+    noises: dict[int, Array | None] = field(default_factory=dict, init=False)
+
+
+@dataclass(frozen=True)
 class Grids:
     """The grids of a file, and the reference that says what would lie on them.
 
@@ -68,34 +85,23 @@ class Grids:
         operation = self.graph.producers.get(self.graph.beyond(index)[0])
         return operation if operation and self.graph.takes(operation, sources) else None
 
-    def ratio(
-        self,
-        index: int,
-        found: Array,
-        right: Array,
-        call: Call,
-        values: dict[Value, Array],
-        sources: Collection[int],
-        bound: Bound | None,
-    ) -> float | None:
+    def ratio(self, index: int, found: Array, right: Array, place: Place, bound: Bound | None) -> float | None:
         """The error of an operation as a part of what rounding explains; None where that is not known.
 
         Args:
             index: The tensor it gives.
             found: The values of that tensor.
             right: The values that float64 gives for the operation's own inputs.
-            call: The layer that it computes.
-            values: What that layer takes.
-            sources: The tensors that hold it.
+            place: Where it stands.
             bound: What rounding in float32 explains.
         """
-        operation = self.operation(index, sources)
+        operation = self.operation(index, place.sources)
         if operation is None:
             return None
         step = self.graph.beyond(index)[1]
         error = found - self._inside(index, right)
         if operation.name in LINEAR_OPS:
-            noise = self._noise(operation, call, values)
+            noise = self._noise(operation, place)
             if noise is None:
                 return None
             rest = 1e-6 * float(np.max(np.abs(right))) if bound is None else bound.array
@@ -122,11 +128,17 @@ class Grids:
         behind = [i for i in self.graph.aliases(index) if self.graph.tensors[i].quantization]
         return self.graph.tensors[behind[0]].quantization if behind else None
 
-    def _noise(self, operation: Operation, call: Call, values: dict[Value, Array]) -> Array | None:
+    def _noise(self, operation: Operation, place: Place) -> Array | None:
+        known, key = place.noises, operation.outputs[0]
+        if key not in known:
+            known[key] = self._noise_of_kernel(operation, place)
+        return known[key]
+
+    def _noise_of_kernel(self, operation: Operation, place: Place) -> Array | None:
         held = held_by(self.graph, operation)
-        if held is None or self._hybrid(operation) or held.kernel.values.size != _size(call):
+        if held is None or self._hybrid(operation) or held.kernel.values.size != _size(place.call):
             return None
-        noise = self.network.noise(call, values, held.kernel.step)
+        noise = self.network.noise(place.call, place.values, held.kernel.step)
         if noise is None:
             return None
         bias = np.max(held.bias.step) if held.bias else 0.0

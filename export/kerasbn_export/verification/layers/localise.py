@@ -23,7 +23,7 @@ from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.layers.fit import Fit, KeptTensor, Step, shaped, squeezed
-from kerasbn_export.verification.layers.grids import Grids
+from kerasbn_export.verification.layers.grids import Grids, Place
 from kerasbn_export.verification.layers.inexact import Inexact
 from kerasbn_export.verification.layers.offset import adds_constant, lacks_bias, offset
 from kerasbn_export.verification.layers.steps import MERGED, steps
@@ -147,10 +147,11 @@ class Localiser:
         """
         tensors = self._tensors_of(call)
         known: list[Fit] = []
+        place = Place(call, self._mixed, self._sources_of(call))
         for kinds in (MERGED, None) if tensors else (MERGED,):
             clones, bounded = len(tensors) > 1, self.exact or self.grids is not None
             chains = steps(self.network, self._mixed, call, kinds, clones=clones, bounded=bounded)
-            fits = [fit for step in chains for fit in self._fits(step, tensors)]
+            fits = [fit for step in chains for fit in self._fits(step, tensors, place)]
             fits = self._of_own_operation(call, fits) or fits
             furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
             passing = [fit for fit in fits if fit.passed]
@@ -204,16 +205,17 @@ class Localiser:
         against = self._contradictions(fit, furthest) if self.grids else 0
         return self.grids is None or fit.rounding is not None, -against, len(fit.chain), -fit.local.relative
 
-    def _fits(self, step: Step, tensors: Sequence[KeptTensor]) -> Iterator[Fit]:
+    def _fits(self, step: Step, tensors: Sequence[KeptTensor], place: Place) -> Iterator[Fit]:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
             if squeezed(tensor.shape) == squeezed(step.array.shape) and (step.end, tensor.name) not in self.refused:
                 lacks = self._lacks(step, tensor)
                 right = step.array if lacks is None else step.array - lacks
                 array = shaped(tensor.load(), right)
                 found = measure(right, array)
-                rounding = (
-                    self._on_grids(step, right, array, tensor) if self.grids else self._rounding(step, right, array)
-                )
+                if self.grids:
+                    rounding = self.grids.ratio(tensor.index, array, right, place, step.bound)
+                else:
+                    rounding = self._rounding(step, right, array)
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
                 passed = rounding <= 1.0 if rounding is not None else by_gate or self._inexact(step, right, array)
                 clipped = None if by_gate else self._clipping(tensor, right, array)
@@ -258,12 +260,9 @@ class Localiser:
         """What is in the middle of an activation: no layer's."""
         return written_out(self.network.graph, self.tensors)
 
-    def _on_grids(self, step: Step, right: Array, array: Array, tensor: KeptTensor) -> float | None:
-        call = step.chain[0]
-        sources = {self.taken[value].index for value in call.inputs if value in self.taken}
-        if self.grids is None:
-            return None
-        return self.grids.ratio(tensor.index, array, right, call, self._mixed, sources, step.bound)
+    def _sources_of(self, call: Call) -> set[int]:
+        """The tensors found for what a call takes."""
+        return {self.taken[value].index for value in call.inputs if value in self.taken}
 
     def _tensors_of(self, call: Call) -> list[KeptTensor]:
         taken = {id(tensor) for tensor in self.taken.values()}
@@ -271,6 +270,5 @@ class Localiser:
         found = [t for t in self.tensors if call.layer.path in t.layers and id(t) not in taken]
         if self.grids is None:
             return found
-        sources = {self.taken[value].index for value in call.inputs if value in self.taken}
-        copies = self.grids.copies([t.index for t in found], sources)
+        copies = self.grids.copies([t.index for t in found], self._sources_of(call))
         return [t for t in found if t.index not in copies] or found
