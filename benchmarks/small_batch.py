@@ -34,12 +34,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from layer_training import digits
-from models import print_table
 from steps_chart import Curve, draw_curves
 from training_loop import Array, Loop, shuffled
 
 from kerasbn import recalibrate
 from kerasbn.flavour import NAMES, Flavour
+from models import print_table
 
 SECTIONS = ("batches", "rates")
 BATCHES, LARGEST = (2, 4, 8, 32), 32
@@ -121,7 +121,9 @@ def main() -> int:
         holds &= arguments.batches[0] > 2 or small_batches_hold(found)
     if "rates" in arguments.section:
         curves = list(rate_curves(flavour, arguments.seeds))
-        print_table(("network", "learning rate", f"steps to {GOAL}"), [row_of(curve) for curve in curves], arguments.markdown)
+        print_table(
+            ("network", "learning rate", f"steps to {GOAL}"), [row_of(curve) for curve in curves], arguments.markdown
+        )
         holds &= fewer_steps(curves)
         if arguments.plot:
             arguments.plot.write_text(draw_curves(curves, GOAL), "utf-8")

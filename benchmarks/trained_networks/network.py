@@ -41,15 +41,15 @@ class Trained:
         calibration: Samples that ranges are measured on.
         x: Other samples, which files are judged on.
         metric: What `score` measures.
-        score: Its number.
+        score: Its number; None where the task has none.
     """
 
     model: Any
     stock: Any
     calibration: Array
     x: Array
-    metric: str
-    score: Score
+    metric: str = ""
+    score: Score | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def read_state(path: Path) -> State:
 
 
 def batchnorm(state: State, entry: str, flavour: str) -> Any:
-    """kerasbn's layer for one BatchNorm of a state_dict."""
+    """One BatchNorm of a state_dict, as kerasbn's layer."""
     import torch
 
     names = ("weight", "bias", "running_mean", "running_var")
@@ -51,11 +51,8 @@ def batchnorm(state: State, entry: str, flavour: str) -> Any:
 def weights(state: State, entry: str, *, depthwise: bool = False) -> list[Array]:
     """Kernel and bias with the axes of Keras: (height, width, in, out), depthwise (height, width, in, 1)."""
     kernel = state[f"{entry}.weight"].numpy()
-    if kernel.ndim == 4:
-        kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
-    else:
-        kernel = kernel.T
-    return [kernel, *([state[f"{entry}.bias"].numpy()] if f"{entry}.bias" in state else [])]
+    axes = {2: (1, 0), 4: (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)}[kernel.ndim]
+    return [kernel.transpose(axes), *([state[f"{entry}.bias"].numpy()] if f"{entry}.bias" in state else [])]
 
 
 class Builder:

