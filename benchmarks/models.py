@@ -3,9 +3,14 @@
     python benchmarks/models.py                  every model and every size of YOLO11, with random statistics
     python benchmarks/models.py --only yolo11    the rows whose name holds a word
     python benchmarks/models.py --markdown       the table of docs/models.md
+    python benchmarks/models.py --files          the .tflite files of both Kerases against stock's: half an hour or more
+    python benchmarks/models.py --files --results FILE --keras keras     keeps each row, and goes on where it was
 
-Random gammas have both signs, so that nothing folds by luck. The exit code is 1 if more BatchNorms are left than
-`LEFT` says, or folding takes more than 15 s.
+Random gammas have both signs, so that nothing folds by luck. With --files inputs are small ones, means and variances
+are those of the network's own signals, and `against_stock` says what the columns are. YOLO11 n stands for its sizes.
+
+The exit code is 1 if more BatchNorms are left than `LEFT` says, or folding takes more than 15 s; with --files also if
+the verifier says no to a float32 file, ours is slower than 1.03 of stock's, or int8 more than 0.3 dB below stock's.
 """
 
 from __future__ import annotations
@@ -18,16 +23,24 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from against_stock import COLUMNS, Cell, faults_of, keep, kept, measured_rows, texts
+from against_stock import measured as measured_files
+from fitted import fit_norms
+from guarded import Work
+from judged_model import draw
 from patterns import give_numbers
 from rich.console import Console
 from rich.table import Table
+from trained_networks import Trained
 
 import kerasbn_models
-from kerasbn.flavour import NAMES
+from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import fold
 from kerasbn_export.folding.verdict import left
 
@@ -40,6 +53,11 @@ LEFT = {
     "resnet50, pre": "16: the same",
 }
 """BatchNorms that are not gone, and why."""
+NOTHING: Mapping[str, Any] = {}
+IMAGE = {"input_shape": (64, 64, 3)}
+YOLO = {"input_size": 128, "head": "distances"}
+CALIBRATING, JUDGING = 64, 64
+"""Samples for int8; no sample is of both."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +67,19 @@ class Row:
     Attributes:
         name: The builder, and what is special.
         task: What it is for.
-        build: Makes it for a Keras.
+        build: Makes it for a Keras; takes more arguments of the builder.
+        small: Arguments for files, None where another size stands for this one.
     """
 
     name: str
     task: str
-    build: Callable[[str], Any]
+    build: Callable[..., Any]
+    small: Mapping[str, Any] | None = field(default_factory=dict)
 
 
-def _row(name: str, task: str, **arguments: Any) -> Row:
+def _row(name: str, task: str, small: Mapping[str, Any] | None = NOTHING, **arguments: Any) -> Row:
     builder = getattr(kerasbn_models, name.partition(",")[0])
-    return Row(name, task, lambda flavour: builder(flavour=flavour, **arguments))
+    return Row(name, task, lambda flavour, **more: builder(flavour=flavour, **{**arguments, **more}), small)
 
 
 ROWS = (
@@ -67,14 +87,14 @@ ROWS = (
     _row("digits_cnn", "image classification"),
     _row("resnet20", "image classification"),
     _row("resnet20, pre", "image classification", order="pre"),
-    _row("resnet18", "image classification"),
-    _row("resnet18, pre", "image classification", order="pre"),
-    _row("resnet50", "image classification"),
-    _row("resnet50, pre", "image classification", order="pre"),
-    _row("mobilenet_v2", "image classification"),
-    _row("unet", "segmentation, medical"),
-    _row("fast_scnn", "segmentation, driving"),
-    *(_row(f"yolo11, {size}", "object detection", size=size) for size in "nsmlx"),
+    _row("resnet18", "image classification", IMAGE),
+    _row("resnet18, pre", "image classification", None, order="pre"),
+    _row("resnet50", "image classification", IMAGE),
+    _row("resnet50, pre", "image classification", None, order="pre"),
+    _row("mobilenet_v2", "image classification", IMAGE),
+    _row("unet", "segmentation, medical", {"input_shape": (64, 64, 1), "filters": 16, "depth": 3}),
+    _row("fast_scnn", "segmentation, driving", {"input_shape": (128, 256, 3)}),
+    *(_row(f"yolo11, {size}", "object detection", YOLO if size == "n" else None, size=size) for size in "nsmlx"),
     _row("ds_cnn", "keyword spotting"),
     _row("crnn", "audio"),
     _row("bn_lstm", "sequences"),
@@ -89,7 +109,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="rows whose name holds this word")
     parser.add_argument("--markdown", action="store_true", help="the table of docs/models.md")
+    parser.add_argument("--files", action="store_true", help="the files, in float32 and int8, against stock's")
+    parser.add_argument("--keras", choices=NAMES, help="with --files: one Keras only")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="with --files: keeps each row")
     arguments = parser.parse_args()
+    if arguments.files:
+        return print_files(arguments)
     heads = ("builder", "task", "input", "parameters", "BatchNorms", *(f"left, {name}" for name in NAMES), "fold, s")
     table, missed = [], False
     for row in (row for row in ROWS if arguments.only in row.name):
@@ -115,6 +140,58 @@ def measured(row: Row) -> tuple[list[str], bool]:
     allowed = int(LEFT.get(row.name, "0").partition(":")[0])
     cells += [*map(str, remaining), f"{max(seconds):.1f}"]
     return cells, max(remaining) <= allowed and max(seconds) <= SLOWEST
+
+
+def print_files(arguments: argparse.Namespace) -> int:
+    """Prints the table of the files; 1 if there is a fault."""
+    done = kept(arguments.results)
+    names = [row.name for row in ROWS if row.small is not None and arguments.only in row.name]
+    flavours = [arguments.keras] if arguments.keras else NAMES
+    for flavour in flavours:
+        new = [name for name in names if (name, flavour) not in done]
+        for name, cells in measured_rows(prepare, (flavour,), new):
+            done[name, flavour] = cells
+            keep(arguments.results, name, flavour, cells)
+    rows = [(name, flavour) for name in names for flavour in flavours if (name, flavour) in done]
+    columns = [column for column in COLUMNS if column != "number"]
+    table = [[*row, *texts(done[row], columns)] for row in rows]
+    print_table(("builder", "Keras", *(COLUMNS[column] for column in columns)), table, arguments.markdown)
+    faults = [fault for row in rows for fault in faults_of(*row, done[row])]
+    print("\n".join(faults))
+    return int(bool(faults))
+
+
+def prepare(flavour: str) -> Work:
+    """What a child process does with a row."""
+
+    def work(name: str) -> Iterator[Cell]:
+        row = next(row for row in ROWS if row.name == name)
+        yield from measured_files(with_signals(row, flavour), int(LEFT.get(name, "0").partition(":")[0]))
+
+    return work
+
+
+def with_signals(row: Row, flavour: str) -> Trained:
+    """The small network with gammas of both signs, and means and variances of its own signals; the same as stock's."""
+    Flavour(flavour).keras.utils.set_random_seed(0)
+    model = row.build(flavour, **row.small or {})
+    fit_norms(model, draw(model, 16, 0)[0], _signals(np.random.default_rng(0)))
+    stock = row.build(flavour, norm=Flavour(flavour).keras.layers.BatchNormalization, **row.small or {})
+    stock.set_weights(model.get_weights())
+    return Trained(model, stock, draw(model, CALIBRATING, 1)[0], draw(model, JUDGING, 2)[0])
+
+
+def _signals(rng: np.random.Generator) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    def numbers(values: np.ndarray) -> dict[str, np.ndarray]:
+        axes, channels = tuple(range(values.ndim - 1)), values.shape[-1]
+        return {
+            "moving_mean": values.mean(axes),
+            "moving_variance": values.var(axes) + 1e-3,
+            "gamma": rng.choice([-1.0, 1.0, 1.0], channels) * rng.uniform(0.5, 1.5, channels),
+            "beta": rng.normal(0.0, 0.5, channels),
+        }
+
+    return numbers
 
 
 def print_table(heads: tuple[str, ...], rows: list[list[str]], markdown: bool) -> None:

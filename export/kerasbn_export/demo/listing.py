@@ -27,8 +27,9 @@ def _table(tasks: Iterable[Task]) -> Table:
     for heading in ("name", "task"):
         table.add_column(heading, no_wrap=heading == "name")
     table.add_column("data")
-    table.add_column("minutes", justify="right", no_wrap=True)
+    for heading in ("minutes", "int8 kB"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("licence")
     for task in tasks:
-        table.add_row(task.name, task.title, task.data, f"{task.minutes:g}", task.licence)
+        table.add_row(task.name, task.title, task.data, f"{task.minutes:g}", str(task.kilobytes), task.licence)
     return table

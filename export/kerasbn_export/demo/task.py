@@ -67,6 +67,7 @@ class Task:
         unit: What one sample is called, in the plural; the file with the training samples has this name.
         metric: What `score` measures.
         minutes: Of a whole run on two idle cores.
+        kilobytes: Of the int8 file.
         seconds: Of the training alone; None where it is too short to say.
         epochs: Passes over the training part.
         read: Reads the data; takes a seed for the split.
@@ -86,6 +87,7 @@ class Task:
     unit: str
     metric: str
     minutes: float
+    kilobytes: int
     seconds: int | None
     epochs: int
     read: Callable[[int], Split]

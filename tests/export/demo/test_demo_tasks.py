@@ -56,8 +56,8 @@ def tiny(request, tmp_path_factory):
 
     task = Task(
         name="sides", title="Sides, tiny CNN", data="bright halves", licence="none", package="numpy", module="numpy",
-        install="numpy", unit="halves", metric="share", minutes=0.1, seconds=7, epochs=3, read=tiny_split,
-        build=tiny_network, score=accuracy, picture=picture,
+        install="numpy", unit="halves", metric="share", minutes=0.1, kilobytes=2, seconds=7, epochs=3,
+        read=tiny_split, build=tiny_network, score=accuracy, picture=picture,
         train=lambda model, lesson: fit(model, lesson, class_loss(lesson), batch_size=8, rate=0.01),
     )  # fmt: skip
     screen, progress = io.StringIO(), io.StringIO()
@@ -128,6 +128,7 @@ def test_the_list_has_every_demo(monkeypatch):
     for task in TASKS.values():
         (line,) = (line for line in text.splitlines() if line.startswith(f"{task.name} "))
         assert f" {task.minutes:g} " in line
+        assert f" {task.kilobytes} " in line
         assert line.rstrip().endswith(task.licence)
     assert "pip install" not in text
     assert "…" not in text

@@ -111,6 +111,7 @@ DETECTION = Task(
     unit="images",
     metric="mAP50",
     minutes=3.5,
+    kilobytes=2917,
     seconds=150,
     epochs=4,
     read=read,

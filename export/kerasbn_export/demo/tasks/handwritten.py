@@ -56,6 +56,7 @@ DIGITS = Task(
     unit="images",
     metric="accuracy",
     minutes=0.5,
+    kilobytes=25,
     seconds=None,
     epochs=12,
     read=read,

@@ -118,6 +118,7 @@ HEARTBEATS = Task(
     unit="windows",
     metric="sensitivity",
     minutes=1,
+    kilobytes=36,
     seconds=35,
     epochs=8,
     read=read,

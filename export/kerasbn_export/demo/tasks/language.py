@@ -41,6 +41,7 @@ LANGUAGE = Task(
     unit="sentences",
     metric="accuracy",
     minutes=0.5,
+    kilobytes=82,
     seconds=20,
     epochs=10,
     read=read,

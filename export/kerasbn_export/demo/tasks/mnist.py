@@ -41,6 +41,7 @@ MNIST = Task(
     unit="images",
     metric="accuracy",
     minutes=2,
+    kilobytes=316,
     seconds=60,
     epochs=5,
     read=read,
