@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasbn_export.export.learning import LearnedRounding, learn_rounding
     from kerasbn_export.export.tflite import ExportResult, export_tflite
     from kerasbn_export.folding.fold import FoldResult, fold
     from kerasbn_export.folding.verdict import Action, Reason, Verdict
@@ -21,18 +22,21 @@ __all__ = [
     "Comparison",
     "ExportResult",
     "FoldResult",
+    "LearnedRounding",
     "Reason",
     "SlimResult",
     "Verdict",
     "assert_equivalent",
     "export_tflite",
     "fold",
+    "learn_rounding",
     "register_layer",
     "remove_constant_channels",
     "verify",
 ]
 
 _MODULES = {
+    "export.learning": ("LearnedRounding", "learn_rounding"),
     "export.tflite": ("ExportResult", "export_tflite"),
     "folding.fold": ("FoldResult", "fold"),
     "graph.registry": ("register_layer",),

@@ -22,6 +22,7 @@ from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.program.program import Program
+from kerasbn_export.rounding.learn import LayerRounding, check_enough
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
@@ -54,10 +55,14 @@ def build_tflite(
     prepared = prepare(model, options)
     samples = _samples(model, prepared, options, on_step)
     trials: tuple[Trial, ...] = ()
-    if options.best and samples is not None:
+    rounding: tuple[LayerRounding, ...] = ()
+    if options.searches and samples is not None:
+        if options.learn_rounding:
+            check_enough(samples)
         samples, judged = held_out(samples)
         search = search_forms(model, prepared, options, samples, judged, on_step)
         prepared, data, trials = search.form, search.data, tuple(search.trials)
+        rounding = search.rounding
     elif samples is not None:
         prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
@@ -70,7 +75,8 @@ def build_tflite(
     on_step("check")
     _contract(prepared, options).check(file)
     result = _result(path, data, file, options, prepared, samples)
-    result = replace(result, trials=trials, slimmed=slimming.records, notes=(*slimming.notes, *result.notes))
+    notes = (*slimming.notes, *result.notes)
+    result = replace(result, trials=trials, rounding=rounding, slimmed=slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)
 
 
