@@ -205,13 +205,14 @@ def written(learned: LearnedRounding, path: str | Path, asked: Mapping[str, Any]
 @contextmanager
 def _telling(on_step: Callable[[str], None] | None) -> Iterator[Callable[[str], None]]:
     """What steps are told to: the caller's, or a line on standard error from two seconds on."""
-    begun, width = monotonic(), 0
+    begun = said = monotonic()
+    width = 0
 
     def tell(step: str) -> None:
-        nonlocal width
-        seconds = monotonic() - begun
-        if seconds >= PATIENCE_S:
-            line = f"{step}, {seconds:.0f} s"
+        nonlocal width, said
+        now = monotonic()
+        if now - said >= PATIENCE_S:
+            line, said = f"{step}, {now - begun:.0f} s", now
             sys.stderr.write("\r" + line.ljust(width))
             sys.stderr.flush()
             width = len(line)

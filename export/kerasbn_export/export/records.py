@@ -108,8 +108,8 @@ class ExportOptions:
     def _check_learning(self) -> None:
         if self.best is False or not (self.calibrated and self.fold):
             raise InvalidArgumentError(
-                "learn_rounding=True learns the int8 weights of a folded file and judges it with best=True; it goes with "
-                f"fold=True and precision {' or '.join(sorted(CALIBRATED))}, not with precision "
+                "learn_rounding=True learns the int8 weights of a folded file and judges it with best=True; it goes "
+                f"with fold=True and precision {' or '.join(sorted(CALIBRATED))}, not with precision "
                 f"{self.precision_taken!r}, fold={self.fold}, best={self.best}."
             )
         if isinstance(self.calibration, str) and self.calibration in (DATA_FREE, RANDOM):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn_export.arrays import Array
-from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, op_name
+from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, op_name, own_buffer
 from kerasbn_export.tflite.quantization import Quantization
 
 KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -111,15 +111,8 @@ def write_weights(model: Any, layer: Layer, stored: Array) -> None:
         whole = stored.transpose(1, 0, 2).reshape(1, height, width, -1)
     else:
         whole = stored.transpose(0, 2, 1).reshape(layer.shape)
-    own_buffer(model, layer.kernel).data = np.frombuffer(whole.astype(np.int8).tobytes(), np.uint8)
-
-
-def own_buffer(model: Any, index: int) -> Any:
-    """The buffer of a tensor; a new one where others share it."""
-    tensor = model.subgraphs[0].tensors[index]
-    if sum(other.buffer == tensor.buffer for graph in model.subgraphs for other in graph.tensors) > 1:
-        tensor.buffer = add_buffer(model, b"")
-    return model.buffers[tensor.buffer]
+    kernel = model.subgraphs[0].tensors[layer.kernel]
+    own_buffer(model, kernel).data = np.frombuffer(whole.astype(np.int8).tobytes(), np.uint8)
 
 
 def bias_of(model: Any, layer: Layer) -> Array:
@@ -146,9 +139,12 @@ def scale_of(model: Any, index: int) -> tuple[float, int]:
 
 def as_product(kernel: Array, groups: int, *, depthwise: bool) -> Array:
     """A kernel in TFLite's layout as ``(groups, taps, channels of the group)``."""
+    product: Array
     if depthwise:
-        return kernel.reshape(-1, groups, kernel.shape[-1] // groups).transpose(1, 0, 2)
-    return kernel.reshape(groups, len(kernel) // groups, -1).transpose(0, 2, 1)
+        product = kernel.reshape(-1, groups, kernel.shape[-1] // groups).transpose(1, 0, 2)
+    else:
+        product = kernel.reshape(groups, len(kernel) // groups, -1).transpose(0, 2, 1)
+    return product
 
 
 def _layer(model: Any, op: Any, exact: Any, twin: Any, within: float) -> Layer | None:

@@ -89,8 +89,8 @@ def learned(
     for group in _groups(layers):
         for layer, wanted in zip(group, _given(group, reference, samples), strict=True):
             on_step(f"learn rounding: layer {len(found) + 1} of {len(layers)}")
-            problems = [_problem(model, layer, part) for part in _split(layer, data, wanted, samples)]
-            better, record = _learned_layer(layer.name, *problems, stored_weights(model, layer))
+            learning, judging = (_problem(model, layer, part) for part in _split(layer, data, wanted, samples))
+            better, record = _learned_layer(layer.name, learning, judging, stored_weights(model, layer))
             found.append(record)
             if record.taken:
                 write_weights(model, layer, better)

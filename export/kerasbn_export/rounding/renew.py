@@ -2,11 +2,11 @@
 
     r = sigma(z) / sigma(z~),   s' = r s,   b' = mean(z) - r (mean(z~) - b)
 
-with z = x W + b of the float file and z~ that of the quantized one, both before the activation, s the scale of a channel
-of the weights. A BatchNorm that is still there would get new moving statistics of what the quantized layer before it
-gives. In a file it is folded, so that its mean is in the bias, and its variance in the scale of the channel. The layers
-are renewed in order, each behind those before. Only the scales of weights change, and the int32 biases, whose scale is
-``s'`` times that of the input.
+with z = x W + b of the float file and z~ that of the quantized one, both before the activation, and s the scale of a
+channel of the weights. A BatchNorm that is still there would get new moving statistics of what the quantized layer
+before it gives. In a file it is folded, so that its mean is in the bias, and its variance in the scale of the channel.
+The layers are renewed in order, each behind those before. Only the scales of weights change, and the int32 biases,
+whose scale is ``s'`` times that of the input.
 
 References:
     Finkelstein et al. 2019, Fighting Quantization Bias With Bias, on means alone. NNCF, pull request 41, renews
@@ -24,9 +24,9 @@ import numpy as np
 from kerasbn.statistics.running import Running, merged
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.rounding.layers import EITHER, Layer, bias_of, layers_of, own_buffer, scale_of, stored_weights
+from kerasbn_export.rounding.layers import EITHER, Layer, bias_of, layers_of, scale_of, stored_weights
 from kerasbn_export.rounding.rows import rows, spread
-from kerasbn_export.tflite.flatbuffer import dtype_name, parse, serialize
+from kerasbn_export.tflite.flatbuffer import dtype_name, own_buffer, parse, serialize
 
 FEWEST = 64
 """Rows below which a standard deviation says too little."""
@@ -116,4 +116,4 @@ def _write(model: Any, layer: Layer, ratio: Array, bias: Array) -> None:
     dtype = np.dtype(dtype_name(tensor))
     limits = np.iinfo(dtype)
     stored = np.clip(np.rint(bias / scale), limits.min, limits.max).astype(dtype)
-    own_buffer(model, layer.bias).data = np.frombuffer(stored.tobytes(), np.uint8)
+    own_buffer(model, tensor).data = np.frombuffer(stored.tobytes(), np.uint8)

@@ -96,4 +96,5 @@ def _patches(source: Array, window: Window, groups: int, shape: tuple[int, ...],
     patches = source[sample[:, None, None], index[0][:, :, None], index[1][:, None, :]]
     patches = patches * (inside[0][:, :, None] & inside[1][:, None, :])[..., None]
     parted = patches.reshape(len(at), -1, groups, patches.shape[-1] // groups)
-    return parted.transpose(2, 0, 1, 3).reshape(groups, len(at), -1)
+    taken_by_group: Array = parted.transpose(2, 0, 1, 3).reshape(groups, len(at), -1)
+    return taken_by_group
