@@ -47,8 +47,8 @@ def batches(content: bytes, tensors: Sequence[int], samples: Calibration) -> Ite
     names = [port.name for port in runner.inputs]
     size = runner.inputs[0].shape[0] or 1
     for batch in samples.batches(size):
-        by_name = dict(zip(samples.names, batch, strict=True))
-        arrays = [by_name[name] for name in names] if samples.names else batch
+        by_name = dict(zip(samples.names or names, batch, strict=True))
+        arrays = [by_name[name] for name in names]
         stored = runner.stored(arrays, size)
         found = dict(zip(inner, probe.first_batch(inner, arrays, keep=False), strict=True)) if inner else {}
         yield [found[index] if index in found else runner.restore(index, stored[index]) for index in tensors]

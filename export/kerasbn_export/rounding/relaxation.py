@@ -77,7 +77,9 @@ def learned_weights(problem: Problem, steps: int | None = None) -> Array:
     floor = np.floor(problem.weights)
     free = (problem.weights > floor) & (floor >= -LARGEST) & (floor < LARGEST)
     base, v = floor.astype(np.float32), _inverse((problem.weights - floor).astype(np.float32))
-    first = max(problem.error(problem.nearest()), float(np.finfo(np.float32).tiny))
+    first = problem.error(problem.nearest())
+    if first < np.finfo(np.float32).tiny:
+        return problem.nearest()
     moments = np.zeros_like(v), np.zeros_like(v)
     for step, part in enumerate(_parts(problem.rows, steps)):
         h, slope = _rectified(v)
