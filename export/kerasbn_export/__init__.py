@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasbn_export.export.learning import LearnedRounding, learn_rounding
     from kerasbn_export.export.tflite import ExportResult, export_tflite
     from kerasbn_export.folding.fold import FoldResult, fold
     from kerasbn_export.folding.verdict import Action, Reason, Verdict
@@ -23,6 +24,7 @@ __all__ = [
     "Comparison",
     "ExportResult",
     "FoldResult",
+    "LearnedRounding",
     "Reason",
     "SlimResult",
     "Verdict",
@@ -31,12 +33,14 @@ __all__ = [
     "fold",
     "quantization_schedule",
     "quantize_aware",
+    "learn_rounding",
     "register_layer",
     "remove_constant_channels",
     "verify",
 ]
 
 _MODULES = {
+    "export.learning": ("LearnedRounding", "learn_rounding"),
     "export.tflite": ("ExportResult", "export_tflite"),
     "folding.fold": ("FoldResult", "fold"),
     "graph.registry": ("register_layer",),

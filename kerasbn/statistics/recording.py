@@ -153,7 +153,7 @@ class Recorder:
             if self._recording:
                 self._record(norm, found._replace(mean=_mean(norm, x)) if self.tensorflow and wide is None else found)
         if not self._in_batch_mode:
-            y = normalization.inference(x, gamma, beta, layer.moving_mean, layer.moving_variance)
+            y = normalization.inference(x, gamma, beta, _here(layer.moving_mean), _here(layer.moving_variance))
         self.calls.append((norm, x, y))
         return y
 
@@ -181,6 +181,15 @@ def call_for_inference(model: Any, inputs: Any) -> Any:
     """What the model computes at inference."""
     takes_flag = getattr(model, "_call_has_training_arg", getattr(model, "_expects_training_arg", True))
     return model(inputs, training=False) if takes_flag else model(inputs)
+
+
+def _here(variable: Any) -> Any:
+    """A moving average as this worker holds it.
+
+    Reading it as a whole waits for all workers, in each of their batches, and they may have other numbers of these.
+    """
+    parts = getattr(variable, "values", None)
+    return parts[0] if isinstance(parts, tuple) else variable
 
 
 def _mean(norm: BatchNorm, x: Any) -> Any:

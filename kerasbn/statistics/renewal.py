@@ -62,7 +62,7 @@ def recalibrate(
         batch_size: For arrays. Deeper layers see inputs that were normalized by so many samples: 64 or more.
         prior: How many samples the old statistics count for. 0 forgets them.
         exact: Goes on depth by depth at inference, so that each BatchNorm has the statistics of what it sees when it
-            is deployed. Costs one more pass over the data for each level.
+            is deployed. Costs one more pass over the data for each level; several workers merge after each of them.
         distributed: A `tf.distribute` strategy of several workers, each of which calls this with its own part of the
             data; the statistics are merged. None: the strategy whose scope is open, if any.
         force: Keeps the new statistics even if the model is worse.
@@ -80,7 +80,7 @@ def recalibrate(
     if mode not in MODES:
         raise InvalidArgumentError(f"mode={mode!r}; accepted: {', '.join(MODES)}.")
     workers, source = Workers.of(distributed, flavour_of(model)), open_data(data, batch_size, model, steps)
-    _check_exact(exact, source, workers)
+    _check_exact(exact, source)
     given = None if validation is None or validation is False else open_data(validation, batch_size, model)
     norms, left, source = _prepared(model, source)
     measurement = Measurement(model, norms, workers)
@@ -96,14 +96,12 @@ def recalibrate(
     return replace(record, kept=True)
 
 
-def _check_exact(exact: bool, source: Source, workers: Workers) -> None:
+def _check_exact(exact: bool, source: Source) -> None:
     if exact and not source.again:
         raise InvalidArgumentError(
             "exact=True reads the data once for each level, and a generator can be read once; give a function that "
             "returns one, a Dataset or arrays."
         )
-    if exact and workers.several:
-        raise InvalidArgumentError("exact=True together with several workers is not accepted; leave one of them out.")
 
 
 def _prepared(model: Any, source: Source) -> tuple[list[BatchNorm], dict[str, str], Source]:
@@ -186,6 +184,17 @@ class _Renewal:
         self.measurement.run([only.part(0, cut)])
         return [only.part(cut, only.size)]
 
+    def _levels(self) -> list[list[BatchNorm]]:
+        """The BatchNorms by depth; as many depths in all workers, so that none waits for one that is done."""
+        groups = levels(self.measurement.recorder)
+        found = self.measurement.workers.rows(np.array([len(groups)], np.float64)).ravel()
+        if np.any(found != found[0]):
+            raise InvalidArgumentError(
+                f"exact=True: the workers see BatchNorms at {', '.join(f'{each:.0f}' for each in found)} depths; each "
+                "needs the same model and data of its own. The model is as it was."
+            )
+        return groups
+
     def _refined(
         self, before: dict[str, Statistics], after: dict[str, Statistics]
     ) -> tuple[dict[str, Statistics], list[str]]:
@@ -195,7 +204,7 @@ class _Renewal:
             f"{path} is called more than once: exact only where its calls do not depend on each other."
             for path in called_more_than_once(measurement.recorder)
         ]
-        for group in levels(measurement.recorder):
+        for group in self._levels():
             measurement.put(after)
             measurement.clear()
             measurement.run(self.source, self.source.count, batch_mode=False)

@@ -66,6 +66,11 @@ VERIFIED_SAMPLES = 32
     default=None,
     help="Convert several forms of an int8 file, take the most accurate. By default only where folding may cost some.",
 )
+@click.option(
+    "--learn-rounding",
+    is_flag=True,
+    help="With --best, learn whether each int8 weight is rounded up or down, from about 500 samples. Takes minutes.",
+)
 @click.option("--slim", is_flag=True, help="First take out the channels that a gamma of zero makes constant.")
 @click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
 @click.option("--signature", metavar="NAME", help="Of a SavedModel; serving_default if not given, '*' for all.")

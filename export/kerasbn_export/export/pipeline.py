@@ -23,6 +23,7 @@ from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.program.program import Program
+from kerasbn_export.rounding.learn import LayerRounding, check_enough
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
@@ -52,14 +53,15 @@ def build_tflite(
         options = replace(options, precision=tuned_for)
     made = (_trained if tuned_for else _folded)(model, options, on_step)
     prepared, samples = made.prepared, made.samples
-    about = (_source(model), prepared.verdicts, samples, options.device, made.trials, prepared.chosen)
-    data = relabel(made.data, (), provenance(*about, slimmed=made.slimming.removed, trained=bool(tuned_for)))
+    record = (_source(model), prepared.verdicts, samples, options.device, made.trials, prepared.chosen)
+    data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)
     result = _result(path, data, file, options, prepared, samples)
     notes = (*made.slimming.notes, *result.notes)
-    result = replace(result, trials=made.trials, slimmed=made.slimming.records, notes=notes)
+    about = {"trials": made.trials, "rounding": made.rounding, "slimmed": made.slimming.records, "notes": notes}
+    result = replace(result, **about)
     return Built(data, result, samples, prepared.programs)
 
 
@@ -72,6 +74,7 @@ class _Made:
     samples: Calibration | None = None
     trials: tuple[Trial, ...] = ()
     slimming: Slimming = field(default_factory=Slimming)
+    rounding: tuple[LayerRounding, ...] = ()
 
 
 def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
@@ -90,16 +93,20 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
     prepared = prepare(model, options)
     samples = _samples(model, prepared, options, on_step)
     trials: tuple[Trial, ...] = ()
-    if options.best and samples is not None:
+    rounding: tuple[LayerRounding, ...] = ()
+    if options.searches and samples is not None:
+        if options.learn_rounding:
+            check_enough(samples)
         samples, judged = held_out(samples)
         search = search_forms(model, prepared, options, samples, judged, on_step)
         prepared, data, trials = search.form, search.data, tuple(search.trials)
+        rounding = search.rounding
     elif samples is not None:
         prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
-    return _Made(prepared, data, samples, trials, slimming)
+    return _Made(prepared, data, samples, trials, slimming, rounding)
 
 
 def _source(model: Any) -> Any:

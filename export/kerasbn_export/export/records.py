@@ -10,12 +10,13 @@ from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn.shown import Rows, Shown
 from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
-from kerasbn_export.calibration.samples import WANTED
+from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.precision import CALIBRATED
+from kerasbn_export.rounding.learn import LayerRounding
 from kerasbn_export.slim.records import Slimmed
 
 
@@ -47,6 +48,8 @@ class ExportOptions:
         best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
             measure only what folding may have cost, False for nothing of the kind. See
             `kerasbn_export.export.forms.search`.
+        learn_rounding: Try learned rounding among these forms, too: see `kerasbn_export.rounding.learn`. Takes minutes,
+            and asks for ``best=True``.
         slim: Take out first what is constant behind a gamma of zero: see `kerasbn_export.slim`.
 
     Raises:
@@ -70,6 +73,7 @@ class ExportOptions:
     signature: str | None = None
     isolate: bool | None = None
     best: bool | None = None
+    learn_rounding: bool = False
     slim: bool = False
 
     def __post_init__(self) -> None:
@@ -94,6 +98,26 @@ class ExportOptions:
                 "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
                 f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
             )
+        if self.learn_rounding:
+            self._check_learning()
+
+    def _check_learning(self) -> None:
+        if self.best is False or not (self.calibrated and self.fold):
+            raise InvalidArgumentError(
+                "learn_rounding=True learns the int8 weights of a folded file and judges it with best=True; it goes "
+                f"with fold=True and precision {' or '.join(sorted(CALIBRATED))}, not with precision "
+                f"{self.precision_taken!r}, fold={self.fold}, best={self.best}."
+            )
+        if isinstance(self.calibration, str) and self.calibration in (DATA_FREE, RANDOM):
+            raise CalibrationError(
+                f"Rounding is learned from real samples, not from calibration {self.calibration!r}; give about 500 "
+                "inputs, prepared as in training. They need no labels."
+            )
+
+    @property
+    def searches(self) -> bool:
+        """Whether several forms are converted and the best is taken."""
+        return bool(self.best) or self.learn_rounding
 
     def require_calibration(self) -> None:
         """Raises `CalibrationError` where ranges are to be measured and there is nothing to measure them on."""
@@ -142,6 +166,7 @@ class ExportResult(Shown):
         notes: What was done with layers other than BatchNorms, in sentences: loops unrolled, states forgotten.
         folded: Whether folding was asked for.
         slimmed: What was taken out of each BatchNorm before; empty if that was not asked for.
+        rounding: What became of each layer where rounding was learned; empty if that was not asked for.
     """
 
     path: Path
@@ -159,6 +184,7 @@ class ExportResult(Shown):
     notes: tuple[str, ...] = ()
     folded: bool = True
     slimmed: tuple[Slimmed, ...] = ()
+    rounding: tuple[LayerRounding, ...] = ()
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
@@ -200,5 +226,6 @@ class ExportResult(Shown):
         device = None if self.device is None else asdict(self.device)
         trials = [asdict(trial) for trial in self.trials]
         slimmed = [each.to_json() for each in self.slimmed]
-        changed = {"verdicts": verdicts, "device": device, "trials": trials, "slimmed": slimmed}
+        rounding = [asdict(layer) for layer in self.rounding]
+        changed = {"verdicts": verdicts, "device": device, "trials": trials, "slimmed": slimmed, "rounding": rounding}
         return {**fields, "path": str(self.path), **changed}

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasbn.arguments import AtLeastOne, Finite, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.export.learning import LearnedRounding, written
 from kerasbn_export.export.pipeline import Built, build_tflite
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.files.atomic import write_bytes
@@ -39,6 +40,7 @@ def export_tflite(
     signature: str | None = None,
     isolate: bool | None = None,
     best: bool | None = None,
+    learn_rounding: bool = False,
     slim: bool = False,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
@@ -49,7 +51,8 @@ def export_tflite(
     they are, and the result says so.
 
     Args:
-        model: A model of either Keras, or the path of one. It is not changed.
+        model: A model of either Keras, or the path of one. It is not changed. What `learn_rounding` gave is written as
+            it is.
         path: The file to write.
         precision: See `ExportOptions`, as for all that follow up to `best`; None is the device's own, or float32.
         calibration: Samples of the real inputs, in any form of `kerasbn_export.calibration.samples`; ``int8`` and
@@ -72,6 +75,7 @@ def export_tflite(
         isolate: Whether the converter runs in a process of its own.
         best: Whether to convert several forms of a quantized file and to take the one with the least noise. None
             looks only where folding may have cost accuracy, False nowhere.
+        learn_rounding: Whether learned rounding of the int8 weights is among these forms. It takes minutes.
         slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
@@ -87,26 +91,30 @@ def export_tflite(
             `kerasbn_export.conversion.contract`.
         OutputError: The file cannot be written.
     """
-    options = ExportOptions(
-        precision=precision,
-        calibration=calibration,
-        fold=fold,
-        batch_size=batch_size,
-        strict=strict,
-        io_dtype=io_dtype,
-        per_channel_dense=per_channel_dense,
-        seed=seed,
-        image_range=image_range,
-        image_resize=image_resize,
-        target=target,
-        merge_branches=merge_branches,
-        device=device,
-        select_ops=select_ops,
-        signature=signature,
-        isolate=isolate,
-        best=best,
-        slim=slim,
-    )
+    asked: dict[str, Any] = {
+        "precision": precision,
+        "calibration": calibration,
+        "fold": fold,
+        "batch_size": batch_size,
+        "strict": strict,
+        "io_dtype": io_dtype,
+        "per_channel_dense": per_channel_dense,
+        "seed": seed,
+        "image_range": image_range,
+        "image_resize": image_resize,
+        "target": target,
+        "merge_branches": merge_branches,
+        "device": device,
+        "select_ops": select_ops,
+        "signature": signature,
+        "isolate": isolate,
+        "best": best,
+        "learn_rounding": learn_rounding,
+        "slim": slim,
+    }
+    if isinstance(model, LearnedRounding):
+        return written(model, path, asked)
+    options = ExportOptions(**asked)
     sources = {"model": model, "calibration": calibration}
     check_paths(sources, [Output("path", path, ANY_TFLITE)])
     if isinstance(model, (str, Path)):

@@ -8,7 +8,7 @@ from kerasbn_export import export_tflite, verify
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.export.forms import bias_correction
-from kerasbn_export.export.forms.choose import STOCK, UNDONE
+from kerasbn_export.export.forms.choose import RENEWED, STOCK, UNDONE
 from kerasbn_export.export.forms.search import MARGIN, Search, held_out
 from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.export.scoring import scorer
@@ -82,7 +82,7 @@ def test_every_form_is_tried_reported_and_the_best_one_written(keras_flavour, rn
     model, data = branching(keras_flavour, rng), pictures(rng, 40)
     result = export_tflite(model, tmp_path / "best.tflite", precision="int8", calibration=data, best=True)
     tried = {trial.form: trial for trial in result.trials}
-    assert list(tried) == ["as folded", *UNDONE, STOCK, "equalized", "bias corrected"]
+    assert list(tried) == ["as folded", *UNDONE, STOCK, "equalized", "bias corrected", RENEWED]
     assert result.calibration == "30 samples from array"
     taken = max(trial.sqnr_db for trial in result.trials if trial.taken)
     assert taken >= tried["as folded"].sqnr_db
@@ -139,7 +139,7 @@ def test_bias_correction_by_another_file_does_not_help(files):
 def test_the_file_is_judged_by_its_outputs_where_its_weights_were_moved_on_purpose(keras_flavour, rng, tmp_path):
     model, data = branching(keras_flavour, rng), pictures(rng, 40)
     result = export_tflite(model, tmp_path / "best.tflite", precision="int8", calibration=data, best=True)
-    assert {"equalized", "bias corrected"} & {trial.form for trial in result.trials if trial.taken}
+    assert {"equalized", "bias corrected", RENEWED} & {trial.form for trial in result.trials if trial.taken}
     report = verify(model, result.path, data=data)
     assert report, report.verdict
     assert any("layers not compared" in note for note in report.notes)

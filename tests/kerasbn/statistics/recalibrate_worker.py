@@ -31,6 +31,9 @@ def main():
         with STRATEGY.scope():
             model = network(flavour)
         record = recalibrate(model, part, distributed=STRATEGY)
+        numbers = {f"w{number}": weight for number, weight in enumerate(model.get_weights())}
+        exact = recalibrate(model, part, distributed=STRATEGY, exact=True)
+        numbers |= {f"exact{number}": weight for number, weight in enumerate(model.get_weights())}
         before, broken = model.get_weights(), np.where(index == 1, np.nan, part)
         said = ""
         try:
@@ -38,8 +41,8 @@ def main():
         except KerasBNError as error:
             said = str(error)
         same = all(map(np.array_equal, before, model.get_weights()))
-        numbers = {f"w{number}": weight for number, weight in enumerate(before)}
-        np.savez(f"{flavour.name}{index}.npz", samples=record.samples, said=said, same=same, **numbers)
+        samples = [record.samples, exact.samples]
+        np.savez(f"{flavour.name}{index}.npz", samples=samples, said=said, same=same, **numbers)
 
 
 if __name__ == "__main__":

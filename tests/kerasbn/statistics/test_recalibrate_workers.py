@@ -1,12 +1,15 @@
 """recalibrate on two workers on loopback, each with its own part of the data: the numbers of one process."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from kerasbn_testing.workers import free_ports, start
 
 from kerasbn import recalibrate
+from kerasbn.errors import InvalidArgumentError
+from kerasbn.statistics import renewal
 
 WORKER = Path(__file__).parent / "recalibrate_worker.py"
 SECONDS = 240
@@ -42,12 +45,28 @@ def one_process(flavour):
 
 def test_two_workers_have_the_statistics_of_one(keras_flavour, folder):
     model = one_process(keras_flavour)
-    recalibrate(model, np.load(folder / "x.npy"))
-    for index in range(2):
-        found = np.load(folder / f"{keras_flavour.name}{index}.npz")
-        assert found["samples"] == 320
-        for number, weight in enumerate(model.get_weights()):
-            np.testing.assert_allclose(found[f"w{number}"], weight, rtol=2e-6, atol=1e-6)
+    for name, exact in (("w", False), ("exact", True)):
+        recalibrate(model, np.load(folder / "x.npy"), exact=exact)
+        for index in range(2):
+            found = np.load(folder / f"{keras_flavour.name}{index}.npz")
+            assert found["samples"].tolist() == [320, 320]
+            for number, weight in enumerate(model.get_weights()):
+                np.testing.assert_allclose(found[f"{name}{number}"], weight, rtol=2e-6, atol=1e-6)
+
+
+def test_exact_statistics_of_two_workers_are_others_than_after_one_pass(keras_flavour, folder):
+    """The comparison above sees the second pass."""
+    found = np.load(folder / f"{keras_flavour.name}0.npz")
+    names = [name.removeprefix("exact") for name in found if name.startswith("exact")]
+    assert any(np.abs(found[f"exact{name}"] - found[f"w{name}"]).max() > 1e-4 for name in names)
+
+
+def test_workers_that_see_other_depths_all_stop(monkeypatch):
+    depths = SimpleNamespace(rows=lambda values: np.array([values, [0.0]]))
+    measurement = SimpleNamespace(recorder=None, workers=depths)
+    monkeypatch.setattr(renewal, "levels", lambda recorder: [[], []])
+    with pytest.raises(InvalidArgumentError, match="at 2, 0 depths"):
+        renewal._Renewal(measurement, None, "population", 0)._levels()
 
 
 def test_a_fault_of_one_worker_leaves_both_as_they_were(keras_flavour, folder):

@@ -21,8 +21,10 @@ from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.program.program import functional_program
+from kerasbn_export.rounding.learn import learned
+from kerasbn_export.rounding.renew import renewed
 
-PLACED, STOCK = "in place", "not folded"
+PLACED, STOCK, ROUNDED, RENEWED = "in place", "not folded", "rounded as learned", "renewed"
 UNDONE = {
     "branches kept": {"merge_branches": False},
     "averages kept": {"through_averages": False},
@@ -80,6 +82,11 @@ def search_forms(
     on_step("correct biases")
     exact = convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
     search.attempt("bias corrected", search.form, corrected(search.data, exact, samples).data)
+    if options.learn_rounding:
+        found = learned(search.data, exact, samples, on_step)
+        search.rounding = found.layers
+        search.attempt(ROUNDED, search.form, found.data)
+    search.attempt(RENEWED, search.form, renewed(search.data, exact, samples, on_step).data)
     search.form = _explained(search.form, prepared, search.trials)
     return search
 

@@ -16,6 +16,9 @@ not folded            where a BatchNorm went another way than back into the laye
                       converter makes of the model as it is
 equalized             `kerasbn_export.export.forms.equalize`, on the best so far
 bias corrected        `kerasbn_export.export.forms.bias_correction`, on the best so far
+rounded as learned    only with ``learn_rounding=True``, since it takes minutes: `kerasbn_export.rounding.learn`, on the
+                      best so far
+renewed               `kerasbn_export.rounding.renew`, on the best so far
 ====================  ==============================================================================
 
 A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not.
@@ -37,6 +40,7 @@ import numpy as np
 from kerasbn.errors import CalibrationError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.trial import Trial
+from kerasbn_export.rounding.learn import LayerRounding
 
 MARGIN = 0.1
 """dB that a form has to gain."""
@@ -62,6 +66,7 @@ class Search(Generic[Form]):
         form: The best form.
         data: Its file.
         trials: In the order they were made.
+        rounding: What became of each layer, where rounding was learned.
     """
 
     convert: Callable[[Form], bytes]
@@ -69,6 +74,7 @@ class Search(Generic[Form]):
     form: Form
     data: bytes = b""
     trials: list[Trial] = field(default_factory=list)
+    rounding: tuple[LayerRounding, ...] = ()
 
     def begin(self) -> None:
         """Measures the first form."""

@@ -1,7 +1,8 @@
 """Forms of a file whose tensors are not the layers' on purpose.
 
-Equalization scales what flows between two layers, and bias correction moves biases by what rounding the kernels did to
-the mean. Both leave the outputs nearer to the model's and the layers further off, so the outputs judge such a file.
+Equalization scales what flows between two layers, bias correction moves biases by what rounding the kernels did to the
+mean, learned rounding takes the other neighbour on the grid for some weights, and renewed statistics are in scales and
+biases. All leave the outputs nearer to the model's and the layers further off, so the outputs judge such a file.
 A file that was trained for int8 has other weights; its trained model is what its layers are compared with. A slimmed
 file has fewer channels than the model in most layers.
 """
@@ -15,7 +16,7 @@ from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.sides.ports import Runnable
 
-FORMS = ("equalized", "bias corrected")
+FORMS = ("equalized", "bias corrected", "rounded as learned", "renewed")
 
 
 def moved_on_purpose(candidate: Runnable, reference: Runnable) -> str:
