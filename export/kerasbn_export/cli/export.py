@@ -106,7 +106,8 @@ def command(
         asked = ExportOptions(**options)
         outputs = [Output("-o", out, TFLITE), Output("-o, if refused,", rejected, TFLITE)]
         outputs += [Output("--emit-c", emit_c, C_SOURCE)]
-        check_paths({"MODEL": model, "--calibration": asked.calibration}, outputs)
+        sources = {"MODEL": model, "--calibration": asked.calibration, "--device": asked.device_file}
+        check_paths(sources, outputs)
         loaded = load_source(model, allow_code=allow_code, signature=asked.signature)
         statistics = statistics_line(loaded, model)
         built = build_tflite(loaded, Path(out), asked, step)

@@ -15,7 +15,7 @@ TARGETS = ("latency", "ops", "size")
 TARGET_HELP = "What to prefer among exact forms."
 
 DEVICE_HELP = (
-    "What the file is for: xnnpack, tflm, ethos-u55, ethos-u65 or ethos-u85, the last three also as ethos-u55-128."
+    "What the file is for, as xnnpack, tflm or ethos-u55-128 (kerasbn devices lists all), or your my_npu.toml."
 )
 
 VERBOSE_HELP = "A line for every BatchNorm, not only for those that are left."

@@ -110,7 +110,7 @@ class Contract:
             if not (self.select_ops and op.name.startswith("CUSTOM:Flex")):
                 yield f"{origins.describe(op)} is no builtin operation"
         elif self.device is not None and self.device.ops is not None and op.name not in self.device.ops:
-            yield f"{origins.describe(op)} is no operation that TFLite Micro has, which {self.device.name} runs"
+            yield f"{origins.describe(op)} is no operation that {self.device.runtime}"
 
     def _judge(self, op: Op, layer: Any) -> Iterator[str]:
         kind = type(layer).__name__

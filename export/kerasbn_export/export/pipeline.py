@@ -63,7 +63,7 @@ def build_tflite(
     else:
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
-    about = (_source(given), prepared.verdicts, samples, options.device, trials, prepared.chosen)
+    about = (_source(given), prepared.verdicts, samples, options.device_name, trials, prepared.chosen)
     record = provenance(*about, slimmed=slimming.removed)
     data = relabel(data, (), record)
     file = read_tflite(data)

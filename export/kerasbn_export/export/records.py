@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
 from kerasbn_export.calibration.samples import WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
-from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
+from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
+from kerasbn_export.devices.report import DeviceReport
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.precision import CALIBRATED
 from kerasbn_export.slim.records import Slimmed
@@ -39,7 +41,8 @@ class ExportOptions:
         image_resize: What becomes of an image of other proportions: ``"stretch"``, ``"crop"`` or ``"pad"``.
         target: What folding prefers among exact forms: see `kerasbn_export.folding.choices`.
         merge_branches: Whether folding merges parallel linear branches into one layer.
-        device: What the file is for: see `kerasbn_export.devices.profiles`; None for anything that runs TFLite.
+        device: What the file is for: the name of a profile of `kerasbn_export.devices.profiles`, or the path of your
+            own, ``"my_npu.toml"``; None for anything that runs TFLite.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel the signature to take, as it is; ``"*"`` for all. None is the Keras model where the
             path holds one, else ``serving_default``, or all signatures where there is none of that name.
@@ -76,7 +79,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
         _ = self.conversion
-        if self.profile is not None and self.batch_size is None and self.profile.ops is not None:
+        if self.profile is not None and self.batch_size is None and self.profile.fixed_batch:
             raise InvalidArgumentError(
                 f"Device {self.device!r} takes one fixed batch; accepted: a positive batch_size."
             )
@@ -98,10 +101,20 @@ class ExportOptions:
                 f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
             )
 
-    @property
+    @cached_property
     def profile(self) -> Device | None:
         """The device."""
         return None if self.device is None else find_device(self.device)
+
+    @property
+    def device_file(self) -> str | None:
+        """The path of the user's own profile; None where it is none."""
+        return self.device if self.device is not None and self.device.endswith(SUFFIX) else None
+
+    @property
+    def device_name(self) -> str | None:
+        """What the device is called; its profile may be a file of the user's."""
+        return None if self.profile is None else self.profile.name
 
     @property
     def precision_taken(self) -> str:

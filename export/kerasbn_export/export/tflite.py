@@ -65,8 +65,8 @@ def export_tflite(
         image_resize: What becomes of an image of other proportions: ``"stretch"``, ``"crop"`` or ``"pad"``.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.folding.choices`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
-        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see
-            `kerasbn_export.devices.profiles`.
+        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ..., or the path of your own profile,
+            ``"my_npu.toml"``; see `kerasbn_export.devices.profiles`.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: See `ExportOptions`.
         isolate: Whether the converter runs in a process of its own.
@@ -107,7 +107,7 @@ def export_tflite(
         best=best,
         slim=slim,
     )
-    sources = {"model": model, "calibration": calibration}
+    sources = {"model": model, "calibration": calibration, "device": options.device_file}
     check_paths(sources, [Output("path", path, ANY_TFLITE)])
     if isinstance(model, (str, Path)):
         on_step("load")
