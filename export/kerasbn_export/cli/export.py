@@ -12,7 +12,7 @@ import click
 
 from kerasbn_export.cli.options import BATCH_SIZE, DEVICE_HELP, SEED, TARGET_HELP, TARGETS, VERBOSE_HELP, Finite
 from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
-from kerasbn_export.precision import PRECISIONS
+from kerasbn_export.precision import GRANULARITIES, PRECISIONS
 
 if TYPE_CHECKING:
     from kerasbn_export.export.tflite import Built, ExportResult
@@ -60,6 +60,11 @@ VERIFIED_SAMPLES = 32
     default="per-channel",
     show_default=True,
     help="One scale for each output of a Dense layer, or one for all: less accurate, a smaller arena in TFLite Micro.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(GRANULARITIES),
+    help="One scale for each channel of a weight, or one for all, as some NPUs need; the device's own if not given.",
 )
 @click.option(
     "--best/--no-best",

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kerasbn_export.devices.memory import activation_bytes
-from kerasbn_export.devices.profiles.device import MICRO, PER_TENSOR, REFUSED, Device
+from kerasbn_export.devices.profiles.device import MICRO, REFUSED, Device
 from kerasbn_export.devices.report import Finding
 from kerasbn_export.devices.ways_out import way_out
+from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.tflite.file import Op, Tensor, TFLiteFile
 
 ACTIVATIONS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})

@@ -17,10 +17,11 @@ from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
-from kerasbn_export.export.forms.search import held_out
+from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
+from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
@@ -54,7 +55,7 @@ def build_tflite(
     prepared = prepare(model, options)
     samples = _samples(model, prepared, options, on_step)
     trials: tuple[Trial, ...] = ()
-    if options.best and samples is not None:
+    if samples is not None and _searches(prepared, options, samples):
         samples, judged = held_out(samples)
         search = search_forms(model, prepared, options, samples, judged, on_step)
         prepared, data, trials = search.form, search.data, tuple(search.trials)
@@ -72,6 +73,13 @@ def build_tflite(
     result = _result(path, data, file, options, prepared, samples)
     result = replace(result, trials=trials, slimmed=slimming.records, notes=(*slimming.notes, *result.notes))
     return Built(data, result, samples, prepared.programs)
+
+
+def _searches(prepared: Prepared, options: ExportOptions, samples: Calibration) -> bool:
+    """Whether all forms are tried: that was asked for, or weights have one scale, where they can be."""
+    if options.best is not None or options.conversion.weights != PER_TENSOR:
+        return bool(options.best)
+    return not prepared.unfolded and options.fold and not options.strict and len(samples) >= FEWEST
 
 
 def _source(model: Any) -> Any:
@@ -109,6 +117,7 @@ def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
         quantized=options.calibrated,
         device=options.profile,
         select_ops=options.select_ops,
+        weights=options.conversion.weights,
     )
 
 

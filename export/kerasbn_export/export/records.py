@@ -17,7 +17,7 @@ from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
 from kerasbn_export.devices.report import DeviceReport
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
-from kerasbn_export.precision import CALIBRATED
+from kerasbn_export.precision import CALIBRATED, PER_CHANNEL, PER_TENSOR, QUANTIZED
 from kerasbn_export.slim.records import Slimmed
 
 
@@ -50,6 +50,8 @@ class ExportOptions:
         best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
             measure only what folding may have cost, False for nothing of the kind. See
             `kerasbn_export.export.forms.search`.
+        weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
+            own, or per channel.
         slim: Take out first what is constant behind a gamma of zero: see `kerasbn_export.slim`.
 
     Raises:
@@ -75,6 +77,7 @@ class ExportOptions:
     isolate: bool | None = None
     best: bool | None = None
     slim: bool = False
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
@@ -125,7 +128,24 @@ class ExportOptions:
     def conversion(self) -> ConversionOptions:
         """The part that the converter needs."""
         ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
-        return ConversionOptions(self.precision_taken, ends, self.per_channel_dense, self.select_ops)
+        return ConversionOptions(
+            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken
+        )
+
+    @property
+    def _weights_taken(self) -> str:
+        """The granularity asked for, or the device's own; float weights have none.
+
+        Raises:
+            InvalidArgumentError: The device takes one scale for a weight, and several were asked for.
+        """
+        own = self.profile.weights if self.profile and self.precision_taken in QUANTIZED else None
+        if own == PER_TENSOR and self.weights == PER_CHANNEL:
+            raise InvalidArgumentError(
+                f"Device {self.device_name!r} takes one scale for a weight, and weights={self.weights!r} asks for one "
+                f"for each channel; accepted: {PER_TENSOR!r}, or leave it out."
+            )
+        return self.weights or own or PER_CHANNEL
 
     @property
     def calibrated(self) -> bool:

@@ -40,6 +40,7 @@ def export_tflite(
     isolate: bool | None = None,
     best: bool | None = None,
     slim: bool = False,
+    weights: str | None = None,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -72,6 +73,8 @@ def export_tflite(
         isolate: Whether the converter runs in a process of its own.
         best: Whether to convert several forms of a quantized file and to take the one with the least noise. None
             looks only where folding may have cost accuracy, False nowhere.
+        weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight, as some accelerators
+            need; channels are then equalized first. None is the device's own, or per channel.
         slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
@@ -106,6 +109,7 @@ def export_tflite(
         isolate=isolate,
         best=best,
         slim=slim,
+        weights=weights,
     )
     sources = {"model": model, "calibration": calibration, "device": options.device_file}
     check_paths(sources, [Output("path", path, ANY_TFLITE)])

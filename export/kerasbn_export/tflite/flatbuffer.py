@@ -97,3 +97,10 @@ def content_of(model: Any, holder: Any) -> bytes:
     """What the buffer of a tensor or of a blob of metadata holds."""
     data = model.buffers[holder.buffer].data
     return b"" if data is None else bytes(data)
+
+
+def own_buffer(model: Any, tensor: Any) -> Any:
+    """The buffer of a tensor; a new one where others share it."""
+    if sum(other.buffer == tensor.buffer for graph in model.subgraphs for other in graph.tensors) > 1:
+        tensor.buffer = add_buffer(model, b"")
+    return model.buffers[tensor.buffer]

@@ -84,7 +84,7 @@ def test_what_is_not_known_is_not_claimed():
         (PLAIN + 'others = "refused"', "operations must name some"),
         (PLAIN + 'measured_by = "ethos-u-vela"', "needs sizes"),
         (PLAIN + "operations = 3", "operations = 3; accepted: a table with the keys any, float32"),
-        (PLAIN + '[operations]\nint8 = ["CONV2D"]', "operations.int8 = 'CONV2D'; accepted: the names of TFLite's schema"),
+        (PLAIN + '[operations]\nint8 = ["CONV2D"]', "operations.int8 = 'CONV2D'; accepted: the names of TFLite's"),
         (PLAIN + '[operations]\nint7 = ["CONV_2D"]', "operations = 'int7'; accepted: the keys any, float32"),
         (PLAIN + "[memory]\nfile_bytes = 1.5", "memory.file_bytes = 1.5; accepted: a whole number"),
         (PLAIN + '[io_dtypes]\nint8 = "int16"', "io_dtypes.int8 = 'int16'; accepted: int8, uint8, float32"),

@@ -11,7 +11,6 @@ from kerasbn_export.precision import PRECISIONS
 
 ANY = "any"
 """The key of operations that a device has in every precision."""
-PER_CHANNEL, PER_TENSOR = "per-channel", "per-tensor"
 TFLITE, MICRO, REFUSED = "tflite", "tflm", "refused"
 """What becomes of the operations that a device does not have."""
 

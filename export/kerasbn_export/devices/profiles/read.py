@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.devices.profiles.device import ANY, MICRO, PER_CHANNEL, PER_TENSOR, REFUSED, TFLITE, Device
+from kerasbn_export.devices.profiles.device import ANY, MICRO, REFUSED, TFLITE, Device
 from kerasbn_export.files.reading import first_line, reading
-from kerasbn_export.precision import PRECISIONS
+from kerasbn_export.precision import GRANULARITIES, PRECISIONS
 from kerasbn_export.tflite.flatbuffer import enumeration
 
 if sys.version_info >= (3, 11):
@@ -148,7 +148,7 @@ def _schema() -> frozenset[str]:
 
 
 _NAME = _is(
-    lambda value: isinstance(value, str) and re.fullmatch(r"[\w.-]+", value), "a name of letters, digits, -, _ and dots"
+    lambda value: isinstance(value, str) and re.fullmatch(r"[\w.-]+", value), "a name of letters, digits and - _ ."
 )
 _TEXT = _is(lambda value: isinstance(value, str) and value.strip(), "a text")
 _COUNT = _is(lambda value: type(value) is int and value >= 1, "a whole number at least 1")
@@ -159,7 +159,7 @@ CHECKS: Mapping[str, Check] = {
     "name": _NAME,
     "title": _TEXT,
     "precisions": _each(_one_of(*PRECISIONS)),
-    "weights": _one_of(PER_CHANNEL, PER_TENSOR),
+    "weights": _one_of(*GRANULARITIES),
     "fixed_batch": _is(lambda value: isinstance(value, bool), "true, false"),
     "operations": _table((ANY, *PRECISIONS), lambda _: _each(_OPERATION)),
     "others": _one_of(TFLITE, MICRO, REFUSED),

@@ -23,7 +23,7 @@ import numpy as np
 
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, enumeration, op_name, parse, serialize
+from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, enumeration, op_name, own_buffer, parse, serialize
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 BIAS_INPUT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
@@ -147,12 +147,5 @@ def _correct(model: Any, op: _Op, error: Array) -> bool:
     steps = np.rint(error / np.asarray(tensor.quantization.scale, np.float64))
     if stored.size != steps.size or not steps.any():
         return False
-    _own_buffer(model, tensor).data = np.clip(stored + steps, limits.min, limits.max).astype(dtype).view(np.uint8)
+    own_buffer(model, tensor).data = np.clip(stored + steps, limits.min, limits.max).astype(dtype).view(np.uint8)
     return True
-
-
-def _own_buffer(model: Any, tensor: Any) -> Any:
-    """The buffer of a tensor; a new one where others share it."""
-    if sum(other.buffer == tensor.buffer for graph in model.subgraphs for other in graph.tensors) > 1:
-        tensor.buffer = add_buffer(model, b"")
-    return model.buffers[tensor.buffer]

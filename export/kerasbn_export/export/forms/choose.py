@@ -14,12 +14,14 @@ from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
+from kerasbn_export.export.forms.one_scale import try_one_scale
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
 from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
 from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
+from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import functional_program
 
 PLACED, STOCK = "in place", "not folded"
@@ -73,6 +75,15 @@ def search_forms(
         made = None if stock is None or options.strict else _converted(STOCK, stock, options, samples, on_step)
         if stock is not None and made is not None:
             search.attempt(STOCK, stock, made)
+    if options.conversion.weights == PER_TENSOR:
+        try_one_scale(search, options, samples, on_step)
+    else:
+        _try_equalized(search, options, samples, on_step)
+    search.form = _explained(search.form, prepared, search.trials)
+    return search
+
+
+def _try_equalized(search: Search[Prepared], options: ExportOptions, samples: Calibration, on_step: Step) -> None:
     equal = equalized(search.form.programs[0].model)
     if equal.layers:
         on_step("convert: equalized")
@@ -80,8 +91,6 @@ def search_forms(
     on_step("correct biases")
     exact = convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
     search.attempt("bias corrected", search.form, corrected(search.data, exact, samples).data)
-    search.form = _explained(search.form, prepared, search.trials)
-    return search
 
 
 def settle_form(

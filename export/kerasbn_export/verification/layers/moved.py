@@ -1,7 +1,8 @@
 """Forms of a file whose tensors are not the layers' on purpose.
 
-Equalization scales what flows between two layers, and bias correction moves biases by what rounding the kernels did to
-the mean. Both leave the outputs nearer to the model's and the layers further off, so the outputs judge such a file.
+Equalization scales what flows between two layers, clipping makes the range of a weight smaller, and bias correction
+moves biases by what rounding the kernels did to the mean. All leave the outputs nearer to the model's and the layers
+further off, so the outputs judge such a file.
 A slimmed file has fewer channels than the model in most layers.
 """
 
@@ -13,7 +14,8 @@ from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.sides.ports import Runnable
 
-FORMS = ("equalized", "bias corrected")
+SEVERAL = ", "
+FORMS = ("equalized", "clipped", "bias corrected")
 
 
 def moved_on_purpose(candidate: Runnable) -> str:
@@ -22,11 +24,15 @@ def moved_on_purpose(candidate: Runnable) -> str:
     record = read_provenance(read_tflite(content, candidate.label)) if isinstance(content, bytes) else None
     if record and record.get("slimmed"):
         return "layers not compared: constant channels were taken out of the file."
-    forms = [name for name in FORMS if record and _taken(record.get("trials"), name)]
+    taken = _taken(record.get("trials")) if record else set()
+    forms = [name for name in FORMS if name in taken]
     return f"layers not compared: the weights of the file are {' and '.join(forms)}." if forms else ""
 
 
-def _taken(trials: Any, form: str) -> bool:
+def _taken(trials: Any) -> set[str]:
+    """What was done: a form that names several things begins anew, any other adds to those taken before it."""
     if not isinstance(trials, list):
-        return False
-    return any(isinstance(trial, dict) and trial.get("form") == form and trial.get("taken") for trial in trials)
+        return set()
+    names = [str(trial.get("form")) for trial in trials if isinstance(trial, dict) and trial.get("taken")]
+    last = names[-1:] if any(SEVERAL in name for name in names) else names
+    return {part for name in last for part in name.split(SEVERAL)}
