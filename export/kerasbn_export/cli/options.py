@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -36,3 +37,17 @@ class Finite(click.ParamType[float]):
         if not math.isfinite(number):
             self.fail(f"{value!r}: accepted: a finite number.", param, ctx)
         return number
+
+
+METRIC_HELP = "accuracy, top5, mae, auc, iou, map, or module:function of yours, which is imported."
+
+
+def metric_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options about the user's own metric."""
+    for option in (
+        click.option("--max-drop", type=Finite(), help="Largest accepted drop, in points of a share: exit 1 beyond."),
+        click.option("--metric", metavar="METRIC", help=METRIC_HELP),
+        click.option("--labels", metavar="Y.npy|Y.npz", help="Of the samples, for --metric."),
+    ):
+        command = option(command)
+    return command

@@ -18,6 +18,7 @@ from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import FEWEST, held_out
+from kerasbn_export.export.measured import measure_export
 from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
@@ -70,7 +71,8 @@ def build_tflite(
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)
-    result = _result(path, data, file, options, prepared, samples)
+    metric = measure_export(model, prepared, data, options, samples, on_step)
+    result = replace(_result(path, data, file, options, prepared, samples), metric=metric)
     result = replace(result, trials=trials, slimmed=slimming.records, notes=(*slimming.notes, *result.notes))
     return Built(data, result, samples, prepared.programs)
 

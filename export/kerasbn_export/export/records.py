@@ -17,6 +17,8 @@ from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
 from kerasbn_export.devices.report import DeviceReport
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
+from kerasbn_export.metrics.metric import read_metric
+from kerasbn_export.metrics.records import MetricReport
 from kerasbn_export.precision import CALIBRATED, PER_CHANNEL, PER_TENSOR, QUANTIZED
 from kerasbn_export.slim.records import Slimmed
 
@@ -52,6 +54,9 @@ class ExportOptions:
             `kerasbn_export.export.forms.search`.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
             own, or per channel.
+        metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
+        validation: The samples and labels for that, as ``(x, y)``.
+        max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
         slim: Take out first what is constant behind a gamma of zero: see `kerasbn_export.slim`.
 
     Raises:
@@ -78,6 +83,9 @@ class ExportOptions:
     best: bool | None = None
     slim: bool = False
     weights: str | None = None
+    metric: Any = None
+    validation: Any = None
+    max_drop: Finite | None = None
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
@@ -98,6 +106,13 @@ class ExportOptions:
                 f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
             )
+        if (self.metric is None) != (self.validation is None) or (self.metric is None and self.max_drop is not None):
+            raise InvalidArgumentError(
+                "metric, validation=(samples, labels) and max_drop go together: a metric needs samples with labels, "
+                "and max_drop a metric."
+            )
+        if self.metric is not None:
+            read_metric(self.metric)
         if self.best and not (self.calibrated and self.fold):
             raise InvalidArgumentError(
                 "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
@@ -173,6 +188,7 @@ class ExportResult(Shown):
         notes: What was done with layers other than BatchNorms, in sentences: loops unrolled, states forgotten.
         folded: Whether folding was asked for.
         slimmed: What was taken out of each BatchNorm before; empty if that was not asked for.
+        metric: The user's metric of the model and of the files; None if none was asked for.
     """
 
     path: Path
@@ -190,10 +206,12 @@ class ExportResult(Shown):
     notes: tuple[str, ...] = ()
     folded: bool = True
     slimmed: tuple[Slimmed, ...] = ()
+    metric: MetricReport | None = None
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
-        return [*self.about_batchnorms(), *self.about_conversion(), self.about_file()]
+        measured = [] if self.metric is None else [self.metric.sentence]
+        return [*self.about_batchnorms(), *self.about_conversion(), self.about_file(), *measured]
 
     def about_file(self) -> str:
         """Its name, precision, size and number of operations."""
@@ -232,4 +250,5 @@ class ExportResult(Shown):
         trials = [asdict(trial) for trial in self.trials]
         slimmed = [each.to_json() for each in self.slimmed]
         changed = {"verdicts": verdicts, "device": device, "trials": trials, "slimmed": slimmed}
+        changed["metric"] = None if self.metric is None else self.metric.to_json()
         return {**fields, "path": str(self.path), **changed}

@@ -41,6 +41,9 @@ def export_tflite(
     best: bool | None = None,
     slim: bool = False,
     weights: str | None = None,
+    metric: Any = None,
+    validation: Any = None,
+    max_drop: Finite | None = None,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -75,6 +78,12 @@ def export_tflite(
             looks only where folding may have cost accuracy, False nowhere.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight, as some accelerators
             need; channels are then equalized first. None is the device's own, or per channel.
+        metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
+            labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
+            model, the file and the stock converter's file, each with a 95 % interval of the difference.
+        validation: The samples and labels for that: ``(x, y)``.
+        max_drop: By how much the file may be worse, in percentage points where the metric is a share, as accuracy is,
+            else in its own unit.
         slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
@@ -88,6 +97,7 @@ def export_tflite(
         NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
         ConversionError: The TFLite converter failed, or its file breaks the contract of
             `kerasbn_export.conversion.contract`.
+        MetricError: The file lost more than ``max_drop``; it is not written.
         OutputError: The file cannot be written.
     """
     options = ExportOptions(
@@ -110,6 +120,9 @@ def export_tflite(
         best=best,
         slim=slim,
         weights=weights,
+        metric=metric,
+        validation=validation,
+        max_drop=max_drop,
     )
     sources = {"model": model, "calibration": calibration, "device": options.device_file}
     check_paths(sources, [Output("path", path, ANY_TFLITE)])

@@ -9,6 +9,8 @@ from typing import Any
 from kerasbn.shown import Rows, Shown
 
 PERCENT = 100
+ROUNDING = 1e-9
+"""What a difference of two shares is off: 0.895 is 0.5000000000000004 points below 0.9."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class MetricReport(Shown):
     @property
     def passed(self) -> bool:
         """Whether the drop that was measured is accepted; a NaN is not."""
-        return self.max_drop is None or self.drop <= self.max_drop
+        return self.max_drop is None or self.drop <= self.max_drop + ROUNDING
 
     @property
     def drop(self) -> float:
@@ -83,7 +85,7 @@ class MetricReport(Shown):
             return f"{said}."
         if not self.passed:
             return f"{said}; accepted: at most {self.max_drop:g}."
-        if not self.largest_drop <= self.max_drop:
+        if not self.largest_drop <= self.max_drop + ROUNDING:
             return f"{said}; accepted: at most {self.max_drop:g}, which so few samples do not prove."
         return f"{said}; accepted: at most {self.max_drop:g}."
 
