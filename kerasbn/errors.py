@@ -11,6 +11,7 @@
     ├── UnsafeModelError         (PermissionError)      loading would run code that the file carries
     ├── CalibrationError         (ValueError)           calibration data do not fit the model
     ├── NotFoldedError           (ValueError)           strict folding left a BatchNorm
+    ├── MetricError              (ValueError)           a file lost more of the user's metric than was accepted
     ├── MissingPackageError      (ImportError)          an optional package is not installed
     ├── NotComparableError       (ValueError)           two models cannot be compared
     ├── ConversionError          (RuntimeError)         the TFLite converter failed
@@ -57,6 +58,12 @@ class CalibrationError(KerasBNError, ValueError):
 
 class NotFoldedError(KerasBNError, ValueError):
     """Strict folding left a BatchNorm in the model."""
+
+    exit_code = 1
+
+
+class MetricError(KerasBNError, ValueError):
+    """A file lost more of the user's metric than was accepted."""
 
     exit_code = 1
 

@@ -33,7 +33,7 @@ def source_files():
     return {
         f"{package}/{path.relative_to(folder).as_posix()}"
         for package, folder in SOURCES.items()
-        for path in (*folder.rglob("*.py"), *folder.rglob("templates/*"))
+        for path in (*folder.rglob("*.py"), *folder.rglob("templates/*"), *folder.rglob("profiles/*.toml"))
     } | {f"{package}/py.typed" for package in SOURCES}
 
 

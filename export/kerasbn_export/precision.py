@@ -45,6 +45,11 @@ PRECISIONS = {
     "int16x8": Precision(("float32", "int16"), quantized=True, calibrated=True, min_sqnr=20.0),
     "int8": Precision(("int8", "uint8", "float32"), quantized=True, calibrated=True, min_sqnr=15.0),
 }
+PER_CHANNEL, PER_TENSOR = "per-channel", "per-tensor"
+GRANULARITIES = (PER_CHANNEL, PER_TENSOR)
+"""Whether each output channel of a weight has its own scale, or all of a weight have one."""
+ONE_SCALE = ("int8", "dynamic")
+"""Those that can have one scale for a weight: in int16x8 the converter fails on depthwise convolutions then."""
 QUANTIZED = tuple(name for name, precision in PRECISIONS.items() if precision.quantized)
 CALIBRATED = tuple(name for name, precision in PRECISIONS.items() if precision.calibrated)
 """Their ranges were measured on data: inputs of another size prove nothing."""

@@ -1,4 +1,4 @@
-"""The command line: ``kerasbn demo | inspect | fold | export | verify | recheck | benchmark``.
+"""The command line: ``kerasbn demo | inspect | fold | export | verify | recheck | benchmark | devices``.
 
 One file per command; a command's file imports nothing heavy until the command runs.
 

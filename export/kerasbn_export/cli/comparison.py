@@ -78,7 +78,8 @@ def report(comparison: Comparison, json_path: str | None, junit_path: str | None
 
 def _print(comparison: Comparison) -> None:
     console = stdout()
-    for part in (table("", *comparison.table()), *_wrong_layers(comparison), *_wrong_weights(comparison)):
+    metric = [] if comparison.metric is None else [table("", *comparison.metric.table())]
+    for part in (table("", *comparison.table()), *metric, *_wrong_layers(comparison), *_wrong_weights(comparison)):
         console.print(part)
     for line in (*_lines(comparison), *comparison.answer):
         console.print(line, soft_wrap=True, markup=False)

@@ -17,7 +17,10 @@ from kerasbn_export.cli.output import printable
 from kerasbn_export.cli.quiet import quiet
 from kerasbn_export.cli.streams import patient_stdout
 
-COMMANDS = ("demo", "check", "recalibrate", "inspect", "fold", "export", "finetune", "verify", "recheck", "benchmark")
+COMMANDS = (
+    *("demo", "check", "recalibrate", "inspect", "fold", "export", "finetune", "verify", "recheck", "benchmark"),
+    "devices",
+)
 """In the order in which one uses them."""
 
 

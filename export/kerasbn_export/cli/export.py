@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasbn_export.cli.options import BATCH_SIZE, DEVICE_HELP, SEED, TARGET_HELP, TARGETS, VERBOSE_HELP, Finite
+from kerasbn_export.cli.options import (
+    BATCH_SIZE,
+    DEVICE_HELP,
+    SEED,
+    TARGET_HELP,
+    TARGETS,
+    VERBOSE_HELP,
+    Finite,
+    metric_options,
+)
 from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
-from kerasbn_export.precision import PRECISIONS
+from kerasbn_export.precision import GRANULARITIES, PRECISIONS
 
 if TYPE_CHECKING:
     from kerasbn_export.export.tflite import Built, ExportResult
@@ -62,6 +71,11 @@ VERIFIED_SAMPLES = 32
     help="One scale for each output of a Dense layer, or one for all: less accurate, a smaller arena in TFLite Micro.",
 )
 @click.option(
+    "--weights",
+    type=click.Choice(GRANULARITIES),
+    help="One scale for each channel of a weight, or one for all, as some NPUs need; the device's own if not given.",
+)
+@click.option(
     "--best/--no-best",
     default=None,
     help="Convert several forms of an int8 file, take the most accurate. By default only where folding may cost some.",
@@ -71,6 +85,8 @@ VERIFIED_SAMPLES = 32
     is_flag=True,
     help="With --best, learn whether each int8 weight is rounded up or down, from about 500 samples. Takes minutes.",
 )
+@click.option("--validation", metavar="X.npy|X.npz|FOLDER", help="Samples with --labels, for --metric.")
+@metric_options
 @click.option("--slim", is_flag=True, help="First take out the channels that a gamma of zero makes constant.")
 @click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
 @click.option("--signature", metavar="NAME", help="Of a SavedModel; serving_default if not given, '*' for all.")
@@ -94,6 +110,10 @@ def command(
     A file that does not compute what the model computes does not get the name asked for: it is left beside it, with
     .rejected in its name, and the exit code is 1.
     """
+    validation, labels = options["validation"], options.pop("labels")
+    if (validation is None) != (labels is None):
+        raise click.UsageError("--validation X.npy and --labels Y.npy go together, and with --metric.")
+    options["validation"] = None if validation is None else (validation, labels)
     rejected = ".rejected".join(os.path.splitext(out))
     options["batch_size"] = options["batch_size"] or None
     options["fold"] = not no_fold
@@ -111,7 +131,9 @@ def command(
         asked = ExportOptions(**options)
         outputs = [Output("-o", out, TFLITE), Output("-o, if refused,", rejected, TFLITE)]
         outputs += [Output("--emit-c", emit_c, C_SOURCE)]
-        check_paths({"MODEL": model, "--calibration": asked.calibration}, outputs)
+        sources = {"MODEL": model, "--calibration": asked.calibration, "--device": asked.device_file}
+        sources |= {"--validation": validation, "--labels": labels}
+        check_paths(sources, outputs)
         loaded = load_source(model, allow_code=allow_code, signature=asked.signature)
         statistics = statistics_line(loaded, model)
         built = build_tflite(loaded, Path(out), asked, step)
@@ -159,7 +181,17 @@ def _print(result: ExportResult, comparisons: Sequence[Comparison], statistics: 
     console = stdout()
     print_verdicts(result.verdicts, verbose=verbose)
     console.print(table("", ("operation", "count>"), result.ops.items()))
+    if result.metric is not None:
+        console.print(table("", *result.metric.table()))
     answers = [line for comparison in comparisons for line in comparison.answer] or ["Not verified."]
     said = [statistics] if statistics else []
-    for line in (*said, *result.about_conversion(), result.about_batchnorms()[0], result.about_file(), *answers):
+    measured = [] if result.metric is None else [result.metric.sentence]
+    for line in (
+        *said,
+        *result.about_conversion(),
+        result.about_batchnorms()[0],
+        result.about_file(),
+        *measured,
+        *answers,
+    ):
         console.print(line, soft_wrap=True, markup=False)

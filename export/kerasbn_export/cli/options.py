@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ TARGETS = ("latency", "ops", "size")
 TARGET_HELP = "What to prefer among exact forms."
 
 DEVICE_HELP = (
-    "What the file is for: xnnpack, tflm, ethos-u55, ethos-u65 or ethos-u85, the last three also as ethos-u55-128."
+    "What the file is for, as xnnpack, tflm or ethos-u55-128 (kerasbn devices lists all), or your my_npu.toml."
 )
 
 VERBOSE_HELP = "A line for every BatchNorm, not only for those that are left."
@@ -36,3 +37,17 @@ class Finite(click.ParamType[float]):
         if not math.isfinite(number):
             self.fail(f"{value!r}: accepted: a finite number.", param, ctx)
         return number
+
+
+METRIC_HELP = "accuracy, top5, mae, auc, iou, map, or module:function of yours, which is imported."
+
+
+def metric_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options about the user's own metric."""
+    for option in (
+        click.option("--max-drop", type=Finite(), help="Largest accepted drop, in points of a share: exit 1 beyond."),
+        click.option("--metric", metavar="METRIC", help=METRIC_HELP),
+        click.option("--labels", metavar="Y.npy|Y.npz", help="Of the samples, for --metric."),
+    ):
+        command = option(command)
+    return command

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kerasbn_export.cli.comparison import check_reports, report, report_options
-from kerasbn_export.cli.options import COUNT, SEED
+from kerasbn_export.cli.options import COUNT, SEED, metric_options
 from kerasbn_export.cli.output import progress
 
 BACKENDS = ("xnnpack", "builtin", "reference", "compiled", "micro", "openvino")
@@ -43,6 +43,7 @@ class Scales(click.ParamType[tuple[float, ...]]):
               help="Standard deviations of the random inputs, each judged on its own.")  # fmt: skip
 @click.option("--backend", type=click.Choice(BACKENDS), default="xnnpack", show_default=True, help="Runs a .tflite.")
 @click.option("--signature", metavar="NAME", help="Of a .tflite or SavedModel; serving_default if not given.")
+@metric_options
 @click.option("--no-layers", is_flag=True, help="Compare the outputs only.")
 @click.option("--allow-code", is_flag=True, help="Run code that a model file carries: only for files you trust.")
 @report_options
@@ -59,7 +60,7 @@ def command(
 
     Each is a .keras, .h5/.hdf5, SavedModel or .tflite.
     """
-    sources = {"REFERENCE": reference, "CANDIDATE": candidate, "--data": options["data"]}
+    sources = {"REFERENCE": reference, "CANDIDATE": candidate, "--data": options["data"], "--labels": options["labels"]}
     check_reports((json_path, junit_path, html_path), sources)
     with progress() as step:
         step("compare")

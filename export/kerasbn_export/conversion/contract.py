@@ -8,6 +8,7 @@
    and comes from a BatchNorm has a verdict that says so, and none that multiplies comes from a convolution or Dense.
 6. In a quantized file no convolution or Dense computes in float. TFLite has no integer kernel for some other
    operations: what they leave in float is listed in the report.
+7. Where one scale for a weight was asked for, no weight has more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.devices.profiles import Device
 from kerasbn_export.ends import ModelInput
 from kerasbn_export.folding.verdict import Verdict
+from kerasbn_export.precision import PER_CHANNEL, PER_TENSOR
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import FileSignature, Op, Tensor, TFLiteFile
 
@@ -44,6 +46,7 @@ class Contract:
         quantized: Whether activations are integers.
         device: What the file is for; None for anything that runs TFLite.
         select_ops: Whether operations of TensorFlow are allowed.
+        weights: Whether a quantized weight may have a scale for each channel.
     """
 
     programs: tuple[Program, ...]
@@ -53,6 +56,7 @@ class Contract:
     quantized: bool = False
     device: Device | None = None
     select_ops: bool = False
+    weights: str = PER_CHANNEL
 
     def check(self, file: TFLiteFile) -> None:
         """Raises `ConversionError` with every breach, each with the operation and the layer it comes from."""
@@ -69,6 +73,8 @@ class Contract:
             # What is inside a loop the converter leaves as it is.
             if self.quantized and index < file.main_ops and op.name in INTEGER_OPS and _computes_in_float(op):
                 yield f"{origins.describe(op)} computes in float, though TFLite has an integer kernel for it"
+            if self.weights == PER_TENSOR and any(tensor.constant and tensor.scales > 1 for tensor in op.inputs):
+                yield f"{origins.describe(op)} has a weight with several scales, asked for was one"
             layer = origins.layer(op)
             if layer is not None:
                 yield from self._judge(op, layer)
@@ -110,7 +116,7 @@ class Contract:
             if not (self.select_ops and op.name.startswith("CUSTOM:Flex")):
                 yield f"{origins.describe(op)} is no builtin operation"
         elif self.device is not None and self.device.ops is not None and op.name not in self.device.ops:
-            yield f"{origins.describe(op)} is no operation that TFLite Micro has, which {self.device.name} runs"
+            yield f"{origins.describe(op)} is no operation that {self.device.runtime}"
 
     def _judge(self, op: Op, layer: Any) -> Iterator[str]:
         kind = type(layer).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.precision import PRECISIONS
+from kerasbn_export.precision import GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class ConversionOptions:
             Micro then needs a larger arena.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's; the plain interpreter cannot
             run such a file.
+        weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
 
@@ -26,11 +27,20 @@ class ConversionOptions:
     io_dtype: str | None = None
     per_channel_dense: bool = True
     select_ops: bool = False
+    weights: str = PER_CHANNEL
     trained: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise InvalidArgumentError(f"Precision {self.precision!r} is not known; accepted: {', '.join(PRECISIONS)}.")
+        if self.weights not in GRANULARITIES:
+            raise InvalidArgumentError(f"weights={self.weights!r} is not known; accepted: {', '.join(GRANULARITIES)}.")
+        if self.weights != PER_CHANNEL and self.precision not in ONE_SCALE:
+            raise InvalidArgumentError(
+                f"weights={self.weights!r} does not go with precision {self.precision!r}; accepted: "
+                f"{', '.join(ONE_SCALE)}. Float weights have no scale; in int16x8 the converter fails on depthwise "
+                "layers that have one."
+            )
         accepted = PRECISIONS[self.precision].io_dtypes
         if self.io_dtype is not None and self.io_dtype not in accepted:
             raise InvalidArgumentError(

@@ -14,7 +14,7 @@ from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
-from kerasbn_export.precision import CALIBRATED
+from kerasbn_export.precision import CALIBRATED, PER_TENSOR
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -64,6 +64,7 @@ def _set_options(converter: Any, options: ConversionOptions) -> None:
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter._experimental_disable_per_channel_quantization_for_dense_layers = not options.per_channel_dense  # noqa: SLF001 - there is no other switch
+    converter._experimental_disable_per_channel = options.weights == PER_TENSOR  # noqa: SLF001 - the same
     if options.precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     elif options.precision in CALIBRATED:

@@ -1,14 +1,17 @@
-"""Measures what a device makes of a file, with the tool that its maker ships."""
+"""What a device makes of a file: by its profile, and measured with the tool that its maker ships."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.metadata import version
 
+from kerasbn_export.devices.check import ProfileCheck
 from kerasbn_export.devices.micro import run_micro
 from kerasbn_export.devices.optional_package import TFLITE_MICRO, VELA, OptionalPackage
-from kerasbn_export.devices.profiles import Device, DeviceReport
+from kerasbn_export.devices.profiles import Device
+from kerasbn_export.devices.report import DeviceReport
 from kerasbn_export.devices.vela import run_vela
 from kerasbn_export.devices.xnnpack import delegation
 from kerasbn_export.tflite.file import Op, TFLiteFile
@@ -26,9 +29,22 @@ def measure_device(device: Device, data: bytes, file: TFLiteFile, describe: Call
     Raises:
         ConversionError: The tool refuses the file.
     """
+    measured = _measured(device, data, file, describe)
+    return replace(measured, findings=ProfileCheck(device, file, describe).findings())
+
+
+def _measured(device: Device, data: bytes, file: TFLiteFile, describe: Callable[[Op], str]) -> DeviceReport:
     if device.accelerator is not None:
         return _ethos(device, device.accelerator, data, describe)
-    return _micro(device, data) if device.ops is not None else _xnnpack(device, data, file, describe)
+    if device.measured_by == TFLITE_MICRO.name:
+        return _micro(device, data)
+    return _xnnpack(device, data, file, describe) if device.measured_by == "xnnpack" else _unmeasured(device)
+
+
+def _unmeasured(device: Device) -> DeviceReport:
+    """Nothing here measures for it: its maker's tool does."""
+    by = f"compile it with {device.compiler}" if device.compiler else "its maker's tool says what it takes"
+    return DeviceReport(device.name, None, f"nothing measures for it here; {by}.", {})
 
 
 def _xnnpack(device: Device, data: bytes, file: TFLiteFile, describe: Callable[[Op], str]) -> DeviceReport:

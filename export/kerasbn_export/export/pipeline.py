@@ -18,10 +18,12 @@ from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
-from kerasbn_export.export.forms.search import held_out
+from kerasbn_export.export.forms.search import FEWEST, held_out
+from kerasbn_export.export.measured import measure_export
 from kerasbn_export.export.prepared import Prepared, converted, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
+from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import Program
 from kerasbn_export.rounding.learn import LayerRounding, check_enough
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
@@ -53,15 +55,16 @@ def build_tflite(
         options = replace(options, precision=tuned_for)
     made = (_trained if tuned_for else _folded)(model, options, on_step)
     prepared, samples = made.prepared, made.samples
-    record = (_source(model), prepared.verdicts, samples, options.device, made.trials, prepared.chosen)
+    record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
     data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)
+    metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
     notes = (*made.slimming.notes, *result.notes)
-    about = {"trials": made.trials, "rounding": made.rounding, "slimmed": made.slimming.records, "notes": notes}
-    result = replace(result, **about)
+    result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding)
+    result = replace(result, slimmed=made.slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)
 
 
@@ -94,7 +97,7 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
     samples = _samples(model, prepared, options, on_step)
     trials: tuple[Trial, ...] = ()
     rounding: tuple[LayerRounding, ...] = ()
-    if options.searches and samples is not None:
+    if samples is not None and _searches(prepared, options, samples):
         if options.learn_rounding:
             check_enough(samples)
         samples, judged = held_out(samples)
@@ -107,6 +110,13 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
     return _Made(prepared, data, samples, trials, slimming, rounding)
+
+
+def _searches(prepared: Prepared, options: ExportOptions, samples: Calibration) -> bool:
+    """Whether all forms are tried: that was asked for, or weights have one scale, where they can be."""
+    if options.best is not None or options.learn_rounding or options.conversion.weights != PER_TENSOR:
+        return options.searches
+    return not prepared.unfolded and options.fold and not options.strict and len(samples) >= FEWEST
 
 
 def _source(model: Any) -> Any:
@@ -144,6 +154,7 @@ def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
         quantized=options.calibrated,
         device=options.profile,
         select_ops=options.select_ops,
+        weights=options.conversion.weights,
     )
 
 

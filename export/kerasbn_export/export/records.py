@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
 from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
-from kerasbn_export.devices.profiles import Device, DeviceReport, find_device
+from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
+from kerasbn_export.devices.report import DeviceReport
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
-from kerasbn_export.precision import CALIBRATED
+from kerasbn_export.metrics.metric import read_metric
+from kerasbn_export.metrics.records import MetricReport
+from kerasbn_export.precision import CALIBRATED, PER_CHANNEL, PER_TENSOR, QUANTIZED
 from kerasbn_export.rounding.learn import LayerRounding
 from kerasbn_export.slim.records import Slimmed
 
@@ -40,7 +44,8 @@ class ExportOptions:
         image_resize: What becomes of an image of other proportions: ``"stretch"``, ``"crop"`` or ``"pad"``.
         target: What folding prefers among exact forms: see `kerasbn_export.folding.choices`.
         merge_branches: Whether folding merges parallel linear branches into one layer.
-        device: What the file is for: see `kerasbn_export.devices.profiles`; None for anything that runs TFLite.
+        device: What the file is for: the name of a profile of `kerasbn_export.devices.profiles`, or the path of your
+            own, ``"my_npu.toml"``; None for anything that runs TFLite.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: Of a SavedModel the signature to take, as it is; ``"*"`` for all. None is the Keras model where the
             path holds one, else ``serving_default``, or all signatures where there is none of that name.
@@ -50,6 +55,11 @@ class ExportOptions:
             `kerasbn_export.export.forms.search`.
         learn_rounding: Try learned rounding among these forms, too: see `kerasbn_export.rounding.learn`. Takes minutes,
             and asks for ``best=True``.
+        weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
+            own, or per channel.
+        metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
+        validation: The samples and labels for that, as ``(x, y)``.
+        max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
         slim: Take out first what is constant behind a gamma of zero: see `kerasbn_export.slim`.
 
     Raises:
@@ -75,11 +85,15 @@ class ExportOptions:
     best: bool | None = None
     learn_rounding: bool = False
     slim: bool = False
+    weights: str | None = None
+    metric: Any = None
+    validation: Any = None
+    max_drop: Finite | None = None
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
         _ = self.conversion
-        if self.profile is not None and self.batch_size is None and self.profile.ops is not None:
+        if self.profile is not None and self.batch_size is None and self.profile.fixed_batch:
             raise InvalidArgumentError(
                 f"Device {self.device!r} takes one fixed batch; accepted: a positive batch_size."
             )
@@ -93,6 +107,13 @@ class ExportOptions:
                 f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
             )
+        if (self.metric is None) != (self.validation is None) or (self.metric is None and self.max_drop is not None):
+            raise InvalidArgumentError(
+                "metric, validation=(samples, labels) and max_drop go together: a metric needs samples with labels, "
+                "and max_drop a metric."
+            )
+        if self.metric is not None:
+            read_metric(self.metric)
         if self.best and not (self.calibrated and self.fold):
             raise InvalidArgumentError(
                 "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
@@ -124,10 +145,20 @@ class ExportOptions:
         if self.calibrated and self.calibration is None:
             raise CalibrationError(f"Precision {self.precision_taken!r} needs calibration data; accepted: {WANTED}.")
 
-    @property
+    @cached_property
     def profile(self) -> Device | None:
         """The device."""
         return None if self.device is None else find_device(self.device)
+
+    @property
+    def device_file(self) -> str | None:
+        """The path of the user's own profile; None where it is none."""
+        return self.device if self.device is not None and self.device.endswith(SUFFIX) else None
+
+    @property
+    def device_name(self) -> str | None:
+        """What the device is called; its profile may be a file of the user's."""
+        return None if self.profile is None else self.profile.name
 
     @property
     def precision_taken(self) -> str:
@@ -138,7 +169,24 @@ class ExportOptions:
     def conversion(self) -> ConversionOptions:
         """The part that the converter needs."""
         ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
-        return ConversionOptions(self.precision_taken, ends, self.per_channel_dense, self.select_ops)
+        return ConversionOptions(
+            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken
+        )
+
+    @property
+    def _weights_taken(self) -> str:
+        """The granularity asked for, or the device's own; float weights have none.
+
+        Raises:
+            InvalidArgumentError: The device takes one scale for a weight, and several were asked for.
+        """
+        own = self.profile.weights if self.profile and self.precision_taken in QUANTIZED else None
+        if own == PER_TENSOR and self.weights == PER_CHANNEL:
+            raise InvalidArgumentError(
+                f"Device {self.device_name!r} takes one scale for a weight, and weights={self.weights!r} asks for one "
+                f"for each channel; accepted: {PER_TENSOR!r}, or leave it out."
+            )
+        return self.weights or own or PER_CHANNEL
 
     @property
     def calibrated(self) -> bool:
@@ -167,6 +215,7 @@ class ExportResult(Shown):
         folded: Whether folding was asked for.
         slimmed: What was taken out of each BatchNorm before; empty if that was not asked for.
         rounding: What became of each layer where rounding was learned; empty if that was not asked for.
+        metric: The user's metric of the model and of the files; None if none was asked for.
     """
 
     path: Path
@@ -185,10 +234,12 @@ class ExportResult(Shown):
     folded: bool = True
     slimmed: tuple[Slimmed, ...] = ()
     rounding: tuple[LayerRounding, ...] = ()
+    metric: MetricReport | None = None
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
-        return [*self.about_batchnorms(), *self.about_conversion(), self.about_file()]
+        measured = [] if self.metric is None else [self.metric.sentence]
+        return [*self.about_batchnorms(), *self.about_conversion(), self.about_file(), *measured]
 
     def about_file(self) -> str:
         """Its name, precision, size and number of operations."""
@@ -228,4 +279,5 @@ class ExportResult(Shown):
         slimmed = [each.to_json() for each in self.slimmed]
         rounding = [asdict(layer) for layer in self.rounding]
         changed = {"verdicts": verdicts, "device": device, "trials": trials, "slimmed": slimmed, "rounding": rounding}
+        changed["metric"] = None if self.metric is None else self.metric.to_json()
         return {**fields, "path": str(self.path), **changed}

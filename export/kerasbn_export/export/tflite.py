@@ -42,6 +42,10 @@ def export_tflite(
     best: bool | None = None,
     learn_rounding: bool = False,
     slim: bool = False,
+    weights: str | None = None,
+    metric: Any = None,
+    validation: Any = None,
+    max_drop: Finite | None = None,
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -68,14 +72,22 @@ def export_tflite(
         image_resize: What becomes of an image of other proportions: ``"stretch"``, ``"crop"`` or ``"pad"``.
         target: ``"latency"``, ``"ops"`` or ``"size"``; see `kerasbn_export.folding.choices`.
         merge_branches: Whether parallel linear branches become one layer, which is faster but in int8 may be coarser.
-        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ...; see
-            `kerasbn_export.devices.profiles`.
+        device: What the file is for: ``"xnnpack"``, ``"tflm"``, ``"ethos-u55"``, ..., or the path of your own profile,
+            ``"my_npu.toml"``; see `kerasbn_export.devices.profiles`.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's.
         signature: See `ExportOptions`.
         isolate: Whether the converter runs in a process of its own.
         best: Whether to convert several forms of a quantized file and to take the one with the least noise. None
             looks only where folding may have cost accuracy, False nowhere.
         learn_rounding: Whether learned rounding of the int8 weights is among these forms. It takes minutes.
+        weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight, as some accelerators
+            need; channels are then equalized first. None is the device's own, or per channel.
+        metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
+            labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
+            model, the file and the stock converter's file, each with a 95 % interval of the difference.
+        validation: The samples and labels for that: ``(x, y)``.
+        max_drop: By how much the file may be worse, in percentage points where the metric is a share, as accuracy is,
+            else in its own unit.
         slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
@@ -89,6 +101,7 @@ def export_tflite(
         NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
         ConversionError: The TFLite converter failed, or its file breaks the contract of
             `kerasbn_export.conversion.contract`.
+        MetricError: The file lost more than ``max_drop``; it is not written.
         OutputError: The file cannot be written.
     """
     asked: dict[str, Any] = {
@@ -111,11 +124,15 @@ def export_tflite(
         "best": best,
         "learn_rounding": learn_rounding,
         "slim": slim,
+        "weights": weights,
+        "metric": metric,
+        "validation": validation,
+        "max_drop": max_drop,
     }
     if isinstance(model, LearnedRounding):
         return written(model, path, asked)
     options = ExportOptions(**asked)
-    sources = {"model": model, "calibration": calibration}
+    sources = {"model": model, "calibration": calibration, "device": options.device_file}
     check_paths(sources, [Output("path", path, ANY_TFLITE)])
     if isinstance(model, (str, Path)):
         on_step("load")

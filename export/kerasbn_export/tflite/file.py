@@ -27,12 +27,16 @@ class Tensor:
         shape: With -1 where an axis is free.
         dtype: ``"FLOAT32"``, ``"INT8"``, ... as the schema spells it.
         constant: Whether its values are stored in the file, be it in float16 for a float32 tensor.
+        scales: How many it has: 0 where it is not quantized, 1, or one for each channel.
+        zero_point: The stored number that stands for 0, of the first channel.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     constant: bool
+    scales: int = 0
+    zero_point: int = 0
 
     @property
     def per_channel(self) -> bool:
@@ -222,12 +226,23 @@ def _tensors(model: Any, subgraph: Any) -> list[Tensor]:
 
 def _tensor(model: Any, tensor: Any) -> Tensor:
     shape = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
+    scales, zero_points = _scaling(tensor)
     return Tensor(
         name=_text(tensor.name),
         shape=tuple(int(size) for size in shape) if shape is not None else (),
         dtype=dtype_name(tensor).upper(),
         constant=bool(content_of(model, tensor)) and not tensor.isVariable,
+        scales=len(scales),
+        zero_point=int(zero_points[0]) if len(zero_points) else 0,
     )
+
+
+def _scaling(tensor: Any) -> tuple[Any, Any]:
+    """Its scales and zero points; empty where it is not quantized."""
+    quantization = tensor.quantization
+    if quantization is None or quantization.scale is None:
+        return (), ()
+    return quantization.scale, () if quantization.zeroPoint is None else quantization.zeroPoint
 
 
 def _op(model: Any, op: Any, tensors: list[Tensor]) -> Op:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kerasbn.arguments import Count, Positive, Seed, Share, checks_arguments
+from kerasbn.arguments import Count, Finite, Positive, Seed, Share, checks_arguments
 from kerasbn_export.verification.records.comparison import Comparison
 
 __all__ = ["Comparison", "assert_equivalent", "verify"]
@@ -49,6 +49,9 @@ def verify(
     layers: bool = True,
     allow_code: bool = False,
     signature: str | None = None,
+    metric: Any = None,
+    labels: Any = None,
+    max_drop: Finite | None = None,
 ) -> Comparison:
     """Whether the candidate computes what the reference computes.
 
@@ -76,6 +79,12 @@ def verify(
         allow_code: Whether code that a file carries may run.
         signature: Of every side that has signatures, a ``.tflite`` or a SavedModel, the one to run. None is the only
             one, or ``serving_default``.
+        metric: What to measure both sides by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a
+            function of labels and outputs, a metric of Keras, or ``"module:function"``. It needs data and labels.
+        labels: Of the data: an array, the path of an ``.npy`` or ``.npz``, or for a function of your own a list or
+            dict.
+        max_drop: By how much the candidate may be worse, in percentage points where the metric is a share, as accuracy
+            is, else in its own unit. Beyond that the two differ.
 
     Returns:
         A `Comparison`, true if the two are equal.
@@ -86,7 +95,9 @@ def verify(
         ModelFileError: A file is missing, is no model, or cannot be run.
     """
     from kerasbn_export.verification.compare import Question, compare
+    from kerasbn_export.verification.outputs.scored import measuring_of
     from kerasbn_export.verification.sides.open import open_sides
 
+    asked = measuring_of(metric, data, labels, max_drop, seed)
     sides = open_sides(reference, candidate, backend=backend, allow_code=allow_code, signature=signature)
-    return compare(*sides, Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers))
+    return compare(*sides, Question(data, seed, samples, tuple(scales), tolerance, min_sqnr, layers, asked))

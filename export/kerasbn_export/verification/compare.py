@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from kerasbn.errors import NotComparableError
+from kerasbn_export.metrics.score import Measuring
 from kerasbn_export.precision import CALIBRATED, coarsest
 from kerasbn_export.verification.appeals.case import Case
 from kerasbn_export.verification.appeals.growth import allowing_for_growth
@@ -18,6 +19,7 @@ from kerasbn_export.verification.layers.moved import moved_on_purpose
 from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.outputs.changed_places import changed_places
 from kerasbn_export.verification.outputs.outputs import judge_outputs
+from kerasbn_export.verification.outputs.scored import measured
 from kerasbn_export.verification.outputs.trained import as_trained
 from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_export.verification.records.gates import Gate, gate_for
@@ -41,6 +43,7 @@ class Question:
         tolerance: In place of the gate's own.
         min_sqnr: In place of the gate's own.
         layers: Whether to compare layer by layer.
+        measuring: The user's metric; None for none.
     """
 
     data: Any
@@ -50,6 +53,7 @@ class Question:
     tolerance: float | None
     min_sqnr: float | None
     layers: bool
+    measuring: Measuring | None = None
 
 
 RANDOM = (
@@ -84,6 +88,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         records, located = _without_data(records), replace(located, divergence=None)
     records = checks.run("trained ranges", lambda: as_trained(reference, candidate, records), records)
     said: list[str] = extras.run("names not compared", lambda: list(_about_ends(sides, batches, gate, records)), [])
+    metric = None if question.measuring is None else measured(sides, batches, question.measuring)
     return Comparison(
         reference=reference.label,
         candidate=candidate.label,
@@ -99,6 +104,7 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
         coverage=located.coverage if located else (0, 0),
         notes=tuple(text for text in (*said, note, moved, *_notes(located, network), *extras.failures) if text),
         failures=tuple(checks.failures),
+        metric=metric,
     )
 
 

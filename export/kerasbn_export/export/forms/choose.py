@@ -14,12 +14,14 @@ from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
+from kerasbn_export.export.forms.one_scale import try_one_scale
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
 from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
 from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
+from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.rounding.learn import learned
 from kerasbn_export.rounding.renew import renewed
@@ -75,20 +77,41 @@ def search_forms(
         made = None if stock is None or options.strict else _converted(STOCK, stock, options, samples, on_step)
         if stock is not None and made is not None:
             search.attempt(STOCK, stock, made)
+    if options.conversion.weights == PER_TENSOR:
+        try_one_scale(search, options, samples, on_step)
+    else:
+        _try_equalized(search, options, samples, on_step)
+    _try_learned(search, options, samples, on_step)
+    search.form = _explained(search.form, prepared, search.trials)
+    return search
+
+
+def _try_equalized(search: Search[Prepared], options: ExportOptions, samples: Calibration, on_step: Step) -> None:
     equal = equalized(search.form.programs[0].model)
     if equal.layers:
         on_step("convert: equalized")
         search.attempt("equalized", replace(search.form, programs=(functional_program(equal.model),)))
     on_step("correct biases")
-    exact = convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
-    search.attempt("bias corrected", search.form, corrected(search.data, exact, samples).data)
+    search.attempt("bias corrected", search.form, corrected(search.data, _exact(search, options), samples).data)
+
+
+def _exact(search: Search[Prepared], options: ExportOptions) -> bytes:
+    """The best form so far in float32."""
+    return convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
+
+
+def _try_learned(search: Search[Prepared], options: ExportOptions, samples: Calibration, on_step: Step) -> None:
+    """Learned rounding; renewed statistics are in scales of channels, which one scale for a weight has none of."""
+    one_scale = options.conversion.weights == PER_TENSOR
+    if one_scale and not options.learn_rounding:
+        return
+    exact = _exact(search, options)
     if options.learn_rounding:
         found = learned(search.data, exact, samples, on_step)
         search.rounding = found.layers
         search.attempt(ROUNDED, search.form, found.data)
-    search.attempt(RENEWED, search.form, renewed(search.data, exact, samples, on_step).data)
-    search.form = _explained(search.form, prepared, search.trials)
-    return search
+    if not one_scale:
+        search.attempt(RENEWED, search.form, renewed(search.data, exact, samples, on_step).data)
 
 
 def settle_form(

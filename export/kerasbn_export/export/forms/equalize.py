@@ -26,8 +26,10 @@ import numpy as np
 from kerasbn_export.algebra.affine import Affine, Float64
 from kerasbn_export.algebra.linear import LINEAR, Linear, kernel_name, linear, output_axis
 from kerasbn_export.algebra.linear_input import input_ranges
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
+from kerasbn_export.export.forms.bounds import Bounds, bounds_of
 from kerasbn_export.folding.route import LONGEST, Way, backward_step, forward_step, travel
 from kerasbn_export.folding.rules.step import Push, Refusal, Step
 from kerasbn_export.graph.model import Call, Graph
@@ -53,29 +55,40 @@ class Equalized:
     layers: tuple[str, ...]
 
 
-def equalized(model: Any) -> Equalized:
+def equalized(model: Any, samples: Calibration | None = None) -> Equalized:
     """The model with the channels between its linear layers brought to like ranges.
 
     Args:
         model: A functional model of either Keras. It is not changed.
+        samples: Of its inputs; with them scales pass ReLU6, see `kerasbn_export.export.forms.bounds`.
     """
     graph = capture(model)
     graph.may_clone = False
-    layers = equalize_graph(graph)
+    bounds = bounds_of(graph, model, samples)
+    bounds.lift(graph)
+    layers = equalize_graph(graph, bounds)
+    bounds.restore()
     return Equalized(emit(graph), layers) if layers else Equalized(model, ())
 
 
-def equalize_graph(graph: Graph) -> tuple[str, ...]:
-    """Equalizes a graph in place, and names the layers before each equalized value."""
+def equalize_graph(graph: Graph, bounds: Bounds | None = None) -> tuple[str, ...]:
+    """Equalizes a graph in place, and names the layers before each equalized value.
+
+    Args:
+        graph: The graph.
+        bounds: Of its ReLU6, which are lifted.
+    """
+    bounds = bounds or Bounds()
     done: dict[str, None] = {}
     for _ in range(SWEEPS):
         moved = 0.0
         for call in graph.in_order():
-            scale = _scale(graph, call)
-            if scale is None or not _moves(scale) or not _take(graph, call, scale):
+            found = _scale(graph, call, bounds)
+            if found is None or not _moves(found.scale) or not _take(graph, call, found.scale):
                 continue
+            found.tell(bounds)
             done[call.layer.path] = None
-            moved = max(moved, float(np.max(np.abs(np.log(scale)))))
+            moved = max(moved, float(np.max(np.abs(np.log(found.scale)))))
         if moved < SETTLED:
             break
     return tuple(done)
@@ -92,22 +105,56 @@ def _take(graph: Graph, call: Call, scale: Float64) -> bool:
     return isinstance(travel(graph, [(backward_step, inverse), (forward_step, push)]), Way)
 
 
-def _scale(graph: Graph, call: Call) -> Float64 | None:
+@dataclass
+class _Found:
+    """A scale for each output channel of a layer, and the ReLU6 on its way: which channel arrives where of each."""
+
+    scale: Float64
+    passed: dict[Call, Any]
+
+    def tell(self, bounds: Bounds) -> None:
+        """Says to the ReLU6 that their channels were divided."""
+        for call, index in self.passed.items():
+            bounds.divide(call, np.where(index >= 0, self.scale[index], 1.0))
+
+    def keep(self, bounds: Bounds) -> None:
+        """Makes the scale one that every ReLU6 on the way allows."""
+        for call, index in self.passed.items():
+            least = bounds.least(call)
+            if least is None:
+                continue
+            reached, full = (np.asarray(each)[index >= 0] for each in least)
+            places = index[index >= 0]
+            np.maximum.at(self.scale, places, reached)
+            self.scale[places[full]] = 1.0
+
+
+def _scale(graph: Graph, call: Call, bounds: Bounds) -> _Found | None:
     """``sqrt(r1/r2)`` for each output channel; 1 where a range is zero; None where the layer cannot be equalized."""
     form = _form(call)
     if form is None or sum(other.layer is call.layer for other in graph) != 1:
         return None
     own = _output_ranges(call, form)
     numbers = np.arange(FIRST_NUMBER, FIRST_NUMBER + own.size)
-    behind = np.zeros(own.size)
+    behind, passed = np.zeros(own.size), dict[Call, Any]()
     for step, push in _walk(graph, _push(call, numbers)) or ():
+        if step.change is None:
+            if step.call in bounds.peaks:
+                if push.affine.scale.size != bounds.peaks[step.call].size:
+                    return None
+                passed[step.call] = np.rint(push.affine.scale - FIRST_NUMBER).astype(int)
+            continue
         ranges = input_ranges(step.call.layer.kind, step.call.layer.config, step.call.layer.weights)
         if ranges is None or ranges.size != push.affine.scale.size:
             return None
         index = np.rint(push.affine.scale - FIRST_NUMBER).astype(int)
         np.maximum.at(behind, index[index >= 0], ranges[index >= 0])
     used = (own > 0) & (behind > 0)
-    return np.sqrt(np.where(used, own, 1.0) / np.where(used, behind, 1.0)) if used.any() else None
+    if not used.any():
+        return None
+    found = _Found(np.sqrt(np.where(used, own, 1.0) / np.where(used, behind, 1.0)), passed)
+    found.keep(bounds)
+    return found
 
 
 def _form(call: Call) -> Linear | None:
@@ -135,7 +182,7 @@ def _push(call: Call, scale: Float64) -> Push:
 
 
 def _walk(graph: Graph, push: Push) -> list[tuple[Step, Push]] | None:
-    """The steps at which the weights behind a value would take its scale in, each with what it takes; None for no way.
+    """The steps on the way of a value's scale to the weights that take it in, each with what it takes; None for no way.
 
     Numbers in the place of the scale tell which channel arrives where.
     """
@@ -147,7 +194,6 @@ def _walk(graph: Graph, push: Push) -> list[tuple[Step, Push]] | None:
             seen += 1
             if isinstance(step, Refusal) or seen > LONGEST:
                 return None
-            if step.change is not None:
-                found.append((step, now))
+            found.append((step, now))
             pending.extend(step.onward)
     return found

@@ -19,13 +19,16 @@ bias corrected        `kerasbn_export.export.forms.bias_correction`, on the best
 rounded as learned    only with ``learn_rounding=True``, since it takes minutes: `kerasbn_export.rounding.learn`, on the
                       best so far
 renewed               `kerasbn_export.rounding.renew`, on the best so far
+clipped               `kerasbn_export.export.forms.one_scale`, where weights have one scale each: it tries the last
+                      two in every sum with this one
 ====================  ==============================================================================
 
 A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not.
 
 Without being asked, an export measures only what its own folding may have cost: where it did one of these things, the
 file as folded is compared with the one in place, and if that is better by more than `SLACK`, the form with the fewest
-changes undone is taken that is not. Neither may the one not folded be better by more than `STOCK_SLACK`: see
+changes undone is taken that is not. With one scale for a weight all forms are tried unasked: a file as folded is often
+not usable there. Neither may the one not folded be better by more than `STOCK_SLACK`: see
 `kerasbn_export.export.forms.choose.settle_form`.
 """
 

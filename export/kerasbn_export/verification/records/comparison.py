@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from kerasbn.shown import Rows, Shown
+from kerasbn_export.metrics.records import MetricReport
 from kerasbn_export.verification.records.answer import differs, equal, unjudged, unproven
 from kerasbn_export.verification.records.layers import Divergence, LayerComparison, WeightComparison
 from kerasbn_export.verification.records.outputs import Match, OutputComparison, Status
@@ -38,6 +39,7 @@ class Comparison(Shown):
         coverage: Tensors of the candidate compared, and how many it has that depend on the input.
         notes: What could not be done, and why.
         failures: The checks that failed by an exception that nobody expected.
+        metric: The user's own metric of both sides; None if none was asked for.
     """
 
     reference: str
@@ -54,6 +56,7 @@ class Comparison(Shown):
     coverage: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    metric: MetricReport | None = None
 
     def __bool__(self) -> bool:
         return self.status is Status.EQUAL
@@ -64,6 +67,8 @@ class Comparison(Shown):
         if self.failures:
             return Status.UNJUDGED
         found = {output.status for output in self.outputs}
+        if self.metric is not None and not self.metric.passed:
+            return Status.DIFFERS
         if Status.DIFFERS in found or self.first_divergence:
             return Status.DIFFERS
         return Status.EQUAL if found == {Status.EQUAL} else Status.UNPROVEN
@@ -80,14 +85,23 @@ class Comparison(Shown):
 
     @property
     def answer(self) -> list[str]:
-        """What, where, why and what to do, in at most four lines."""
+        """What, where, why and what to do, in at most four lines, and one about the user's metric."""
         if self.failures:
             return unjudged(self.failures)
+        said = [] if self.metric is None else [self.metric.sentence]
         if self:
-            return equal(self.outputs, self.samples, self._worst)
+            return equal(self.outputs, self.samples, self._worst) + said
         if self.status is Status.UNPROVEN:
-            return unproven(self.outputs)
-        return differs(self.outputs, self.per_layer, self.weights, self.first_divergence, self.precision)
+            return unproven(self.outputs) + said
+        if self._only_metric:
+            return [f"Differs: {self.metric.sentence}"] if self.metric else []
+        return differs(self.outputs, self.per_layer, self.weights, self.first_divergence, self.precision) + said
+
+    @property
+    def _only_metric(self) -> bool:
+        """Whether nothing but the user's metric says that the two differ."""
+        wrong = any(output.status is Status.DIFFERS for output in self.outputs) or self.first_divergence is not None
+        return self.metric is not None and not self.metric.passed and not wrong
 
     @property
     def verdict(self) -> str:
@@ -97,6 +111,8 @@ class Comparison(Shown):
             failed = "; ".join(self.failures)
             return f"Could not be judged: {failed}. This is a fault of kerasbn: please report it. Outputs: {found}."
         if self:
+            return self.answer[0]
+        if self._only_metric:
             return self.answer[0]
         if self.outputs and all(self.outputs):
             return " ".join(["Differs: every output passes, but a layer errs beyond rounding.", *self._findings])
@@ -145,6 +161,7 @@ class Comparison(Shown):
         }
         fields |= {"answer": self.answer, "verdict": self.verdict}
         fields |= {"required_tolerance": self.required_tolerance, **asdict(self)}
+        fields["metric"] = None if self.metric is None else self.metric.to_json()
         result: dict[str, Any] = _json(fields)
         for record, output in zip(result["outputs"], self.outputs, strict=True):
             record["required_tolerance"] = _json(output.required_tolerance)

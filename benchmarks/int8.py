@@ -1,0 +1,162 @@
+"""int8 with one scale for each channel of a weight, and with one for all of it: what each costs, in dB.
+
+    python benchmarks/int8.py                                      both Kerases; needs scikit-learn
+    python benchmarks/int8.py --keras keras --only digits separable
+    python benchmarks/int8.py --corpus FOLDER                      with resnet8.h5 of MLPerf Tiny
+
+The numbers are SQNR in dB against the float model, before any softmax, on samples that no range was measured on.
+
+digits      the network of ``kerasbn demo``, trained on the digits of scikit-learn
+separable   depthwise and 1x1 convolutions with BatchNorm and ReLU6, trained on the same digits, four times as large
+MobileNetV2 96x96, with random weights and statistics that fit its signals (`applications.give_statistics`)
+resnet8     of MLPerf Tiny, on cuts of photographs
+
+stock is the TFLite converter's own file, ours is `export_tflite`. The exit code is 1 if a file of ours with one scale
+is worse than stock's, or if one with a scale for each channel is.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from applications import build, give_statistics
+from calibration import cut, fitted
+from files import silent
+from rich.console import Console
+from rich.table import Table
+
+from kerasbn.flavour import NAMES, Flavour
+from kerasbn_export import export_tflite
+from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.demo.data import load_digits
+from kerasbn_export.demo.task import Lesson
+from kerasbn_export.demo.tasks import DIGITS
+from kerasbn_export.demo.train import train
+from kerasbn_export.export.scoring import scorer
+from kerasbn_export.loading.load import load_model
+
+CALIBRATING, JUDGING, SLACK = 100, 200, 0.3
+EPOCHS = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with what ranges are measured on, and what its files are judged by."""
+
+    model: Any
+    train: np.ndarray
+    test: np.ndarray
+
+
+def digits(flavour: Flavour) -> Subject:
+    """The demo's network on 8x8 digits."""
+    split = DIGITS.read(0)
+    _, model = train(DIGITS, Lesson(flavour, split, EPOCHS, 0, lambda: None))
+    images = load_digits(0)
+    return Subject(model, images.train_images, images.test_images)
+
+
+def separable(flavour: Flavour) -> Subject:
+    """A small MobileNet, trained."""
+    layers = flavour.keras.layers
+    flavour.keras.utils.set_random_seed(0)
+    image = flavour.keras.Input((32, 32, 1))
+    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(image)
+    x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
+    for filters in (24, 32, 48):
+        strides = 2 if filters == 32 else 1
+        x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, strides=strides)(x)
+        x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.Conv2D(filters, 1, use_bias=False)(x)
+        x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
+    model = flavour.keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+    split = load_digits(0)
+    train_images, test_images = (images.repeat(4, 1).repeat(4, 2) for images in (split.train_images, split.test_images))
+    return Subject(fitted(flavour, model, train_images, split.train_labels, epochs=4), train_images, test_images)
+
+
+def mobilenet(flavour: Flavour) -> Subject:
+    """MobileNetV2 on noise with an offset for each channel of each image, which its statistics fit."""
+    model = give_statistics(build("MobileNetV2", flavour))
+    rng = np.random.default_rng(5)
+    parts = [
+        (rng.normal(size=(count, *model.input_shape[1:])) + rng.normal(size=(count, 1, 1, 3))).astype("float32")
+        for count in (64, 32)
+    ]
+    return Subject(model, *parts)
+
+
+def resnet8(corpus: Path) -> Callable[[Flavour], Subject]:
+    """ResNet8 of MLPerf Tiny, inputs from 0 to 255."""
+
+    def read(_: Flavour) -> Subject:
+        from sklearn.datasets import load_sample_images
+
+        rng = np.random.default_rng(0)
+        cuts = rng.permutation(np.concatenate([cut(image, rng, JUDGING) for image in load_sample_images().images]))
+        return Subject(load_model(corpus / "resnet8.h5"), cuts[:JUDGING], cuts[JUDGING:])
+
+    return read
+
+
+SUBJECTS: dict[str, Callable[[Flavour], Subject]] = {
+    "digits": digits,
+    "separable": separable,
+    "MobileNetV2": mobilenet,
+}
+FILES: dict[str, dict[str, Any]] = {
+    "stock, per channel": {"fold": False},
+    "ours, per channel": {},
+    "stock, per tensor": {"fold": False, "weights": "per-tensor", "best": False},
+    "ours, per tensor": {"weights": "per-tensor"},
+}
+"""The files and the options of `export_tflite` that make them."""
+
+
+def main() -> int:
+    """Prints the table; 1 if a file of ours is worse than stock's."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--keras", choices=NAMES)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--corpus", type=Path, help="the folder with resnet8.h5")
+    arguments = parser.parse_args()
+    subjects = SUBJECTS | ({"resnet8": resnet8(arguments.corpus)} if arguments.corpus else {})
+    chosen = arguments.only or list(subjects)
+    table = Table("network", "Keras", *FILES, "forms of the last", title="int8 SQNR in dB by the scales of weights")
+    bad = 0
+    for name in chosen:
+        for keras in [arguments.keras] if arguments.keras else ["tf_keras"] if name == "resnet8" else NAMES:
+            reached, trials = measure(subjects[name](Flavour(keras)))
+            table.add_row(name, keras, *(f"{value:.1f}" for value in reached), trials)
+            bad += reached[1] < reached[0] - SLACK or reached[3] < reached[2] - SLACK
+    Console(width=160).print(table)
+    return int(bool(bad))
+
+
+def measure(subject: Subject) -> tuple[list[float], str]:
+    """The dB of each file, and what was tried for the last."""
+    score = scorer(subject.model, Calibration((subject.test[:JUDGING],), "array"))
+    reached, result = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.tflite")
+        for options in FILES.values():
+            calibration = subject.train[:CALIBRATING]
+            with silent():
+                result = export_tflite(subject.model, path, precision="int8", calibration=calibration, **options)
+                reached.append(score(path.read_bytes()))
+    return reached, "; ".join(map(str, result.trials)) if result else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

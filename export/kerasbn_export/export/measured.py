@@ -1,0 +1,115 @@
+"""The user's own metric of a model, of what it was folded to, of its file and of the stock converter's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kerasbn.errors import ConversionError, InvalidArgumentError, MetricError
+from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.export.prepared import Prepared, converted, rebuilt
+from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.metrics.records import MetricReport
+from kerasbn_export.metrics.score import measuring, score
+from kerasbn_export.verification.outputs.scored import joined, read_labels
+from kerasbn_export.verification.sides.matching import match_sides
+from kerasbn_export.verification.sides.open import open_runnable
+from kerasbn_export.verification.sides.ports import Runnable
+
+ORIGINAL, FOLDED, FILE, STOCK_FILE = "original", "folded", "file", "stock converter's file"
+CHUNK = 64
+"""Samples run at a time."""
+
+
+def measure_export(
+    model: Any, prepared: Prepared, data: bytes, options: ExportOptions, samples: Calibration | None, on_step: Any
+) -> MetricReport | None:
+    """The metric of each; None if none was asked for.
+
+    Args:
+        model: The model as it was given.
+        prepared: What was converted.
+        data: The file.
+        options: How it was exported, and the metric.
+        samples: What ranges were measured on, for the stock converter's file.
+        on_step: Called with the name of each step as it begins.
+
+    Raises:
+        InvalidArgumentError: The samples or labels do not fit.
+        MetricError: The file lost more than was accepted.
+    """
+    if options.metric is None:
+        return None
+    given, labels = _pair(options.validation)
+    asked = measuring(options.metric, read_labels(labels), options.max_drop, options.seed)
+    inputs = prepared.programs[0].fixed(None)
+    validation = read_calibration(
+        given, inputs, seed=options.seed, image_range=options.image_range, image_resize=options.image_resize
+    )
+    on_step("measure the metric")
+    runs = _Runs(model, validation)
+    outputs = {ORIGINAL: runs.of(runs.reference)}
+    if prepared.verdicts is not None and not prepared.unfolded:
+        outputs[FOLDED] = runs.of(open_runnable(prepared.programs[0].model, backend="xnnpack", allow_code=False))
+    outputs[FILE] = runs.of_file(data)
+    stock = _stock(model, prepared, options, samples, on_step)
+    if stock is not None:
+        outputs[STOCK_FILE] = runs.of_file(stock)
+    report = score(asked, outputs, FILE)
+    if not report.passed:
+        raise MetricError(
+            f"The file loses too much: {report.sentence} Try best=True (--best), more calibration samples, or a finer "
+            "precision."
+        )
+    return report
+
+
+def _pair(validation: Any) -> tuple[Any, Any]:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise InvalidArgumentError("validation: accepted: a pair (samples, labels), as validation=(x, y).")
+    return validation[0], validation[1]
+
+
+class _Runs:
+    """Runs models on the same samples; their outputs are in the order of the original's.
+
+    Args:
+        model: The original.
+        validation: The samples.
+    """
+
+    def __init__(self, model: Any, validation: Calibration) -> None:
+        self.reference = open_runnable(model, backend="xnnpack", allow_code=False)
+        self.validation = validation
+
+    def of(self, candidate: Runnable) -> Any:
+        """The outputs of a model."""
+        sides, _, _ = match_sides(self.reference, candidate)
+        parts = []
+        for start in range(0, len(self.validation), CHUNK):
+            arrays = [array[start : start + CHUNK] for array in self.validation.arrays]
+            found = candidate.run(sides.for_candidate(arrays))
+            parts.append([found[j] for j in sides.pairs])
+        return joined(parts)
+
+    def of_file(self, data: bytes) -> Any:
+        """The outputs of a file."""
+        with TemporaryDirectory(prefix="kerasbn_") as folder:
+            path = Path(folder, "candidate.tflite")
+            path.write_bytes(data)
+            return self.of(open_runnable(path, backend="xnnpack", allow_code=False))
+
+
+def _stock(
+    model: Any, prepared: Prepared, options: ExportOptions, samples: Calibration | None, on_step: Callable[[str], None]
+) -> bytes | None:
+    """The file that the stock converter makes of the model as it is; None where it fails, or there was no folding."""
+    if prepared.verdicts is None:
+        return None
+    on_step("convert: stock")
+    try:
+        return converted(rebuilt(model, options), options, samples, on_step)
+    except ConversionError:
+        return None
