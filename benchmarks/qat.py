@@ -33,11 +33,12 @@ from rich.console import Console
 from rich.table import Table
 from rounding import JUDGING, SUBJECTS, Subject
 
-from kerasbn.flavour import NAMES, Flavour
+from kerasbn.flavour import NAMES, Flavour, flavour_of
 from kerasbn_export import export_tflite, fold, quantization_schedule, quantize_aware
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.finetune.records import Worth
+from kerasbn_export.quantization.distill import endings
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 BATCH, RATE, SAMPLES = 32, 1e-4, 500
@@ -144,16 +145,22 @@ def trained(subject: Subject, form: dict[str, Any], epochs: int) -> Any:
     images, labels = subject.train[:SAMPLES], subject.train_labels
     taught = form.get("distill", False) or labels is None
     tuned = quantize_aware(subject.model, images, **{**form, "distill": taught})
-    compile_as(tuned, None if taught else "sparse_categorical_crossentropy", epochs * -(-len(images) // BATCH))
+    compile_as(tuned, None if taught else classes(subject.model), epochs * -(-len(images) // BATCH))
     targets = None if taught else labels[:SAMPLES]
     tuned.fit(images, targets, epochs=epochs, batch_size=BATCH, verbose=0,
               callbacks=[quantization_schedule(tuned, images)])  # fmt: skip
     return tuned
 
 
-def compile_as(model: Any, loss: str | None, steps: int) -> None:
+def classes(model: Any) -> Any:
+    """The loss of labels that are classes."""
+    losses = flavour_of(model).keras.losses
+    return losses.SparseCategoricalCrossentropy(from_logits=endings(model)[0] != "softmax")
+
+
+def compile_as(model: Any, loss: Any, steps: int) -> None:
     """Adam, whose rate falls to 0."""
-    keras = __import__(type(model).__module__.split(".")[0])
+    keras = flavour_of(model).keras
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
 
@@ -168,7 +175,7 @@ def by_tfmot(subject: Subject, epochs: int) -> bytes:
     labels = subject.train_labels
     targets = labels[:SAMPLES] if labels is not None else subject.model.predict(images, verbose=0)
     tuned = tfmot.quantization.keras.quantize_model(subject.model)
-    loss = "mse" if labels is None else "sparse_categorical_crossentropy"
+    loss = "mse" if labels is None else classes(subject.model)
     compile_as(tuned, loss, epochs * -(-len(images) // BATCH))
     tuned.fit(images, targets, epochs=epochs, batch_size=BATCH, verbose=0)
     converter = tf.lite.TFLiteConverter.from_keras_model(tuned)
@@ -182,7 +189,7 @@ def step_ratio(subject: Subject, rounds: int = 5) -> float:
     targets = np.argmax(subject.model.predict(images, verbose=0), -1)
     models = [fold(subject.model).model, quantize_aware(subject.model, images)]
     for model in models:
-        compile_as(model, "sparse_categorical_crossentropy", 1000)
+        compile_as(model, classes(subject.model), 1000)
         model.fit(images, targets, batch_size=BATCH, verbose=0)
     times: list[list[float]] = [[], []]
     for _ in range(rounds):
