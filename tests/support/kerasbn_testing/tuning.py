@@ -27,6 +27,16 @@ def every_place(flavour, rng, *, fixed_joined=True):
     return model
 
 
+def small(flavour, rng):
+    """A convolution and a Dense."""
+    layers = flavour.keras.layers
+    inputs = flavour.keras.Input((8, 8, 3), name="image")
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, strides=2)(inputs)))
+    model = flavour.keras.Model(inputs, layers.Dense(4, activation="softmax")(layers.Flatten()(x)))
+    randomise(model, rng)
+    return model
+
+
 def images(rng, count=48):
     """Inputs of `every_place`."""
     return rng.normal(size=(count, 8, 8, 3)).astype("float32")
