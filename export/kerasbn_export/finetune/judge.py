@@ -56,5 +56,5 @@ def classes(labels: Array | None, outputs: Sequence[Any]) -> Array | None:
     size = outputs[0].shape[-1]
     if labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1):
         return labels.reshape(-1).astype(int) if np.all(labels == np.rint(labels)) else None
-    one_hot = labels.ndim == 2 and labels.shape[1] == size and np.all(labels.sum(-1) == 1)
+    one_hot = labels.shape[1:] == (size,) and np.all((labels.max(-1) == 1) & (labels.sum(-1) == 1))
     return labels.argmax(-1) if one_hot else None
