@@ -41,7 +41,7 @@ from kerasbn_export.finetune.records import Worth
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
-BATCH, RATE, SAMPLES = 32, 1e-4, 500
+BATCH, RATE, SAMPLES = 32, 3e-4, 500
 SLACK_DB, SLACK_POINTS = 0.3, 0.005
 FORMS: dict[str, dict[str, Any]] = {
     "averaged": {"ranges": "ema"},

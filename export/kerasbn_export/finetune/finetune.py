@@ -25,7 +25,7 @@ from kerasbn_export.quantization.aware import quantize_aware
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.quantization.schedule import quantization_schedule
 
-LEARNING_RATE = 1e-4
+LEARNING_RATE = 3e-4
 """At the first step; it falls to 0 along a cosine."""
 
 
