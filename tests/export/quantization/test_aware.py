@@ -229,3 +229,33 @@ def test_live_batchnorms_are_checked_like_others(model, rng):
     tuned = quantize_aware(model, x, bn="live")
     assert {finding.layer for finding in check(tuned).findings} <= {"bn", "batch_normalization", ""}
     assert sum("BatchNorm" in type(layer).__name__ for layer in tuned.layers) == 2
+
+
+def test_several_ends_shared_layers_and_nested_models(keras_flavour, rng, tmp_path):
+    """Also a data set instead of arrays, and a training loop of one's own."""
+    import tensorflow as tf
+
+    keras, layers = keras_flavour.keras, keras_flavour.keras.layers
+    inner_input = keras.Input((6, 6, 4))
+    inner = keras.Model(inner_input, layers.BatchNormalization()(layers.Conv2D(4, 1)(inner_input)), name="inner")
+    shared = layers.Conv2D(4, 3, activation="relu", name="shared")
+    left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 3), name="right")
+    tower = [inner(shared(side)) for side in (left, right)]
+    pooled = layers.GlobalAveragePooling2D()(layers.Concatenate()(tower))
+    outputs = {"a": layers.Dense(2, name="a")(pooled), "b": layers.Dense(1, activation="sigmoid", name="b")(pooled)}
+    model = keras.Model([left, right], outputs)
+    x = [images(rng, 16), images(rng, 16)]
+    tuned = quantize_aware(model, x)
+    assert sum(type(layer).__name__ == "QuantizedConv2D" for layer in tuned.layers) == 2
+    targets = {"a": np.zeros((16, 2), "float32"), "b": np.ones((16, 1), "float32")}
+    tuned.compile("sgd", {"a": "mse", "b": "binary_crossentropy"})
+    tuned.fit(tf.data.Dataset.from_tensor_slices((tuple(x), targets)).batch(8), shuffle=False, verbose=0)
+    optimizer = keras.optimizers.SGD(0.01)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(tuned(x, training=True)["a"]))
+    gradients = tape.gradient(loss, tuned.trainable_variables)
+    assert sum(gradient is not None for gradient in gradients) == len(gradients) - 2  # all but those of the other output
+    pairs = [(g, v) for g, v in zip(gradients, tuned.trainable_variables, strict=True) if g is not None]
+    optimizer.apply_gradients(pairs)
+    export_tflite(tuned, tmp_path / "m.tflite")
+    assert verify(tuned, tmp_path / "m.tflite", data=x)
