@@ -80,6 +80,7 @@ VERIFIED_SAMPLES = 32
     default=None,
     help="Convert several forms of an int8 file, take the most accurate. By default only where folding may cost some.",
 )
+@click.option("--keep-float", multiple=True, metavar="LAYER", help="Stays in float; a name, 'block_*' or a class.")
 @click.option("--validation", metavar="X.npy|X.npz|FOLDER", help="Samples with --labels, for --metric.")
 @metric_options
 @click.option("--slim", is_flag=True, help="First take out the channels that a gamma of zero makes constant.")

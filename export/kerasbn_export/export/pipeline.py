@@ -11,6 +11,7 @@ from typing import Any
 from kerasbn.errors import CalibrationError
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.conversion.contract import Contract
+from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.provenance import provenance
 from kerasbn_export.conversion.relabel import relabel
@@ -19,7 +20,7 @@ from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.measured import measure_export
-from kerasbn_export.export.prepared import Prepared, converted, prepare
+from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import PER_TENSOR
@@ -120,13 +121,16 @@ def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
         device=options.profile,
         select_ops=options.select_ops,
         weights=options.conversion.weights,
+        kept=kept_layers(prepared, options),
     )
 
 
 def _result(
     path: Path, data: bytes, file: TFLiteFile, options: ExportOptions, prepared: Prepared, samples: Calibration | None
 ) -> ExportResult:
-    origins = Origins(file, prepared.programs)
+    origins, kept = Origins(file, prepared.programs), kept_layers(prepared, options)
+    asked = [op for op in kept_ops(file, origins, kept) if op in file.float_ops]
+    left = [op for op in file.float_ops if op not in asked] if options.calibrated else []
     device = options.profile
     return ExportResult(
         path=path,
@@ -137,7 +141,8 @@ def _result(
         affine_ops_left=len(file.affine_ops),
         float_ops_left=file.float_op_counts if options.calibrated else {},
         calibration=None if samples is None else str(samples),
-        float_layers=_counted([origins.describe(op) for op in file.float_ops]) if options.calibrated else (),
+        float_layers=_counted([origins.describe(op) for op in left]),
+        kept_float=_counted([origins.describe(op) for op in asked]),
         unfolded=prepared.unfolded if options.fold else "",
         notes=prepared.notes,
         folded=options.fold,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +55,7 @@ class ExportOptions:
             `kerasbn_export.export.forms.search`.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
             own, or per channel.
+        keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, or classes.
         metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
@@ -83,6 +85,7 @@ class ExportOptions:
     best: bool | None = None
     slim: bool = False
     weights: str | None = None
+    keep_float: Sequence[Any] = ()
     metric: Any = None
     validation: Any = None
     max_drop: Finite | None = None
@@ -106,6 +109,22 @@ class ExportOptions:
                 f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
             )
+        self._check_keep_float()
+        self._check_metric()
+        if self.best and not (self.calibrated and self.fold):
+            raise InvalidArgumentError(
+                "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
+                f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
+            )
+
+    def _check_keep_float(self) -> None:
+        if self.keep_float and self.precision_taken != "int8":
+            raise InvalidArgumentError(
+                f"keep_float goes with precision 'int8', not with {self.precision_taken!r}: there the converter leaves "
+                "no single operation in float."
+            )
+
+    def _check_metric(self) -> None:
         if (self.metric is None) != (self.validation is None) or (self.metric is None and self.max_drop is not None):
             raise InvalidArgumentError(
                 "metric, validation=(samples, labels) and max_drop go together: a metric needs samples with labels, "
@@ -113,11 +132,6 @@ class ExportOptions:
             )
         if self.metric is not None:
             read_metric(self.metric)
-        if self.best and not (self.calibrated and self.fold):
-            raise InvalidArgumentError(
-                "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
-                f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
-            )
 
     @cached_property
     def profile(self) -> Device | None:
@@ -189,6 +203,7 @@ class ExportResult(Shown):
         folded: Whether folding was asked for.
         slimmed: What was taken out of each BatchNorm before; empty if that was not asked for.
         metric: The user's metric of the model and of the files; None if none was asked for.
+        kept_float: The operations that stay in float because that was asked for, each with its layer.
     """
 
     path: Path
@@ -207,6 +222,7 @@ class ExportResult(Shown):
     folded: bool = True
     slimmed: tuple[Slimmed, ...] = ()
     metric: MetricReport | None = None
+    kept_float: tuple[str, ...] = ()
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
@@ -232,6 +248,11 @@ class ExportResult(Shown):
             lines.insert(0, f"{self.affine_ops_left} operations multiply or add a per-channel constant.")
         if self.float_layers:
             lines.append(f"Left in float by the converter: {', '.join(self.float_layers)}.")
+        if self.kept_float:
+            cost = ", ".join(f"{self.ops[name]} {name}" for name in ("DEQUANTIZE", "QUANTIZE") if name in self.ops)
+            lines.append(
+                f"Kept in float as asked for: {', '.join(self.kept_float)}. The file has {cost or 'no conversions'}."
+            )
         if self.calibration:
             lines.append(f"Calibrated on {self.calibration}.")
         if self.trials:

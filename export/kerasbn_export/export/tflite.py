@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def export_tflite(
     best: bool | None = None,
     slim: bool = False,
     weights: str | None = None,
+    keep_float: Sequence[Any] = (),
     metric: Any = None,
     validation: Any = None,
     max_drop: Finite | None = None,
@@ -78,6 +79,8 @@ def export_tflite(
             looks only where folding may have cost accuracy, False nowhere.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight, as some accelerators
             need; channels are then equalized first. None is the device's own, or per channel.
+        keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, names of classes as
+            ``"Dense"``, or classes. Each costs a DEQUANTIZE and a QUANTIZE.
         metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
             labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
             model, the file and the stock converter's file, each with a 95 % interval of the difference.
@@ -120,6 +123,7 @@ def export_tflite(
         best=best,
         slim=slim,
         weights=weights,
+        keep_float=keep_float,
         metric=metric,
         validation=validation,
         max_drop=max_drop,
