@@ -85,6 +85,7 @@ VERIFIED_SAMPLES = 32
     is_flag=True,
     help="With --best, learn whether each int8 weight is rounded up or down, from about 500 samples. Takes minutes.",
 )
+@click.option("--keep-float", multiple=True, metavar="LAYER", help="Stays in float; a name, 'block_*' or a class.")
 @click.option("--validation", metavar="X.npy|X.npz|FOLDER", help="Samples with --labels, for --metric.")
 @metric_options
 @click.option("--slim", is_flag=True, help="First take out the channels that a gamma of zero makes constant.")

@@ -8,6 +8,7 @@
    and comes from a BatchNorm has a verdict that says so, and none that multiplies comes from a convolution or Dense.
 6. In a quantized file no convolution or Dense computes in float. TFLite has no integer kernel for some other
    operations: what they leave in float is listed in the report.
+   The layers that were to stay in float do.
 7. Where one scale for a weight was asked for, no weight has more.
 """
 
@@ -47,6 +48,7 @@ class Contract:
         device: What the file is for; None for anything that runs TFLite.
         select_ops: Whether operations of TensorFlow are allowed.
         weights: Whether a quantized weight may have a scale for each channel.
+        kept: The names of the layers that stay in float.
     """
 
     programs: tuple[Program, ...]
@@ -57,6 +59,7 @@ class Contract:
     device: Device | None = None
     select_ops: bool = False
     weights: str = PER_CHANNEL
+    kept: tuple[str, ...] = ()
 
     def check(self, file: TFLiteFile) -> None:
         """Raises `ConversionError` with every breach, each with the operation and the layer it comes from."""
@@ -71,7 +74,11 @@ class Contract:
         for index, op in enumerate(file.ops):
             yield from self._available(op, origins)
             # What is inside a loop the converter leaves as it is.
-            if self.quantized and index < file.main_ops and op.name in INTEGER_OPS and _computes_in_float(op):
+            kept = bool(self.kept) and bool(set(self.kept) & set(origins.names(op)))
+            if kept and op.name in INTEGER_OPS and not _computes_in_float(op):
+                yield f"{origins.describe(op)} computes in whole numbers, asked for was float"
+            in_float = op.name in INTEGER_OPS and _computes_in_float(op) and not kept
+            if self.quantized and index < file.main_ops and in_float:
                 yield f"{origins.describe(op)} computes in float, though TFLite has an integer kernel for it"
             if self.weights == PER_TENSOR and any(tensor.constant and tensor.scales > 1 for tensor in op.inputs):
                 yield f"{origins.describe(op)} has a weight with several scales, asked for was one"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import CalibrationError, ConversionError
+from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.isolate import convert_isolated
+from kerasbn_export.conversion.keep_float import nodes_to_keep
 from kerasbn_export.conversion.mended import mended
 from kerasbn_export.conversion.options import FLOAT32, ConversionOptions
 from kerasbn_export.conversion.relabel import relabel
@@ -56,10 +58,15 @@ def convert(
         servable = _traced(_programs(model), Path(folder), batch_size)
         if isolate is None:
             isolate = servable.loops and options.precision in CALIBRATED
+        if isolate and options.keep_float:
+            raise InvalidArgumentError(
+                "keep_float does not go with a process of its own (isolate=True, and int8 files with loops)."
+            )
         if isolate:
             data = convert_isolated(servable, options, calibration)
         else:
-            data = convert_servable(servable, options, calibration, on_sample)
+            keep = partial(nodes_to_keep, programs=_programs(model), kept=options.keep_float)
+            data = convert_servable(servable, options, calibration, on_sample, keep if options.keep_float else None)
     return relabel(mended(data), servable.signatures, metadata or {})
 
 

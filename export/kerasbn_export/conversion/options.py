@@ -19,6 +19,7 @@ class ConversionOptions:
             Micro then needs a larger arena.
         select_ops: Whether operations that TFLite does not have may be TensorFlow's; the plain interpreter cannot
             run such a file.
+        keep_float: The names of layers that stay in float in an int8 file.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
@@ -28,6 +29,7 @@ class ConversionOptions:
     per_channel_dense: bool = True
     select_ops: bool = False
     weights: str = PER_CHANNEL
+    keep_float: tuple[str, ...] = ()
     trained: bool = False
 
     def __post_init__(self) -> None:

@@ -40,6 +40,12 @@ class Origins:
             self._found[name] = self._search(name)
         return self._found[name]
 
+    def names(self, op: Op) -> tuple[str, ...]:
+        """The names of all layers that went into an operation."""
+        layer = self.layer(op)
+        own = () if layer is None else tuple(name for name, each in self._layers.items() if each is layer)
+        return (*own, *self._names.layers(op.outputs[0].name)) if op.outputs else own
+
     def _search(self, name: str) -> Any:
         found: Sequence[str] = self._names.layers(name)
         if not found and name in self._outputs:

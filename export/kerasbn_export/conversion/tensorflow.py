@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kerasbn.errors import ConversionError
+from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.options import ConversionOptions
@@ -24,8 +24,17 @@ def convert_servable(
     options: ConversionOptions,
     calibration: Calibration | None,
     on_sample: Callable[[int, int], None] = lambda *_: None,
+    keep: Callable[[bytes], list[str]] | None = None,
 ) -> bytes:
-    """Converts a SavedModel in this process; see `convert`."""
+    """Converts a SavedModel in this process; see `convert`.
+
+    Args:
+        servable: The SavedModel.
+        options: How to convert.
+        calibration: Samples of the inputs.
+        on_sample: See `convert`.
+        keep: From the calibrated file to the names of the operations that stay in float; None for none.
+    """
     names = [signature.name for signature in servable.signatures]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
     _set_options(converter, options)
@@ -34,10 +43,31 @@ def convert_servable(
     with warnings.catch_warnings(), _old_objects_frozen():
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
-            return bytes(converter.convert())
+            converter._experimental_calibrate_only = keep is not None  # noqa: SLF001 - there is no other switch
+            made = bytes(converter.convert())
+            return made if keep is None else _quantized(made, options, keep(made))
+        except KerasBNError:
+            raise
         except Exception as error:  # the converter raises many types, none of them public
             whole = _whole_numbers(str(error), servable, calibration)
             raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
+
+
+def _quantized(calibrated: bytes, options: ConversionOptions, kept: list[str]) -> bytes:
+    """What the converter does with a calibrated file, but for some operations."""
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    ends = tf.dtypes.as_dtype(options.ends)
+    return bytes(
+        mlir_quantize(
+            calibrated,
+            options.weights == PER_TENSOR,
+            input_data_type=ends,
+            output_data_type=ends,
+            denylisted_nodes=kept,
+            disable_per_channel_for_dense_layers=not options.per_channel_dense,
+        )
+    )
 
 
 @contextmanager

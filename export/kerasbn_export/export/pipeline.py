@@ -12,6 +12,7 @@ from kerasbn.errors import CalibrationError
 from kerasbn.quantized.ranges import precision_of
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
 from kerasbn_export.conversion.contract import Contract
+from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.provenance import provenance
 from kerasbn_export.conversion.relabel import relabel
@@ -20,7 +21,7 @@ from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.measured import measure_export
-from kerasbn_export.export.prepared import Prepared, converted, prepare
+from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare
 from kerasbn_export.export.records import ExportOptions, ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import PER_TENSOR
@@ -55,6 +56,8 @@ def build_tflite(
         options = replace(options, precision=tuned_for)
     made = (_trained if tuned_for else _folded)(model, options, on_step)
     prepared, samples = made.prepared, made.samples
+    if made.floats and options.precision_taken == "int8":
+        options = replace(options, keep_float=made.floats)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
     data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
     file = read_tflite(data)
@@ -78,12 +81,14 @@ class _Made:
     trials: tuple[Trial, ...] = ()
     slimming: Slimming = field(default_factory=Slimming)
     rounding: tuple[LayerRounding, ...] = ()
+    floats: tuple[str, ...] = ()
 
 
 def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
     from kerasbn_export.export.trained import trained  # the layers of training are of no use to others
 
-    return _Made(*trained(model, options, on_step))
+    prepared, data, floats = trained(model, options, on_step)
+    return _Made(prepared, data, floats=floats)
 
 
 def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
@@ -155,13 +160,16 @@ def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
         device=options.profile,
         select_ops=options.select_ops,
         weights=options.conversion.weights,
+        kept=kept_layers(prepared, options),
     )
 
 
 def _result(
     path: Path, data: bytes, file: TFLiteFile, options: ExportOptions, prepared: Prepared, samples: Calibration | None
 ) -> ExportResult:
-    origins = Origins(file, prepared.programs)
+    origins, kept = Origins(file, prepared.programs), kept_layers(prepared, options)
+    asked = [op for op in kept_ops(file, origins, kept) if op in file.float_ops]
+    left = [op for op in file.float_ops if op not in asked] if options.calibrated else []
     device = options.profile
     return ExportResult(
         path=path,
@@ -172,7 +180,8 @@ def _result(
         affine_ops_left=len(file.affine_ops),
         float_ops_left=file.float_op_counts if options.calibrated else {},
         calibration=None if samples is None else str(samples),
-        float_layers=_counted([origins.describe(op) for op in file.float_ops]) if options.calibrated else (),
+        float_layers=_counted([origins.describe(op) for op in left]),
+        kept_float=_counted([origins.describe(op) for op in asked]),
         unfolded=prepared.unfolded if options.fold else "",
         notes=prepared.notes,
         folded=options.fold,

@@ -10,6 +10,7 @@ from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.export.records import ExportOptions
@@ -160,10 +161,11 @@ def converted(
     Raises:
         ConversionError: The converter failed, or made a file of a quantized loop that is nothing like the model.
     """
+    kept = kept_layers(prepared, options)
     try:
         data = convert(
             prepared.programs,
-            options.conversion,
+            replace(options.conversion, keep_float=kept),
             calibration=samples,
             batch_size=options.batch_size,
             isolate=options.isolate,
@@ -176,6 +178,11 @@ def converted(
     if samples is not None and prepared.loops and not options.select_ops:
         _refuse_wrong_loops(prepared, options, data, samples)
     return data
+
+
+def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[str, ...]:
+    """The names of the layers that stay in float."""
+    return layers_of(options.keep_float, prepared.programs[0].layers) if options.keep_float else ()
 
 
 def _refuse_wrong_loops(prepared: Prepared, options: ExportOptions, data: bytes, samples: Calibration) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +58,7 @@ class ExportOptions:
             and asks for ``best=True``.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
             own, or per channel.
+        keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, or classes.
         metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
@@ -86,6 +88,7 @@ class ExportOptions:
     learn_rounding: bool = False
     slim: bool = False
     weights: str | None = None
+    keep_float: Sequence[Any] = ()
     metric: Any = None
     validation: Any = None
     max_drop: Finite | None = None
@@ -107,13 +110,8 @@ class ExportOptions:
                 f"Calibration data were given, but precision {self.precision_taken!r} measures no ranges; "
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
             )
-        if (self.metric is None) != (self.validation is None) or (self.metric is None and self.max_drop is not None):
-            raise InvalidArgumentError(
-                "metric, validation=(samples, labels) and max_drop go together: a metric needs samples with labels, "
-                "and max_drop a metric."
-            )
-        if self.metric is not None:
-            read_metric(self.metric)
+        self._check_keep_float()
+        self._check_metric()
         if self.best and not (self.calibrated and self.fold):
             raise InvalidArgumentError(
                 "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
@@ -121,6 +119,22 @@ class ExportOptions:
             )
         if self.learn_rounding:
             self._check_learning()
+
+    def _check_keep_float(self) -> None:
+        if self.keep_float and self.precision_taken != "int8":
+            raise InvalidArgumentError(
+                f"keep_float goes with precision 'int8', not with {self.precision_taken!r}: there the converter leaves "
+                "no single operation in float."
+            )
+
+    def _check_metric(self) -> None:
+        if (self.metric is None) != (self.validation is None) or (self.metric is None and self.max_drop is not None):
+            raise InvalidArgumentError(
+                "metric, validation=(samples, labels) and max_drop go together: a metric needs samples with labels, "
+                "and max_drop a metric."
+            )
+        if self.metric is not None:
+            read_metric(self.metric)
 
     def _check_learning(self) -> None:
         if self.best is False or not (self.calibrated and self.fold):
@@ -216,6 +230,7 @@ class ExportResult(Shown):
         slimmed: What was taken out of each BatchNorm before; empty if that was not asked for.
         rounding: What became of each layer where rounding was learned; empty if that was not asked for.
         metric: The user's metric of the model and of the files; None if none was asked for.
+        kept_float: The operations that stay in float because that was asked for, each with its layer.
     """
 
     path: Path
@@ -235,6 +250,7 @@ class ExportResult(Shown):
     slimmed: tuple[Slimmed, ...] = ()
     rounding: tuple[LayerRounding, ...] = ()
     metric: MetricReport | None = None
+    kept_float: tuple[str, ...] = ()
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
@@ -260,6 +276,11 @@ class ExportResult(Shown):
             lines.insert(0, f"{self.affine_ops_left} operations multiply or add a per-channel constant.")
         if self.float_layers:
             lines.append(f"Left in float by the converter: {', '.join(self.float_layers)}.")
+        if self.kept_float:
+            cost = ", ".join(f"{self.ops[name]} {name}" for name in ("DEQUANTIZE", "QUANTIZE") if name in self.ops)
+            lines.append(
+                f"Kept in float as asked for: {', '.join(self.kept_float)}. The file has {cost or 'no conversions'}."
+            )
         if self.calibration:
             lines.append(f"Calibrated on {self.calibration}.")
         if self.trials:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def export_tflite(
     learn_rounding: bool = False,
     slim: bool = False,
     weights: str | None = None,
+    keep_float: Sequence[Any] = (),
     metric: Any = None,
     validation: Any = None,
     max_drop: Finite | None = None,
@@ -82,6 +83,8 @@ def export_tflite(
         learn_rounding: Whether learned rounding of the int8 weights is among these forms. It takes minutes.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight, as some accelerators
             need; channels are then equalized first. None is the device's own, or per channel.
+        keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, names of classes as
+            ``"Dense"``, or classes. Each costs a DEQUANTIZE and a QUANTIZE.
         metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
             labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
             model, the file and the stock converter's file, each with a 95 % interval of the difference.
@@ -125,6 +128,7 @@ def export_tflite(
         "learn_rounding": learn_rounding,
         "slim": slim,
         "weights": weights,
+        "keep_float": keep_float,
         "metric": metric,
         "validation": validation,
         "max_drop": max_drop,

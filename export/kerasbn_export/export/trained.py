@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError
 from kerasbn.quantized.numbers import BITS
+from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.export.records import ExportOptions
@@ -17,8 +18,10 @@ from kerasbn_export.quantization.tuned import Tuned, read_tuned
 from kerasbn_export.tflite.graph import TFLiteGraph
 
 
-def trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> tuple[Prepared, bytes]:
-    """What is converted, and the content of the file, before its metadata.
+def trained(
+    model: Any, options: ExportOptions, on_step: Callable[[str], None]
+) -> tuple[Prepared, bytes, tuple[str, ...]]:
+    """What is converted, the content of the file before its metadata, and the layers that stay in float.
 
     Args:
         model: A model for which `is_tuned` holds.
@@ -40,14 +43,23 @@ def trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
     wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
     if wrong:
         raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
-    return prepared, data
+    return prepared, data, _floats(tuned)
+
+
+def _floats(tuned: Tuned) -> tuple[str, ...]:
+    """The layers with a kernel that is not quantized."""
+    return tuple(layer.name for layer in tuned.model.layers if layer.weights and _is_float(layer, tuned))
+
+
+def _is_float(layer: Any, tuned: Tuned) -> bool:
+    return layer.name not in tuned.kernels and not isinstance(layer, RangeMixin)
 
 
 def _contradictions(tuned: Tuned, options: ExportOptions) -> Iterator[str]:
     precision = next(name for name, bits in BITS.items() if bits == tuned.bits)
     if options.precision_taken != precision:
         yield f"The model was trained for precision {precision!r}, asked for is {options.precision_taken!r}."
-    given = {name: getattr(options, name) for name in ("best", "learn_rounding", "slim")}
+    given = {name: getattr(options, name) for name in ("best", "learn_rounding", "slim", "keep_float")}
     given["calibration"] = options.calibration is not None
     for name in (name for name, value in given.items() if value):
         yield f"{name}= does not go with a quantization-aware model: its ranges and weights are trained."

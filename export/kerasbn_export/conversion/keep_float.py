@@ -1,0 +1,69 @@
+"""Layers that stay in float inside an int8 file: which the user means, and which operations those are.
+
+The converter quantizes every operation but those that it is told to leave, by the names of their outputs in the
+calibrated file. Around each it puts a DEQUANTIZE and a QUANTIZE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kerasbn.errors import ConversionError, InvalidArgumentError
+from kerasbn_export.conversion.origins import Origins
+from kerasbn_export.program.program import Program
+from kerasbn_export.tflite.file import TFLiteFile, read_tflite
+
+SHOWN = 12
+"""Names that an error lists."""
+
+
+def layers_of(wanted: Sequence[Any], layers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the layers that are meant.
+
+    Args:
+        wanted: Names, patterns as ``"block_*"``, names of classes as ``"Dense"``, or classes.
+        layers: Those of the folded model, by name.
+
+    Raises:
+        InvalidArgumentError: One of them means no layer.
+    """
+    found: dict[str, None] = {}
+    for each in wanted:
+        meant = [name for name, layer in layers.items() if _means(each, name, layer)]
+        if not meant:
+            names = ", ".join(list(layers)[:SHOWN]) + (", ..." if len(layers) > SHOWN else "")
+            raise InvalidArgumentError(
+                f"keep_float: {each!r} is no layer of the folded model; accepted: names, patterns and classes of "
+                f"{names}."
+            )
+        found.update(dict.fromkeys(meant))
+    return tuple(found)
+
+
+def _means(wanted: Any, name: str, layer: Any) -> bool:
+    if isinstance(wanted, type):
+        return isinstance(layer, wanted)
+    return fnmatchcase(name, str(wanted)) or type(layer).__name__ == wanted
+
+
+def nodes_to_keep(calibrated: bytes, programs: Sequence[Program], kept: Sequence[str]) -> list[str]:
+    """The names by which the converter knows the operations of some layers.
+
+    Raises:
+        ConversionError: No operation comes from any of them.
+    """
+    file = read_tflite(calibrated)
+    nodes = [op.outputs[0].name for op in kept_ops(file, Origins(file, programs), kept)]
+    if not nodes:
+        raise ConversionError(
+            f"keep_float: no operation of the file comes from {', '.join(kept)}. Name the layer before: a layer that "
+            "only passes its input on has no operation of its own."
+        )
+    return nodes
+
+
+def kept_ops(file: TFLiteFile, origins: Origins, kept: Sequence[str]) -> list[Any]:
+    """The operations of a file that come from some layers."""
+    return [op for op in file.ops if op.outputs and set(kept) & set(origins.names(op))]
