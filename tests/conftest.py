@@ -8,7 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 import pytest
 from kerasbn_testing.sessions import start_anew
-from kerasbn_testing.sweeps import is_taken
+from kerasbn_testing.sweeps import left_out
 
 from kerasbn.flavour import NAMES, Flavour
 
@@ -27,7 +27,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     """Leave out most cases of the sweeps, and put the longest files first, in this order."""
-    left = [item for item in items if item.get_closest_marker("sweep") and not is_taken(item.name)]
+    left = left_out(item for item in items if item.get_closest_marker("sweep"))
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

@@ -68,6 +68,7 @@ def test_every_builder_is_tested():
     assert {name.split()[0] for name in SMALL} | {"yolo11"} == set(kerasbn_models.__all__)  # test_yolo11 has that one
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SMALL)
 def test_both_kerases_give_the_same_numbers(name, rng):
     models = [small(name, flavour) for flavour in (KERAS, TF_KERAS)]

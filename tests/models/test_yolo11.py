@@ -118,7 +118,8 @@ def test_folding_leaves_none_and_a_saved_detector_loads(keras_flavour, rng, tmp_
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("size", ["m", pytest.param("x", marks=pytest.mark.sweep)])
+@pytest.mark.sweep
+@pytest.mark.parametrize("size", ["m", "x"])
 def test_folding_leaves_none_at_any_size(size):
     assert all(verdict.reason is None for verdict in fold(yolo11(size, input_size=64)).verdicts)
 

@@ -225,15 +225,15 @@ def _made_up(monkeypatch):
     monkeypatch.setattr(language, "messages", made_up(64, classes=14, dtype="int32"))
 
 
-IN_BOTH = [pytest.param(name, "keras") for name in NAMED] + [
-    pytest.param(name, "tf_keras", marks=pytest.mark.sweep) for name in NAMED
+IN_BOTH = [pytest.param("keras", name) for name in NAMED] + [
+    pytest.param("tf_keras", name, marks=pytest.mark.sweep) for name in NAMED
 ]
 """Every task in Keras 3; the builders give the same in both, which tests/models shows."""
 
 
 @pytest.mark.usefixtures("_made_up")
-@pytest.mark.parametrize(("name", "keras_flavour"), IN_BOTH, indirect=["keras_flavour"])
-def test_networks_fit_their_data(name, keras_flavour, tmp_path):
+@pytest.mark.parametrize(("keras_flavour", "name"), IN_BOTH, indirect=["keras_flavour"])
+def test_networks_fit_their_data(keras_flavour, name, tmp_path):
     task, split = TASKS[name], TASKS[name].read(0)
     model = task.build(keras_flavour.name, None)
     assert model.input_shape[1:] == split.train_x.shape[1:] == split.test_x.shape[1:]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -19,6 +21,19 @@ PARTS = 4
 def is_taken(name: str, *, everything: bool = ALL) -> bool:
     """Whether a case of a sweep is in this run, by its name alone."""
     return everything or zlib.crc32(name.encode()) % PARTS == 0
+
+
+def left_out(items: Iterable[Any]) -> list[Any]:
+    """Of pytest's items, all of them cases of sweeps, those that are not in this run.
+
+    Of every test at least one case is in it, in each of the Kerases.
+    """
+    groups = defaultdict(list)
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        groups[item.nodeid.partition("[")[0], parameters.get("keras_flavour")].append(item)
+    taken = [item for group in groups.values() for item in [i for i in group if is_taken(i.name)] or group[:1]]
+    return [item for group in groups.values() for item in group if item not in taken]
 
 
 def random_examples(count: int) -> Any:
