@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kerasbn_export.verification.report.svg import Axis, bottom, line, path, side, svg, text
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BASE = 720, 380, 46, 560, 34, 330
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BASE = 760, 380, 46, 560, 34, 330
 STYLE = """<style>
 svg { background: #fff; font: 12px sans-serif; } text { fill: #1b1f24; } .tick, .unit { fill: #59626d; }
 .grid { stroke: #e2e5e9; } .axis { stroke: #9aa3ad; } .gate { stroke: #1b1f24; stroke-dasharray: 4 3; }

@@ -28,7 +28,7 @@ def test_a_missed_target_is_a_fault(monkeypatch, name, value):
     assert not table.measured(ROWS["resnet1d"])[1]
 
 
-def test_files_are_measured_of_small_networks(monkeypatch, keras_flavour):
+def test_files_are_measured_of_small_networks(keras_flavour):
     small = table.Row("digits_cnn", "", ROWS["digits_cnn"].build, {"filters": 4})
     network = table.with_signals(small, keras_flavour.name)
     assert network.model.count_params() < ROWS["digits_cnn"].build(keras_flavour.name).count_params()

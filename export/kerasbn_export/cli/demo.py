@@ -13,9 +13,7 @@ FOLDER = "kerasbn-demo"
 
 @click.command("demo")
 @click.argument("name", required=False)
-@click.option(
-    "--list", "listed", is_flag=True, help="Print every demo, its data, minutes, size and licence, and leave."
-)
+@click.option("--list", "listed", is_flag=True, help="Print every demo: data, minutes, size and licence.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=None, show_default=f"{FOLDER}, or {FOLDER}-NAME",
               help="Folder for the models, the JSON and the picture.")  # fmt: skip
 @click.option("--keras", type=click.Choice(NAMES), default="keras", show_default=True, help="Keras 3 or Keras 2.")
