@@ -44,7 +44,8 @@ from kerasbn.errors import ConversionError, MissingPackageError
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.demo.data import load_digits
+from kerasbn_export.demo.task import Lesson
+from kerasbn_export.demo.tasks import DIGITS
 from kerasbn_export.demo.train import train
 from kerasbn_export.devices.micro import run_micro
 from kerasbn_export.export.scoring import scorer
@@ -76,9 +77,9 @@ class Subject:
 
 def digits(flavour: Flavour) -> Subject:
     """The CNN of the demo on 8x8 digits."""
-    images = load_digits(0)
-    _, model = train(flavour, images, epochs=10, seed=0, on_epoch=lambda: None)
-    return Subject(model, images.train_images, images.test_images)
+    split = DIGITS.read(0)
+    _, model = train(DIGITS, Lesson(flavour, split, 10, 0, lambda: None))
+    return Subject(model, split.train_x, split.test_x)
 
 
 def mnist() -> tuple[np.ndarray, ...]:

@@ -6,6 +6,7 @@ import pytest
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export import export_tflite, learn_rounding, verify
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.cli.main import run
 from kerasbn_export.export.forms.choose import ROUNDED
 from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.export.scoring import scorer
@@ -227,3 +228,9 @@ def test_what_cannot_be_learned_is_refused_in_one_sentence(keras_flavour, rng, o
 def test_an_export_learns_only_where_it_chooses_among_forms(options):
     with pytest.raises(InvalidArgumentError, match="learn_rounding=True learns the int8 weights"):
         ExportOptions(learn_rounding=True, **options)
+
+
+def test_the_command_line_asks_for_it(tmp_path, capsys):
+    arguments = ["-o", str(tmp_path / "m.tflite"), "--learn-rounding"]
+    assert run(["export", "model.keras", *arguments]) == 2
+    assert "learn_rounding=True learns the int8 weights" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_exact_statistics_of_two_workers_are_others_than_after_one_pass(keras_fl
 def test_workers_that_see_other_depths_all_stop(monkeypatch):
     depths = SimpleNamespace(rows=lambda values: np.array([values, [0.0]]))
     measurement = SimpleNamespace(recorder=None, workers=depths)
-    monkeypatch.setattr(renewal, "levels", lambda recorder: [[], []])
+    monkeypatch.setattr(renewal, "levels", lambda _: [[], []])
     with pytest.raises(InvalidArgumentError, match="at 2, 0 depths"):
         renewal._Renewal(measurement, None, "population", 0)._levels()
 
