@@ -37,11 +37,12 @@ from kerasbn.flavour import NAMES, Flavour, flavour_of
 from kerasbn_export import export_tflite, fold, quantization_schedule, quantize_aware
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export.scoring import scorer
+from kerasbn_export.finetune.finetune import LEARNING_RATE, WATCHED
 from kerasbn_export.finetune.records import Worth
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
-BATCH, RATE, SAMPLES = 32, 3e-4, 500
+BATCH, RATE, SAMPLES = 32, LEARNING_RATE, 500
 SLACK_DB, SLACK_POINTS = 0.3, 0.005
 FORMS: dict[str, dict[str, Any]] = {
     "averaged": {"ranges": "ema"},
@@ -147,8 +148,11 @@ def trained(subject: Subject, form: dict[str, Any], epochs: int) -> Any:
     tuned = quantize_aware(subject.model, images, **{**form, "distill": taught})
     compile_as(tuned, None if taught else classes(subject.model), epochs * -(-len(images) // BATCH))
     targets = None if taught else labels[:SAMPLES]
-    tuned.fit(images, targets, epochs=epochs, batch_size=BATCH, verbose=0,
-              callbacks=[quantization_schedule(tuned, images)])  # fmt: skip
+    watched = np.arange(len(images)) % WATCHED == WATCHED - 1
+    seen, unseen = ((images[rows], *([] if taught else [targets[rows]])) for rows in (~watched, watched))
+    best = flavour_of(tuned).keras.callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True)
+    tuned.fit(*seen, validation_data=unseen, epochs=epochs, batch_size=BATCH, verbose=0,
+              callbacks=[quantization_schedule(tuned, images), best])  # fmt: skip
     return tuned
 
 

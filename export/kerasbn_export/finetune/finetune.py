@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from kerasbn_export.quantization.schedule import quantization_schedule
 
 LEARNING_RATE = 3e-4
 """At the first step; it falls to 0 along a cosine."""
+WATCHED = 8
+"""One training sample of so many is not trained on, and says which epoch was best."""
 
 
 @checks_arguments
@@ -93,7 +96,10 @@ def finetune(
     tuned = quantize_aware(model, list(training.arrays), **how, distill=teacher, seed=seed)
     steps = epochs * -(-len(training) // batch_size)
     _compile(tuned, None if teacher else _loss(model, targets), learning_rate, steps)
-    _fit(tuned, training, None if teacher or targets is None else targets[~kept], epochs, batch_size, on_step)
+    order = np.random.default_rng(seed).permutation(len(training))
+    shuffled = replace(training, arrays=tuple(array[order] for array in training.arrays))
+    given = None if teacher or targets is None else targets[~kept][order]
+    _fit(tuned, shuffled, given, epochs, batch_size, on_step)
     on_step("export")
     built: Built = build_tflite(tuned, Path(path), ExportOptions(precision="int8"))
     after = worth(built.data)
@@ -149,18 +155,29 @@ def _fit(
     batch_size: int,
     on_step: Callable[[str], None],
 ) -> None:
-    keras = flavour_of(tuned).keras
+    """Trains, and takes the epoch that was best on samples that it did not see."""
+    callbacks = flavour_of(tuned).keras.callbacks
+    watched = np.arange(len(training)) % WATCHED == WATCHED - 1
 
     def told(epoch: int, logs: Any) -> None:
-        on_step(f"train: epoch {epoch + 1} of {epochs}, loss {logs.get('loss', float('nan')):.4g}")
+        on_step(f"train: epoch {epoch + 1} of {epochs}, loss {logs.get('val_loss', float('nan')):.4g}")
 
-    inputs = training.arrays[0] if len(training.arrays) == 1 else list(training.arrays)
+    def part(rows: Array) -> tuple[Any, ...]:
+        arrays = [array[rows] for array in training.arrays]
+        inputs = arrays[0] if len(arrays) == 1 else arrays
+        return (inputs,) if targets is None else (inputs, targets[rows])
+
     on_step(f"train: epoch 1 of {epochs}")
     tuned.fit(
-        inputs,
-        targets,
+        *part(~watched),
+        validation_data=part(watched),
         epochs=epochs,
         batch_size=batch_size,
+        shuffle=False,
         verbose=0,
-        callbacks=[quantization_schedule(tuned), keras.callbacks.LambdaCallback(on_epoch_end=told)],
+        callbacks=[
+            quantization_schedule(tuned),
+            callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True),
+            callbacks.LambdaCallback(on_epoch_end=told),
+        ],
     )
