@@ -86,7 +86,7 @@ def mobilenet(flavour: Flavour) -> Subject:
             layer.beta.assign(rng.normal(0, 0.3, size).astype("float32"))
     images = rng.normal(size=(CALIBRATING + JUDGING, 8, 8, 3)).repeat(8, 1).repeat(8, 2)
     images = (images + 0.3 * rng.normal(size=images.shape)).astype("float32")
-    recalibrate(model, images[:CALIBRATING], exact=True, validation=False)
+    recalibrate(model, images[:CALIBRATING], batch_size=100, validation=False)
     return Subject(model, images[:CALIBRATING], images[CALIBRATING:])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from kerasbn.quantized.numbers import FIXED
 from kerasbn_export.arrays import Array
 from kerasbn_export.quantization.grids import grid
-from kerasbn_export.quantization.tuned import Tuned
+from kerasbn_export.quantization.tuned import Kernel, Tuned
 from kerasbn_export.tflite.graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.tflite.quantization import Quantization
 
@@ -64,11 +64,12 @@ def _same(wanted: Quantization, found: Quantization) -> bool:
     return wanted.zero_point == found.zero_point and abs(wanted.scale - found.scale) <= SAME * wanted.scale
 
 
-def _holds(constant: Array, kernel: Array) -> bool:
-    """Whether a sorted constant has the numbers of a kernel."""
-    if constant.size != kernel.size:
+def _holds(constant: Array, kernel: Kernel) -> bool:
+    """Whether a sorted constant has the numbers of a kernel: rounding to one grid keeps their order."""
+    if constant.size != kernel.numbers.size:
         return False
-    return bool(np.allclose(constant, np.sort(kernel, axis=None), rtol=1e-4, atol=SAME * float(np.abs(kernel).max())))
+    room = SAME * float(np.abs(kernel.numbers).max()) + kernel.room
+    return bool(np.allclose(constant, np.sort(kernel.numbers, axis=None), rtol=1e-4, atol=room))
 
 
 def _described(found: Quantization) -> str:

@@ -20,11 +20,24 @@ from kerasbn_export.folding.engine import fold_all
 from kerasbn_export.folding.ledger import Ledger
 from kerasbn_export.folding.verdict import Verdict, left
 from kerasbn_export.graph.model import Graph, Layer
-from kerasbn_export.quantization.grids import grid, on_grid
+from kerasbn_export.quantization.grids import grid, kernel_steps, on_grid
 from kerasbn_export.tflite.quantization import Quantization
 
 NAMES = ("depthwise_kernel", "kernel")
 """Of the kernel among a layer's weights."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The numbers of a kernel that a file is to have, and how far it may be from them.
+
+    Attributes:
+        numbers: On their grid where they are known to the integer.
+        room: 0 there; half a step where TensorFlow rounds in float32, and a number may lie in the middle of two.
+    """
+
+    numbers: Array
+    room: float
 
 
 @dataclass(frozen=True)
@@ -35,14 +48,14 @@ class Tuned:
         model: A functional model of the same Keras: ranges, and layers with plain weights.
         bits: Of the activations.
         grids: The grid of each range, by its name.
-        kernels: The kernel of each linear layer that is quantized, by its name, on its grid.
+        kernels: The kernel of each linear layer that is quantized, by its name.
         verdicts: What became of the live BatchNorms.
     """
 
     model: Any
     bits: int
     grids: dict[str, Quantization]
-    kernels: dict[str, Array]
+    kernels: dict[str, Kernel]
     verdicts: tuple[Verdict, ...]
 
 
@@ -87,10 +100,11 @@ def _with_plain_kernels(graph: Graph) -> set[str]:
     return {layer.path for layer in layers.values()}
 
 
-def _kernel(layer: Layer) -> Array:
-    """The kernel on its grid; where a layer has one grid for the whole, its weights are not on it yet."""
-    kernel = next(layer.weights[name] for name in NAMES if name in layer.weights)
-    return on_grid(np.asarray(kernel, np.float64), ()) if isinstance(layer.source, KernelMixin) else kernel
+def _kernel(layer: Layer) -> Kernel:
+    """The kernel; where a layer has one grid for the whole, its weights are not on it yet."""
+    kernel = np.asarray(next(layer.weights[name] for name in NAMES if name in layer.weights), np.float64)
+    whole = isinstance(layer.source, KernelMixin)
+    return Kernel(kernel, float(kernel_steps(kernel, ()).max()) / 2 if whole else 0.0)
 
 
 def _plain(layer: Layer) -> Layer:

@@ -21,6 +21,7 @@ import numpy as np
 
 from kerasbn_export.arrays import Array
 from kerasbn_export.rounding.layers import LARGEST
+from kerasbn_export.rounding.product import product
 from kerasbn_export.rounding.rows import Rows
 
 STEPS = 800
@@ -58,7 +59,7 @@ class Problem:
 
     def error(self, stored: Array) -> float:
         """The mean square of what the layer gives with these weights, less what it is to give."""
-        given = self.rows.x @ (stored * self.scale).astype(np.float32) + self.bias.astype(np.float32)
+        given = product(self.rows.x, (stored * self.scale).astype(np.float32)) + self.bias.astype(np.float32)
         return float(np.mean((np.clip(given, self.low, self.high) - self.rows.y) ** 2, dtype=np.float64))
 
     def nearest(self) -> Array:
@@ -104,9 +105,9 @@ def _error_slope(problem: Problem, part: Rows, stored: Array) -> Array:
     What the range cuts on both sides has no error; what it cuts on one of them is pulled back into it.
     """
     scale = problem.scale.astype(np.float32)
-    given = part.x @ (stored * scale) + problem.bias.astype(np.float32)
+    given = product(part.x, stored * scale) + problem.bias.astype(np.float32)
     error = np.clip(given, problem.low, problem.high) - part.y
-    slope: Array = (part.x.swapaxes(1, 2) @ error) * scale * np.float32(2 / error.size)
+    slope: Array = product(part.x, error, transposed=True) * scale * np.float32(2 / error.size)
     return slope
 
 

@@ -25,6 +25,7 @@ from kerasbn.statistics.running import Running, merged
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.rounding.layers import EITHER, Layer, bias_of, layers_of, scale_of, stored_weights
+from kerasbn_export.rounding.product import product
 from kerasbn_export.rounding.rows import rows, spread
 from kerasbn_export.tflite.flatbuffer import dtype_name, own_buffer, parse, serialize
 
@@ -86,7 +87,7 @@ def _moments(layers: Sequence[Layer], content: bytes, sides: Sequence[Side], sam
     totals = [Running.empty(bias.shape) for _, _, bias in sides]
     for parts in rows(layers, content, [ends for ends, _, _ in sides], samples):
         for at, (part, (_, weights, bias)) in enumerate(zip(parts, sides, strict=True)):
-            z = (part.x @ weights).transpose(1, 0, 2).reshape(part.x.shape[1], -1) + bias
+            z = product(part.x.astype(np.float64), weights).transpose(1, 0, 2).reshape(part.x.shape[1], -1) + bias
             mean, count = z.mean(0), np.full(bias.shape, float(len(z)))
             totals[at] = merged(totals[at], Running(count, mean, ((z - mean) ** 2).sum(0)))
     return totals

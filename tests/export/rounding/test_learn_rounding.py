@@ -190,7 +190,7 @@ def test_broken_learning_is_refused_by_the_samples_kept_out(keras_flavour, rng, 
     assert tried[ROUNDED].sqnr_db < found.before_db
 
 
-def unjudged(name, learning, judging, stored):
+def unjudged(name, learning, _, stored):
     better = learn.learned_weights(learning)
     return better, learn.LayerRounding(name, 1.0, 0.0, int(np.sum(better != stored)), taken=True)
 

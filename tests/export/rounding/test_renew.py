@@ -1,4 +1,4 @@
-"""Renewed statistics of a folded int8 file: each channel has the mean and the variance that it has in the float file."""
+"""Renewed statistics of a folded int8 file: each channel has the mean and variance that it has in the float file."""
 
 import numpy as np
 import pytest
@@ -102,7 +102,7 @@ def test_renewal_is_tried_and_a_broken_one_refused(keras_flavour, rng, tmp_path,
     assert RENEWED in tried
     assert verify(model, result.path, data=data)
 
-    def broken(content, exact, samples, on_step):
+    def broken(content, exact, *_):
         return renew.Renewed(damaged(content, exact, shift=200), 3)
 
     monkeypatch.setattr(choose, "renewed", broken)
