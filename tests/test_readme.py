@@ -107,7 +107,8 @@ def test_commands_run_in_their_order(demo_folder, monkeypatch, capsys):
     for line in others:
         program, *arguments = shlex.split(line)
         assert program == "kerasbn"
-        forced = ["--force"] if arguments[0] == "finetune" else []  # of a network that is not trained it makes no better
+        # A network that is not trained has nothing that training for int8 could keep.
+        forced = ["--force"] if arguments[0] == "finetune" else []
         code = run([*arguments, *forced])
         assert code == 0, f"{line}\n{capsys.readouterr()}"
     assert {path.name for path in demo_folder.iterdir()} == {

@@ -113,4 +113,4 @@ def test_the_command_line_keeps_layers(keras_flavour, data, tmp_path, capsys):
     assert run([*export, *kept]) == 0
     out = capsys.readouterr().out
     assert "Kept in float as asked for: 1 CONV_2D of ReLU 'bend', 1 FULLY_CONNECTED of Dense 'scores'." in out
-    assert "What that costs with the ends: 2 DEQUANTIZE, 2 QUANTIZE." in out, out
+    assert "The file has 2 DEQUANTIZE, 2 QUANTIZE." in out
