@@ -12,6 +12,8 @@ from kerasbn_export.export.records import ExportOptions
 
 INT8 = ["--precision", "int8", "--calibration", "x.npy"]
 QUANTIZED = {"precision": "int8", "calibration": "x.npy"}
+MEASURED = ["--validation", "x.npy", "--labels", "y.npy", "--metric", "accuracy"]
+JUDGED = {"validation": ("x.npy", "y.npy"), "metric": "accuracy"}
 OPTIONS = {
     "--device": (["--device", "tflm", "--calibration", "x.npy"], {"device": "tflm", "calibration": "x.npy"}),
     "--precision": (["--precision", "float16"], {"precision": "float16"}),
@@ -30,6 +32,10 @@ OPTIONS = {
     "--slim": (["--slim"], {"slim": True}),
     "--select-ops": (["--select-ops"], {"select_ops": True}),
     "--signature": (["--signature", "first"], {"signature": "first"}),
+    "--weights": ([*INT8, "--weights", "per-tensor"], {**QUANTIZED, "weights": "per-tensor"}),
+    "--keep-float": ([*INT8, "--keep-float", "a", "--keep-float", "b"], {**QUANTIZED, "keep_float": ("a", "b")}),
+    **dict.fromkeys(("--validation", "--labels", "--metric"), (MEASURED, JUDGED)),
+    "--max-drop": ([*MEASURED, "--max-drop", "0.5"], {**JUDGED, "max_drop": 0.5}),
 }
 ELSEWHERE = {"--out", "--emit-c", "--no-verify", "--verbose", "--allow-code"}
 """The options that say nothing about how to export."""
