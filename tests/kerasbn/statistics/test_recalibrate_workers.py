@@ -12,7 +12,7 @@ from kerasbn.errors import InvalidArgumentError
 from kerasbn.statistics import renewal
 
 WORKER = Path(__file__).parent / "recalibrate_worker.py"
-SECONDS = 240
+SECONDS = 480
 
 
 @pytest.fixture(scope="module")
