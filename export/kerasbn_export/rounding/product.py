@@ -1,4 +1,4 @@
-"""Matrix products on TensorFlow's threads: those of numpy wait for each other without end where processors are busy."""
+"""Matrix products on TensorFlow's threads, the ones that every other part of an export uses."""
 
 from __future__ import annotations
 
