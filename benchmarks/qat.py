@@ -37,7 +37,7 @@ from kerasbn.flavour import NAMES, Flavour, flavour_of
 from kerasbn_export import export_tflite, fold, quantization_schedule, quantize_aware
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export.scoring import scorer
-from kerasbn_export.finetune.finetune import LEARNING_RATE, WATCHED
+from kerasbn_export.finetune.finetune import LEARNING_RATE, WATCHED, optimizer_for
 from kerasbn_export.finetune.records import Worth
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
@@ -163,10 +163,8 @@ def classes(model: Any) -> Any:
 
 
 def compile_as(model: Any, loss: Any, steps: int) -> None:
-    """Adam, whose rate falls to 0."""
-    keras = flavour_of(model).keras
-    rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+    """As `finetune` does."""
+    model.compile(optimizer=optimizer_for(model, RATE, steps), loss=loss)
 
 
 def by_tfmot(subject: Subject, epochs: int) -> bytes:
