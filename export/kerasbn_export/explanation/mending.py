@@ -74,7 +74,7 @@ class Mending:
         """
         key = repr(sorted(options.items()))
         if key not in self._known:
-            asked = self._kept | options
+            asked = {**self._kept, **options}
             if asked["precision"] in CALIBRATED:
                 asked = {"calibration": list(self._measured.arrays)} | asked
             built = build_tflite(self.model, Path("mended.tflite"), ExportOptions(**asked))

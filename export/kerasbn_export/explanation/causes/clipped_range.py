@@ -26,7 +26,7 @@ def clipped_range(evidence: Evidence) -> Finding | None:
         evidence.commands.export(),
         estimate=estimate,
         options={},
-        follows=("input-range", "calibration-samples"),
+        follows=("input-range", "calibration-samples", "one-scale"),
     )
 
 
@@ -42,8 +42,15 @@ def _against_the_model(evidence: Evidence) -> tuple[str, str, float] | None:
 
 
 def _at_the_ends(evidence: Evidence) -> tuple[str, str, float] | None:
-    index = max(evidence.spreads, key=lambda each: evidence.spreads[each].saturated, default=None)
-    if index is None or evidence.spreads[index].saturated <= MOST:
+    found = {index: spread.saturated for index, spread in evidence.spreads.items() if _is_dense(evidence, index)}
+    index = max(found, key=found.__getitem__, default=None)
+    if index is None or found[index] <= MOST:
         return None
-    share = evidence.spreads[index].saturated
+    share = found[index]
     return f"tensor {evidence.name(index)!r}", f"{share:.1%} of its values lie at the ends of its range", 100 * share
+
+
+def _is_dense(evidence: Evidence, index: int) -> bool:
+    """Whether its values are sums of many: only there are equal ones at an end a sign, since those of a ReLU stay."""
+    producer = evidence.graph.producers.get(index)
+    return producer is not None and producer.name in ("CONV_2D", "FULLY_CONNECTED")
