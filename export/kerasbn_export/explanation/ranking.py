@@ -18,9 +18,9 @@ def ranked(findings: Sequence[Finding]) -> list[Finding]:
     """
     worth = {finding.name: finding.worth for finding in findings}
 
-    def place(finding: Finding) -> tuple[int, float]:
+    def place(finding: Finding) -> tuple[int, float, int]:
         roots = [worth[name] for name in finding.follows if name in worth]
-        return list(Costs).index(finding.costs), -min([finding.worth, *roots])
+        return list(Costs).index(finding.costs), -min([finding.worth, *roots]), len(roots)
 
     return sorted(findings, key=place)
 

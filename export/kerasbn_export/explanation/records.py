@@ -111,7 +111,7 @@ class Explanation(Shown):
         if self.findings:
             first = self.findings[0]
             where = f"{first.where}: " if first.where else ""
-            return [f"{where}{first.what}", f"{first.number}; {first.mending}.", first.command]
+            return [_sentence(f"{where}{first.what}"), _sentence(f"{first.number}; {first.mending}."), first.command]
         if self.differs:
             return [f"It differs, and no known cause explains it: {self.differs}", self._quality, "kerasbn verify"]
         if self.missing:
@@ -128,7 +128,7 @@ class Explanation(Shown):
         """What else there is to say."""
         said = [self._quality] if self.findings and self._quality else []
         if self.bound_db is not None:
-            said.append(f"int16x8 reaches {self.bound_db:.1f} dB: more bits for the same weights give no more.")
+            said.append(f"int16x8 reaches {self.bound_db:.1f} dB, which is what 16 bits for activations can give.")
         said += [f"{each.name}: looked at, and {each.mending}." for each in self.harmless]
         said += [f"{each.name}: {each.note}" for each in self.findings if each.note]
         if self.findings and self.missing:
@@ -159,6 +159,10 @@ class Explanation(Shown):
 
 def _gain(finding: Finding) -> str:
     return NOT_MEASURED if finding.gain is None else f"{finding.gain:+.1f} dB"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def finite(number: float | None) -> float | None:

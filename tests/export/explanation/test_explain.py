@@ -23,6 +23,7 @@ from kerasbn_export.cli.main import run
 from kerasbn_export.explanation.causes import CAUSES
 from kerasbn_export.explanation.ranking import is_harmless, ranked
 from kerasbn_export.explanation.records import Costs, Finding
+from kerasbn_models import digits_cnn
 
 NETWORKS = (("keras", plain), ("tf_keras", separable))
 
@@ -192,3 +193,11 @@ def test_only_what_was_mended_for_nothing_is_harmless():
 @pytest.mark.quick
 def test_there_are_at_least_ten_causes():
     assert len(CAUSES) == 12
+
+
+def test_the_network_of_the_demo_has_nothing_to_mend(keras_flavour, rng, tmp_path):
+    model, x = digits_cnn(keras_flavour.name), rng.uniform(size=(64, 8, 8, 1)).astype("float32")
+    recalibrate(model, x)
+    path = export_tflite(model, tmp_path / "digits.tflite", precision="int8", calibration=x).path
+    found = explain(path, model, x)
+    assert (found.findings, found.exit_code) == ((), 0), found

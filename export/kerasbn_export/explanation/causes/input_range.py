@@ -31,7 +31,7 @@ def input_range(evidence: Evidence) -> Finding | None:
     return Finding(
         NAME,
         "the input's range is not that of the samples. Either prepare them as for the calibration, or calibrate anew.",
-        f"input {evidence.graph.tensors[index].name!r}",
+        f"input {_name(evidence, index)!r}",
         f"its range is {held}, and the samples lie from {samples.min():.3g} to {samples.max():.3g}",
         evidence.commands.export(),
         estimate=lost[index],
@@ -50,3 +50,7 @@ def _lost(grid: Quantization, samples: Array) -> float:
     low, high = grid.range
     used = float(samples.max() - samples.min()) / (high - low)
     return -20 * math.log10(used) if 0 < used < LEAST_USED else 0.0
+
+
+def _name(evidence: Evidence, index: int) -> str:
+    return dict(zip(evidence.graph.inputs, evidence.file.input_names, strict=True))[index]
