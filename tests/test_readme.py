@@ -110,7 +110,8 @@ def test_commands_run_in_their_order(demo_folder, monkeypatch, capsys):
         # A network that is not trained has nothing that training for int8 could keep.
         forced = ["--force"] if arguments[0] == "finetune" else []
         code = run([*arguments, *forced])
-        assert code == 0, f"{line}\n{capsys.readouterr()}"
+        answers = (0, 1) if arguments[0] == "explain" else (0,)  # likewise there may be something to mend
+        assert code in answers, f"{line}\n{capsys.readouterr()}"
     assert {path.name for path in demo_folder.iterdir()} == {
         *(
             "kerasbn-demo",

@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasbn_export.explanation.explain import Explanation, explain
     from kerasbn_export.export.learning import LearnedRounding, learn_rounding
     from kerasbn_export.export.tflite import ExportResult, export_tflite
     from kerasbn_export.folding.fold import FoldResult, fold
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Action",
     "Comparison",
+    "Explanation",
     "ExportResult",
     "FoldResult",
     "LearnedRounding",
@@ -29,6 +31,7 @@ __all__ = [
     "SlimResult",
     "Verdict",
     "assert_equivalent",
+    "explain",
     "export_tflite",
     "fold",
     "learn_rounding",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "explanation.explain": ("Explanation", "explain"),
     "export.learning": ("LearnedRounding", "learn_rounding"),
     "export.tflite": ("ExportResult", "export_tflite"),
     "folding.fold": ("FoldResult", "fold"),

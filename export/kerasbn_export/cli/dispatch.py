@@ -19,7 +19,7 @@ from kerasbn_export.cli.streams import patient_stdout
 
 COMMANDS = (
     *("demo", "check", "recalibrate", "inspect", "fold", "export", "finetune", "verify", "recheck", "benchmark"),
-    "devices",
+    *("explain", "devices"),
 )
 """In the order in which one uses them."""
 
