@@ -19,7 +19,7 @@ from kerasbn_export.cli.output import json_text, progress, stdout, table
 @click.option("--distill", is_flag=True, help="The float model is the teacher; without --labels it always is.")
 @click.option("--epochs", type=COUNT, default=3, show_default=True, help="How often the samples are seen.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Samples at a time.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True,
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=3e-4, show_default=True,
               help="The first step as a part of each weight's size; it falls to 0.")  # fmt: skip
 @click.option("--bn", type=click.Choice(("frozen", "live")), default="frozen", show_default=True,
               help="Train the folded weights, or keep BatchNorms alive.")  # fmt: skip

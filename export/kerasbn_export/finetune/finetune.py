@@ -26,7 +26,7 @@ from kerasbn_export.quantization.aware import quantize_aware
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.quantization.schedule import quantization_schedule
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-4
 """The first step, as a part of the size of each weight; it falls to 0 along a cosine."""
 SMALLEST_SIZE = 1e-9
 """A variable counts as so large at least; one of zeros has to be able to move."""
