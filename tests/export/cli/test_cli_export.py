@@ -33,6 +33,7 @@ OPTIONS = {
     "--select-ops": (["--select-ops"], {"select_ops": True}),
     "--signature": (["--signature", "first"], {"signature": "first"}),
     "--weights": ([*INT8, "--weights", "per-tensor"], {**QUANTIZED, "weights": "per-tensor"}),
+    "--learn-rounding": ([*INT8, "--learn-rounding"], {**QUANTIZED, "learn_rounding": True}),
     "--keep-float": ([*INT8, "--keep-float", "a", "--keep-float", "b"], {**QUANTIZED, "keep_float": ("a", "b")}),
     **dict.fromkeys(("--validation", "--labels", "--metric"), (MEASURED, JUDGED)),
     "--max-drop": ([*MEASURED, "--max-drop", "0.5"], {**JUDGED, "max_drop": 0.5}),

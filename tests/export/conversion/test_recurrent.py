@@ -77,6 +77,7 @@ def flat(values):
 
 
 @pytest.mark.sweep
+@pytest.mark.sweep
 @pytest.mark.parametrize("group", GROUPS)
 def test_float_files_are_equal(keras_flavour, tmp_path, group):
     model = built(keras_flavour, GROUPS[group])
@@ -90,6 +91,7 @@ def test_float_files_are_equal(keras_flavour, tmp_path, group):
         assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
+@pytest.mark.sweep
 @pytest.mark.sweep
 @pytest.mark.parametrize("group", ["lstm", "cells", "both ways"])
 def test_int8_files_are_unrolled_and_equal(keras_flavour, tmp_path, group):
@@ -223,6 +225,7 @@ def test_a_loop_that_cannot_be_quantized_is_refused_by_name(keras_flavour, tmp_p
     assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
+@pytest.mark.sweep
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     "fault", ["quantised bias dropped", "one channels scale off by a percent", "calibrated on too little"]

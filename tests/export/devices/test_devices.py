@@ -88,7 +88,7 @@ def test_a_profile_sets_what_was_not_asked_for(asked, precision, ends):
 )  # fmt: skip
 def test_what_the_device_cannot_do_is_refused(asked, error, message):
     with pytest.raises(error, match=message):
-        ExportOptions(**asked)
+        ExportOptions(**asked).require_calibration()
 
 
 @needs_micro

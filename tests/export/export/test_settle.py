@@ -62,6 +62,7 @@ CASES = {  # as folded, in place, not folded, and what is looked for after these
 
 
 @pytest.mark.sweep
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 def test_the_fastest_form_that_costs_nothing_is_taken(keras_flavour, rng, tmp_path, monkeypatch, case):
     values, taken = CASES[case]

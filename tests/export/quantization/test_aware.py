@@ -29,9 +29,8 @@ def ranges(tuned):
     return [layer for layer in tuned.layers if isinstance(layer, RangeMixin)]
 
 
-@pytest.mark.parametrize(
-    "form", ["default", "live", "per-tensor", pytest.param("dense per-tensor", marks=pytest.mark.sweep)]
-)
+@pytest.mark.sweep
+@pytest.mark.parametrize("form", FORMS)
 def test_the_file_is_the_trained_model(model, rng, tmp_path, form):
     x = images(rng)
     tuned = quantize_aware(model, x, **FORMS[form])
@@ -184,6 +183,7 @@ def test_a_model_without_kernels_is_refused(keras_flavour, rng):
         quantize_aware(model, images(rng))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("options", "said"),
     [
