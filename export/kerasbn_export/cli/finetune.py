@@ -13,7 +13,12 @@ from kerasbn_export.cli.output import json_text, progress, stdout, table
 
 @click.command("finetune")
 @click.argument("model")
-@click.option("--data", required=True, metavar="X.npy|X.npz", help="Samples, prepared as for training.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="X.npy|X.npz",
+    help="Samples, prepared as for training; 'data-free' makes them from the BatchNorms.",
+)
 @click.option("-o", "--out", required=True, help="The .tflite file to write.")
 @click.option("--labels", metavar="Y.npy", help="Their labels: classes, or values of the output's shape.")
 @click.option("--distill", is_flag=True, help="The float model is the teacher; without --labels it always is.")

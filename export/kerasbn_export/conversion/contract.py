@@ -5,7 +5,8 @@
 3. Only operations that the plain interpreter has, unless others are allowed; only those that the device has.
 4. No BatchNorm computes the statistics of the batch at run time.
 5. No operation is left of a BatchNorm that was folded: an operation that multiplies or adds a per-channel constant
-   and comes from a BatchNorm has a verdict that says so, and none that multiplies comes from a convolution or Dense.
+   and comes from a BatchNorm has a verdict that says so, and none that multiplies comes from a convolution or Dense,
+   but from one of a single input channel, which is a product.
 6. In a quantized file no convolution or Dense computes in float. TFLite has no integer kernel for some other
    operations: what they leave in float is listed in the report.
    The layers that were to stay in float do.
@@ -131,7 +132,7 @@ class Contract:
             yield f"{op.name} of BatchNorm {layer.name!r} computes the statistics of the batch at run time"
         elif op.affine and not self._explained(layer):
             yield f"{op.name} is left of BatchNorm {layer.name!r}, which has no verdict that says so"
-        elif op.affine and op.name in {"MUL", "DIV"} and kind.startswith(LINEAR):
+        elif op.affine and op.name in {"MUL", "DIV"} and kind.startswith(LINEAR) and not _is_product(layer):
             yield f"{op.name} by a per-channel constant is left behind {kind} {layer.name!r}"
 
     def _explained(self, layer: Any) -> bool:
@@ -141,6 +142,12 @@ class Contract:
         own = [verdict for verdict in self.verdicts if _names(verdict, layer)]
         stands_for_one = _is_batchnorm(layer) or (own and type(layer).__name__ == "Rescaling")
         return not stands_for_one or any(not verdict.gone for verdict in own)
+
+
+def _is_product(layer: Any) -> bool:
+    """Whether a linear layer multiplies one number by its kernel: the converter writes that as a MUL."""
+    kernel = next((weight for weight in layer.weights if "kernel" in weight.name), None)
+    return kernel is not None and all(size == 1 for size in kernel.shape[:-1])
 
 
 def _names(verdict: Verdict, layer: Any) -> bool:

@@ -13,7 +13,7 @@ from kerasbn.arguments import AtLeastOne, Positive, Seed, checks_arguments
 from kerasbn.errors import CalibrationError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.arrays import Array
-from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export.forms.search import HELD_OUT, held_out
 from kerasbn_export.export.pipeline import Built, build_tflite
 from kerasbn_export.export.records import ExportOptions
@@ -21,8 +21,7 @@ from kerasbn_export.files.atomic import write_bytes
 from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
 from kerasbn_export.finetune.judge import accuracy_of, classes, judge
 from kerasbn_export.finetune.records import Finetuned, NoBetterFileError
-from kerasbn_export.program.program import functional_program
-from kerasbn_export.quantization.aware import quantize_aware
+from kerasbn_export.quantization.aware import quantize_aware, samples_for
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.quantization.schedule import quantization_schedule
 
@@ -60,7 +59,8 @@ def finetune(
 
     Args:
         model: A model of either Keras. It is not changed.
-        data: Samples, in any form of `kerasbn_export.calibration.samples`.
+        data: Samples, in any form of `kerasbn_export.calibration.samples`; ``"data-free"`` makes them from the
+            BatchNorms.
         path: The file to write.
         labels: One for each sample: classes as whole numbers or one-hot, or values of the output's shape. Without, the
             float model is the teacher.
@@ -82,7 +82,7 @@ def finetune(
         And what `quantize_aware` and `export_tflite` raise.
     """
     check_paths({"model": model, "data": data}, [Output("path", path, ANY_TFLITE)])
-    samples = read_calibration(data, functional_program(model).inputs, seed=seed)
+    samples = samples_for(model, data, seed)
     targets = _targets(labels, samples)
     targets = None if targets is None else _shaped(targets, model.outputs[0])
     training, judging = held_out(samples)

@@ -84,7 +84,7 @@ def quantize_aware(
             "bn='live' keeps a BatchNorm behind its kernel, and one scale for the whole kernel is only known once that "
             "is folded; accepted with weights='per-tensor': bn='frozen'."
         )
-    samples = _samples(model, calibration, seed)
+    samples = samples_for(model, calibration, seed)
     tuned = _build(model, precision, bn, ranges, weights, _patterns(keep_float), per_channel_dense, len(samples))
     _measure(tuned, samples)
     return distilled(tuned, model) if distill else tuned
@@ -97,7 +97,8 @@ def _patterns(given: Any) -> tuple[str, ...]:
     return patterns
 
 
-def _samples(model: Any, calibration: Any, seed: int) -> Calibration:
+def samples_for(model: Any, calibration: Any, seed: int) -> Calibration:
+    """Samples in any form, or made from the BatchNorms where the text ``"data-free"`` is given."""
     inputs = functional_program(model).inputs
     if isinstance(calibration, str) and calibration == "data-free":
         from kerasbn_export.calibration.data_free import data_free_calibration

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kerasbn_testing.statistics import randomise
 
 from kerasbn.errors import ConversionError
+from kerasbn_export import export_tflite, verify
 from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.devices.profiles import find_device
@@ -200,3 +202,17 @@ def test_the_layer_behind_an_output_is_known_by_the_graph(model_that_ends_in_bat
     only = replace(file, ops=(last,), main_ops=1)
     with pytest.raises(ConversionError, match="ADD is left of BatchNorm 'norm', which has no verdict"):
         contract_of(model_that_ends_in_batchnorm, ()).check(only)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_dense_of_one_input_channel_is_a_product(keras_flavour, rng, tmp_path, precision):
+    """The converter writes it as a MUL, which is not what is left of a BatchNorm."""
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((5, 1))
+    model = keras_flavour.keras.Model(inputs, layers.ReLU()(layers.BatchNormalization()(layers.Dense(4)(inputs))))
+    randomise(model, rng)
+    x = rng.normal(size=(32, 5, 1)).astype("float32")
+    calibration = x if precision == "int8" else None
+    result = export_tflite(model, tmp_path / "m.tflite", precision=precision, calibration=calibration)
+    assert result.ops["MUL"] == 1
+    assert verify(model, tmp_path / "m.tflite", data=x)
