@@ -98,19 +98,24 @@ def perceptron(flavour: Flavour) -> Subject:
     return Subject(fitted(flavour, mlp(flavour.name, hidden=60), images, labels, epochs=8), images, test)
 
 
-def separable(flavour: Flavour) -> Subject:
-    """Depthwise and 1x1 convolutions, each with BatchNorm and ReLU6."""
+def separable_network(flavour: Flavour, shape: tuple[int, ...], first: Any) -> Any:
+    """A convolution with an activation of choice, then three depthwise and 1x1 convolutions with ReLU6; not trained."""
     layers = flavour.keras.layers
-    image = flavour.keras.Input((28, 28, 1))
+    image = flavour.keras.Input(shape)
     x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(image)
-    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    x = first(layers.BatchNormalization(momentum=0.9)(x))
     for filters in (24, 32, 48):
         strides = 2 if filters == 32 else 1
         x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, strides=strides)(x)
         x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
         x = layers.Conv2D(filters, 1, use_bias=False)(x)
         x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
-    model = flavour.keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+    return flavour.keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def separable(flavour: Flavour) -> Subject:
+    """Depthwise and 1x1 convolutions, each with BatchNorm and ReLU6."""
+    model = separable_network(flavour, (28, 28, 1), flavour.keras.layers.ReLU())
     images, labels, test, _ = (part.reshape(-1, 28, 28, 1) if part.ndim == 2 else part for part in mnist())
     return Subject(fitted(flavour, model, images, labels, epochs=4), images, test)
 

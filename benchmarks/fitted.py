@@ -55,3 +55,18 @@ def fit_statistics(model: Any, seed: int = 3) -> Any:
 def _statistics(values: np.ndarray) -> dict[str, np.ndarray]:
     axes = tuple(range(values.ndim - 1))
     return {"moving_mean": values.mean(axes), "moving_variance": values.var(axes)}
+
+
+def signals(rng: np.random.Generator) -> Numbers:
+    """The statistics of what a BatchNorm is given, and random gammas, a third of them below 0, and betas."""
+
+    def numbers(values: np.ndarray) -> dict[str, np.ndarray]:
+        axes, channels = tuple(range(values.ndim - 1)), values.shape[-1]
+        return {
+            "moving_mean": values.mean(axes),
+            "moving_variance": values.var(axes) + 1e-3,
+            "gamma": rng.choice([-1.0, 1.0, 1.0], channels) * rng.uniform(0.5, 1.5, channels),
+            "beta": rng.normal(0.0, 0.5, channels),
+        }
+
+    return numbers

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from applications import build, give_statistics
-from calibration import cut, fitted
+from calibration import cut, fitted, separable_network
 from files import silent
 from rich.console import Console
 from rich.table import Table
@@ -69,18 +69,8 @@ def digits(flavour: Flavour) -> Subject:
 
 def separable(flavour: Flavour) -> Subject:
     """A small MobileNet, trained."""
-    layers = flavour.keras.layers
     flavour.keras.utils.set_random_seed(0)
-    image = flavour.keras.Input((32, 32, 1))
-    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(image)
-    x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
-    for filters in (24, 32, 48):
-        strides = 2 if filters == 32 else 1
-        x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, strides=strides)(x)
-        x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
-        x = layers.Conv2D(filters, 1, use_bias=False)(x)
-        x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
-    model = flavour.keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+    model = separable_network(flavour, (32, 32, 1), flavour.keras.layers.ReLU(6.0))
     split = load_digits(0)
     train_images, test_images = (images.repeat(4, 1).repeat(4, 2) for images in (split.train_images, split.test_images))
     return Subject(fitted(flavour, model, train_images, split.train_labels, epochs=4), train_images, test_images)

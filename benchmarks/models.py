@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from against_stock import COLUMNS, Cell, faults_of, keep, kept, measured_rows, texts
 from against_stock import measured as measured_files
-from fitted import fit_norms
+from fitted import fit_norms, signals
 from guarded import Work
 from judged_model import draw
 from patterns import give_numbers
@@ -176,23 +176,10 @@ def with_signals(row: Row, flavour: str) -> Trained:
     """The small network with gammas of both signs, and means and variances of its own signals; the same as stock's."""
     Flavour(flavour).keras.utils.set_random_seed(0)
     model = row.build(flavour, **row.small or {})
-    fit_norms(model, draw(model, 16, 0)[0], _signals(np.random.default_rng(0)))
+    fit_norms(model, draw(model, 16, 0)[0], signals(np.random.default_rng(0)))
     stock = row.build(flavour, norm=Flavour(flavour).keras.layers.BatchNormalization, **row.small or {})
     stock.set_weights(model.get_weights())
     return Trained(model, stock, draw(model, CALIBRATING, 1)[0], draw(model, JUDGING, 2)[0])
-
-
-def _signals(rng: np.random.Generator) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    def numbers(values: np.ndarray) -> dict[str, np.ndarray]:
-        axes, channels = tuple(range(values.ndim - 1)), values.shape[-1]
-        return {
-            "moving_mean": values.mean(axes),
-            "moving_variance": values.var(axes) + 1e-3,
-            "gamma": rng.choice([-1.0, 1.0, 1.0], channels) * rng.uniform(0.5, 1.5, channels),
-            "beta": rng.normal(0.0, 0.5, channels),
-        }
-
-    return numbers
 
 
 def print_table(heads: tuple[str, ...], rows: list[list[str]], markdown: bool) -> None:

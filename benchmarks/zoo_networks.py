@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from fitted import fit_norms
+from fitted import fit_norms, signals
 
 SIDE, CLASSES = 64, 10
 LARGER = {"InceptionResNetV2": 96, "InceptionV3": 96, "Xception": 96}
@@ -132,17 +132,7 @@ def build(flavour: str, row: str, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     shapes = [tuple(size or SIDE for size in tensor.shape[1:]) for tensor in model.inputs]
     given = [rng.uniform(-1.7, 1.7, (16, *shape)).astype("float32") for shape in shapes]
-
-    def numbers(values: np.ndarray) -> dict[str, np.ndarray]:
-        axes, channels = tuple(range(values.ndim - 1)), values.shape[-1]
-        return {
-            "moving_mean": values.mean(axes),
-            "moving_variance": values.var(axes) + 1e-3,
-            "gamma": rng.choice([-1.0, 1.0, 1.0], channels) * rng.uniform(0.5, 1.5, channels),
-            "beta": rng.normal(0.0, 0.5, channels),
-        }
-
-    return fit_norms(model, given if len(given) > 1 else given[0], numbers)
+    return fit_norms(model, given if len(given) > 1 else given[0], signals(rng))
 
 
 def _package(row: str) -> Package:

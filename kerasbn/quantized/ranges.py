@@ -34,9 +34,10 @@ class RangeMixin:
         high: Where it ends; at least 0.
         bits: Of the activations, 8 or 16.
         learned: Whether the range is trained by its gradient.
-        fixed: Whether it never changes.
+        fixed: Whether it is TFLite's own, which never changes.
         at_end: Whether it is that of a softmax or sigmoid that nothing in the model takes. In training it lets
             everything pass: the logarithm of a probability that was rounded to 0 teaches nothing.
+        frozen: Whether a range that followed the batches, or its gradient, does so no longer.
         momentum: ``m`` above.
         batches: How many batches the first range stands for.
     """
@@ -52,6 +53,7 @@ class RangeMixin:
         learned: bool = False,
         fixed: bool = False,
         at_end: bool = False,
+        frozen: bool = False,
         momentum: float = MOMENTUM,
         batches: int = 1,
         **kwargs: Any,
@@ -59,8 +61,7 @@ class RangeMixin:
         super().__init__(**kwargs)
         self.first = fitted(float(low), float(high), bits)
         self.bits, self.learned, self.fixed, self.at_end = bits, learned, fixed, at_end
-        self.momentum, self.batches = momentum, batches
-        self.follows = not (learned or fixed)
+        self.momentum, self.batches, self.frozen = momentum, batches, frozen
         self.observing = self.tapped = False
         self.latest: Any = None
         self.supports_masking = True
@@ -84,7 +85,7 @@ class RangeMixin:
             return inputs
         if training and self.at_end:
             return inputs
-        if training and self.follows:
+        if training and not (self.learned or self.fixed or self.frozen):
             self._follow(inputs)
         low, high = self._ends()
         rounded = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
@@ -94,7 +95,7 @@ class RangeMixin:
 
     def freeze(self) -> None:
         """Let the range stay as it is; the model has to be compiled again, or its train function made again."""
-        self.follows = self.trainable = False
+        self.frozen, self.trainable = True, False
 
     @property
     def range(self) -> tuple[float, float]:
@@ -110,8 +111,8 @@ class RangeMixin:
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         own = {"low": self.first[0], "high": self.first[1], "bits": self.bits, "learned": self.learned}
-        own |= {"fixed": self.fixed or not (self.learned or self.follows)}
-        own |= {"at_end": self.at_end, "momentum": self.momentum, "batches": self.batches}
+        own |= {"fixed": self.fixed, "frozen": self.frozen, "at_end": self.at_end}
+        own |= {"momentum": self.momentum, "batches": self.batches}
         return {**super().get_config(), **own}  # type: ignore[misc]  # of Keras
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from kerasbn_export.cli.options import COUNT, Finite
-from kerasbn_export.cli.output import json_text, progress, stdout, table
+from kerasbn_export.cli.output import json_text, progress, stdout, table, write_reports
 
 if TYPE_CHECKING:
     from kerasbn.statistics.health import Health
-
-STANDARD_OUTPUT = "-"
 
 
 @click.command("check")
@@ -51,27 +49,17 @@ def command(
         step("check")
         samples = read_samples(loaded, data, images=images, image_range=image_range, labels=labels)
         health = check(loaded, samples, batch_size=batch_size, training_steps=training_steps(model))
-        _write(health, model, json_path, html_path)
-    if json_path != STANDARD_OUTPUT:
+        reports = _reports(health, model, json_path, html_path)
+    if not write_reports(reports):
         _print(health)
     return health.exit_code
 
 
-def _write(health: Health, model: str, json_path: str | None, html_path: str | None) -> None:
-    from kerasbn_export.files.atomic import replacing_all
+def _reports(health: Health, model: str, json_path: str | None, html_path: str | None) -> dict[str, str]:
     from kerasbn_export.statistics.page import to_html
 
-    made = {}
-    if json_path is not None:
-        made[json_path] = json_text({"model": model, **health.to_json()})
-    if html_path is not None:
-        made[html_path] = to_html(health, model)
-    printed = made.pop(STANDARD_OUTPUT, None)
-    with replacing_all(list(made)) as temporaries:
-        for temporary, text in zip(temporaries, made.values(), strict=True):
-            temporary.write_bytes(text.encode(errors="backslashreplace"))
-    if printed is not None:
-        click.echo(printed, nl=False)
+    made = {} if json_path is None else {json_path: json_text({"model": model, **health.to_json()})}
+    return made if html_path is None else {**made, html_path: to_html(health, model)}
 
 
 def _print(health: Health) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kerasbn_export.cli.options import Finite
-from kerasbn_export.cli.output import json_text, stdout, table
+from kerasbn_export.cli.output import json_text, stdout, table, write_reports
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kerasbn_export.verification.records.comparison import Comparison
     from kerasbn_export.verification.records.outputs import Match
 
-STANDARD_OUTPUT = "-"
 SHOWN = 8
 """Rows of a table of what is wrong; the files have them all."""
 
@@ -55,7 +54,6 @@ def check_reports(paths: Sequence[str | None], sources: Mapping[str, str | None]
 
 def report(comparison: Comparison, json_path: str | None, junit_path: str | None, html_path: str | None) -> int:
     """Writes the files asked for, prints the tables unless a report goes there, and gives the exit code."""
-    from kerasbn_export.files.atomic import replacing_all
     from kerasbn_export.verification.report import to_html, to_junit
 
     made: dict[str, str] = {}
@@ -65,14 +63,8 @@ def report(comparison: Comparison, json_path: str | None, junit_path: str | None
         made[junit_path] = to_junit(comparison)
     if html_path is not None:
         made[html_path] = to_html(comparison)
-    printed = made.pop(STANDARD_OUTPUT, None)
-    with replacing_all(list(made)) as temporaries:
-        for temporary, text in zip(temporaries, made.values(), strict=True):
-            temporary.write_bytes(text.encode(errors="backslashreplace"))
-    if printed is None:
+    if not write_reports(made):
         _print(comparison)
-    else:
-        click.echo(printed, nl=not printed.endswith("\n"))
     return comparison.exit_code
 
 

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kerasbn_export.cli.output import json_text, progress, stdout, table
+from kerasbn_export.cli.output import json_text, progress, stdout, table, write_reports
 
 if TYPE_CHECKING:
     from kerasbn_export.explanation.records import Explanation
-
-STANDARD_OUTPUT = "-"
 
 
 @click.command("explain")
@@ -42,25 +40,17 @@ def command(
         sources = {"FILE": file, "--reference": reference, "--data": data}
         check_paths(sources, [Output("--json", json_path, JSON), Output("--html", html_path, HTML)])
         found = explain(file, reference, data, measure=not no_measure, allow_code=allow_code, on_step=step)
-        _write(found, json_path, html_path)
-    if json_path != STANDARD_OUTPUT:
+        reports = _reports(found, json_path, html_path)
+    if not write_reports(reports):
         _print(found)
     return found.exit_code
 
 
-def _write(found: Explanation, json_path: str | None, html_path: str | None) -> None:
+def _reports(found: Explanation, json_path: str | None, html_path: str | None) -> dict[str, str]:
     from kerasbn_export.explanation.page import to_html
-    from kerasbn_export.files.atomic import replacing_all
 
     made = {} if json_path is None else {json_path: json_text(found.to_json())}
-    if html_path is not None:
-        made[html_path] = to_html(found)
-    printed = made.pop(STANDARD_OUTPUT, None)
-    with replacing_all(list(made)) as temporaries:
-        for temporary, text in zip(temporaries, made.values(), strict=True):
-            temporary.write_bytes(text.encode(errors="backslashreplace"))
-    if printed is not None:
-        click.echo(printed, nl=False)
+    return made if html_path is None else {**made, html_path: to_html(found)}
 
 
 def _print(found: Explanation) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasbn_export.export.records import ExportOptions
+    from kerasbn_export.export.options import ExportOptions
     from kerasbn_export.verification import Comparison
 
 MARGIN_DB = 1.0

@@ -62,6 +62,24 @@ def json_text(record: dict[str, Any]) -> str:
     return _LIST_OF_NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
 
 
+def write_reports(made: dict[str, str]) -> bool:
+    """Writes reports, all of them or none; whether one went to standard output, and nothing else should.
+
+    Args:
+        made: By their paths, the texts; ``-`` is standard output.
+    """
+    from kerasbn_export.files.atomic import replacing_all
+    from kerasbn_export.files.paths import STANDARD_OUTPUT
+
+    printed = made.pop(STANDARD_OUTPUT, None)
+    with replacing_all(list(made)) as temporaries:
+        for temporary, text in zip(temporaries, made.values(), strict=True):
+            temporary.write_bytes(text.encode(errors="backslashreplace"))
+    if printed is not None:
+        sys.stdout.write(printed if printed.endswith("\n") else f"{printed}\n")
+    return printed is not None
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; columns whose name ends in ``>`` are aligned to the right."""
     made = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, title_style="")

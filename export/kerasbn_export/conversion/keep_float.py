@@ -7,16 +7,13 @@ calibrated file. Around each it puts a DEQUANTIZE and a QUANTIZE.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
-from kerasbn.errors import ConversionError, InvalidArgumentError
+from kerasbn.errors import ConversionError
 from kerasbn_export.conversion.origins import Origins
+from kerasbn_export.graph.chosen import Choice, chosen
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
-
-SHOWN = 12
-"""Names that an error lists."""
 
 
 def layers_of(wanted: Sequence[Any], layers: Mapping[str, Any]) -> tuple[str, ...]:
@@ -29,23 +26,7 @@ def layers_of(wanted: Sequence[Any], layers: Mapping[str, Any]) -> tuple[str, ..
     Raises:
         InvalidArgumentError: One of them means no layer.
     """
-    found: dict[str, None] = {}
-    for each in wanted:
-        meant = [name for name, layer in layers.items() if _means(each, name, layer)]
-        if not meant:
-            names = ", ".join(list(layers)[:SHOWN]) + (", ..." if len(layers) > SHOWN else "")
-            raise InvalidArgumentError(
-                f"keep_float: {each!r} is no layer of the folded model; accepted: names, patterns and classes of "
-                f"{names}."
-            )
-        found.update(dict.fromkeys(meant))
-    return tuple(found)
-
-
-def _means(wanted: Any, name: str, layer: Any) -> bool:
-    if isinstance(wanted, type):
-        return isinstance(layer, wanted)
-    return fnmatchcase(name, str(wanted)) or type(layer).__name__ == wanted
+    return chosen("keep_float", wanted, [Choice(name, layer, type(layer).__name__) for name, layer in layers.items()])
 
 
 def nodes_to_keep(calibrated: bytes, programs: Sequence[Program], kept: Sequence[str]) -> list[str]:

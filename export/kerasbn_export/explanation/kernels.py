@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,16 @@ class Kernel:
         """The largest range as a multiple of the middle one; channels of zeros do not count."""
         some = self.ranges[self.ranges > 0]
         return float(some.max() / np.median(some)) if some.size > 1 else 1.0
+
+    @property
+    def lost_db(self) -> float:
+        """What the spread costs the middle channel, roughly: half of ``20 log10(spread)``."""
+        return 20 * math.log10(self.spread) / 2
+
+
+def most_uneven(kernels: Iterable[Kernel], least: float) -> Kernel | None:
+    """The kernel with the largest spread; None if none is above some."""
+    return max((kernel for kernel in kernels if kernel.spread > least), key=lambda kernel: kernel.spread, default=None)
 
 
 def kernels(graph: TFLiteGraph) -> Iterator[Kernel]:

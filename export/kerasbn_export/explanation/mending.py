@@ -20,8 +20,8 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.explanation.evidence import Evidence
 from kerasbn_export.explanation.records import Finding
 from kerasbn_export.export.forms.search import FEWEST, held_out
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.pipeline import build_tflite
-from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR, PRECISIONS
 

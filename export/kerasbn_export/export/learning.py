@@ -14,8 +14,9 @@ from kerasbn.arguments import AtLeastOne, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
 from kerasbn.shown import Rows, Shown
 from kerasbn_export.export.forms.choose import ROUNDED
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.pipeline import build_tflite
-from kerasbn_export.export.records import ExportOptions, ExportResult
+from kerasbn_export.export.records import ExportResult
 from kerasbn_export.files.atomic import write_bytes
 from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
 from kerasbn_export.loading.load import load_source

@@ -9,8 +9,8 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError, MetricError
 from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, rebuilt
-from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.metrics.records import MetricReport
 from kerasbn_export.metrics.score import measuring, score
 from kerasbn_export.verification.outputs.scored import joined, read_labels

@@ -21,8 +21,9 @@ from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.measured import measure_export
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare
-from kerasbn_export.export.records import ExportOptions, ExportResult
+from kerasbn_export.export.records import ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import Program

@@ -13,7 +13,7 @@ from kerasbn_export.conversion.convert import convert
 from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.fold import fold as fold_model

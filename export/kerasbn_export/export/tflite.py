@@ -9,8 +9,9 @@ from typing import Any
 from kerasbn.arguments import AtLeastOne, Finite, Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.export.learning import LearnedRounding, written
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.pipeline import Built, build_tflite
-from kerasbn_export.export.records import ExportOptions, ExportResult
+from kerasbn_export.export.records import ExportResult
 from kerasbn_export.files.atomic import write_bytes
 from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
 from kerasbn_export.loading.load import load_source

@@ -8,10 +8,9 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError
 from kerasbn.quantized.numbers import BITS
-from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.conversion.convert import convert
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared
-from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
@@ -43,16 +42,7 @@ def trained(
     wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
     if wrong:
         raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
-    return prepared, data, _floats(tuned)
-
-
-def _floats(tuned: Tuned) -> tuple[str, ...]:
-    """The layers with a kernel that is not quantized."""
-    return tuple(layer.name for layer in tuned.model.layers if layer.weights and _is_float(layer, tuned))
-
-
-def _is_float(layer: Any, tuned: Tuned) -> bool:
-    return layer.name not in tuned.kernels and not isinstance(layer, RangeMixin)
+    return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)
 
 
 def _contradictions(tuned: Tuned, options: ExportOptions) -> Iterator[str]:

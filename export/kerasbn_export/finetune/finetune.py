@@ -14,9 +14,9 @@ from kerasbn.errors import CalibrationError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.export.forms.search import HELD_OUT, held_out
+from kerasbn_export.export.forms.search import held_out, judged_rows
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.pipeline import Built, build_tflite
-from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.files.atomic import write_bytes
 from kerasbn_export.files.paths import ANY_TFLITE, Output, check_paths
 from kerasbn_export.finetune.judge import accuracy_of, classes, judge
@@ -86,7 +86,7 @@ def finetune(
     targets = _targets(labels, samples)
     targets = None if targets is None else _shaped(targets, model.outputs[0])
     training, judging = held_out(samples)
-    kept = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
+    kept = judged_rows(len(samples))
     judged = classes(targets, model.outputs)
     worth = judge(model, judging, None if judged is None else judged[kept])
     on_step("export without training")
@@ -189,7 +189,7 @@ def _fit(
         shuffle=False,
         verbose=0,
         callbacks=[
-            quantization_schedule(tuned),
+            quantization_schedule(tuned, part(~watched)[0]),
             callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True),
             callbacks.LambdaCallback(on_epoch_end=told),
         ],

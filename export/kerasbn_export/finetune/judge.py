@@ -13,6 +13,7 @@ from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.finetune.records import Worth
+from kerasbn_export.metrics.named import accuracy
 from kerasbn_export.verification.sides.matching import match_sides
 from kerasbn_export.verification.sides.open import open_runnable
 
@@ -31,7 +32,7 @@ def judge(model: Any, samples: Calibration, labels: Array | None) -> Callable[[b
 
 def accuracy_of(model: Any, samples: Calibration, labels: Array) -> float:
     """The part of the labels that a Keras model gets right."""
-    return _right(open_runnable(model, backend="xnnpack", allow_code=False).run(list(samples.arrays))[0], labels)
+    return accuracy(labels, open_runnable(model, backend="xnnpack", allow_code=False).run(list(samples.arrays))[0])
 
 
 def _accuracy_of_file(model: Any, data: bytes, samples: Calibration, labels: Array) -> float:
@@ -41,12 +42,7 @@ def _accuracy_of_file(model: Any, data: bytes, samples: Calibration, labels: Arr
         path.write_bytes(data)
         sides, _, _ = match_sides(reference, open_runnable(path, backend="xnnpack", allow_code=False))
         found = sides.candidate.run(sides.for_candidate(list(samples.arrays)))
-    return _right(found[sides.pairs[0]], labels)
-
-
-def _right(scores: Array, labels: Array) -> float:
-    found = scores.argmax(-1) if scores.shape[-1] > 1 else (scores[..., 0] > 0.5).astype(int)
-    return float(np.mean(found.reshape(-1) == labels.reshape(-1)))
+    return accuracy(labels, found[sides.pairs[0]])
 
 
 def classes(labels: Array | None, outputs: Sequence[Any]) -> Array | None:

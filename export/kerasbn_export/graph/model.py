@@ -96,7 +96,7 @@ class Layer:
     def source_weights(self) -> dict[str, Array]:
         """The weights it was read with, by their own names: see `weight_names`."""
         variables = list(getattr(self.source, "weights", ()))
-        arrays = (np.asarray(variable.numpy()) for variable in variables)  # np.asarray alone fails on several replicas
+        arrays = (np.asarray(variable.numpy()) for variable in variables)  # as one of several replicas needs it
         return dict(zip(weight_names(variables), arrays, strict=True))
 
     @property

@@ -1,7 +1,7 @@
 """Whether a ``.tflite`` file is the model that was trained: its ranges, its kernels, nothing of its own between them.
 
-1. No FAKE_QUANT. QUANTIZE and DEQUANTIZE only at the file's ends, at a layer that stays in float, and where one value
-   has two ranges.
+1. No FAKE_QUANT. From float to integers and back only at the file's ends, and at layers that stay in float; from one
+   grid to another as often as the model has a value with two ranges.
 2. Every range of the model is the grid of a tensor, scale and zero point; every tensor of integers has the grid of a
    range, or one that TFLite fixes.
 3. Every kernel of the model is a constant of the file, number by number.
@@ -22,12 +22,12 @@ from kerasbn_export.tflite.quantization import Quantization
 
 SAME = 1e-5
 """Scales may differ by so much of themselves: the file has them in float32."""
-COPIES = ("QUANTIZE", "DEQUANTIZE", "CAST")
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 
 def disagreements(file: TFLiteGraph, tuned: Tuned) -> Iterator[str]:
     """What a file has otherwise than the tuned model, a sentence each."""
-    yield from _conversions(file)
+    yield from _conversions(file, tuned)
     given = _grids_of(file)
     fixed = [grid(*ends, tuned.bits) for ends in FIXED[tuned.bits].values()]
     for name, wanted in tuned.grids.items():
@@ -43,8 +43,15 @@ def disagreements(file: TFLiteGraph, tuned: Tuned) -> Iterator[str]:
             yield f"the kernel of {name!r} is none of the file's, number by number"
 
 
-def _conversions(file: TFLiteGraph) -> Iterator[str]:
+def _conversions(file: TFLiteGraph, tuned: Tuned) -> Iterator[str]:
     yield from ("it has the operation FAKE_QUANT" for op in file.operations if op.name == "FAKE_QUANT")
+    ends = {*file.inputs, *file.outputs}
+    inside = [op for op in file.operations if op.name in CONVERSIONS and not ends & {op.inputs[0], op.outputs[0]}]
+    between = [op for op in inside if all(file.tensors[i].quantization for i in (op.inputs[0], op.outputs[0]))]
+    if len(between) > tuned.converted:
+        yield f"it goes {len(between)} times from one grid to another, the model {tuned.converted} times"
+    if len(inside) > len(between) and not tuned.floats:
+        yield "it goes to float and back inside, and no layer of the model stays in float"
 
 
 def _grids_of(file: TFLiteGraph) -> dict[str, Quantization]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from kerasbn_export.emit.emit import emit
 from kerasbn_export.folding.choices import choices
 from kerasbn_export.folding.engine import fold_batchnorms
 from kerasbn_export.folding.verdict import Reason
+from kerasbn_export.graph.chosen import Choice, chosen
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.distill import distilled
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
-from kerasbn_export.quantization.operations import spell_out
+from kerasbn_export.quantization.operations import spell_averages, spell_out
 from kerasbn_export.quantization.places import Places, activation_of, insert_ranges
 
 BN, RANGES, WEIGHTS = ("frozen", "live"), ("ema", "learned"), ("per-channel", "per-tensor")
@@ -61,7 +62,7 @@ def quantize_aware(
             before it, with the batch statistics of the quantized layer.
         ranges: ``"ema"`` lets ranges follow the batches, ``"learned"`` trains them by gradient.
         weights: ``"per-channel"``, or ``"per-tensor"`` for devices that take nothing else.
-        keep_float: Layers that stay in float: names, patterns, or classes.
+        keep_float: Layers that stay in float: names, patterns as ``"block_*"``, or classes.
         per_channel_dense: Whether each output of a Dense layer has its own scale.
         distill: Whether `model` is the teacher: no labels are needed to fit.
         seed: The seed of samples that are made.
@@ -85,16 +86,9 @@ def quantize_aware(
             "is folded; accepted with weights='per-tensor': bn='frozen'."
         )
     samples = samples_for(model, calibration, seed)
-    tuned = _build(model, precision, bn, ranges, weights, _patterns(keep_float), per_channel_dense, len(samples))
+    tuned = _build(model, _How(precision, bn, ranges, weights, keep_float, per_channel_dense), len(samples))
     _measure(tuned, samples)
     return distilled(tuned, model) if distill else tuned
-
-
-def _patterns(given: Any) -> tuple[str, ...]:
-    patterns = (given,) if isinstance(given, str) else tuple(given)
-    if not all(isinstance(pattern, str) for pattern in patterns):
-        raise InvalidArgumentError(f"keep_float takes names, patterns or classes as texts, found {given!r}.")
-    return patterns
 
 
 def samples_for(model: Any, calibration: Any, seed: int) -> Calibration:
@@ -107,44 +101,64 @@ def samples_for(model: Any, calibration: Any, seed: int) -> Calibration:
     return read_calibration(calibration, inputs, seed=seed)
 
 
-def _build(
-    model: Any,
-    precision: str,
-    bn: str,
-    ranges: str,
-    weights: str,
-    keep_float: Sequence[str],
-    per_channel_dense: bool,
-    count: int,
-) -> Any:
-    graph = capture(model)
-    _refuse_half_precision(graph)
-    live = live_batchnorms(model, precision) if bn == "live" else frozenset()
-    hidden(graph, live)
-    chosen = choices("latency", precision=precision)[0]
-    if live:  # behind one of them a ReLU looks as if nothing fused it
-        chosen = replace(chosen, accompany=False)
-    verdicts = fold_batchnorms(graph, chosen).verdicts()
-    if any(verdict.reason is Reason.TRAINING for verdict in verdicts):
-        raise UnsupportedModelError("A BatchNorm is called with training=True, which no .tflite file can compute.")
-    shown(graph, live)
-    spell_out(graph, live)
-    places = Places(graph, live, keep_float)
+@dataclass(frozen=True)
+class _How:
+    """The options of `quantize_aware` that say what is built."""
+
+    precision: str
+    bn: str
+    ranges: str
+    weights: str
+    keep_float: Any
+    per_channel_dense: bool
+
+    def per_channel(self, layer: Layer) -> bool:
+        """Whether the kernel of a layer has a scale for each output channel."""
+        return self.weights == "per-channel" and (self.per_channel_dense or layer.kind != "Dense")
+
+
+def _build(model: Any, how: _How, count: int) -> Any:
+    graph, live = _folded(model, how)
+    floats = frozenset(chosen("keep_float", how.keep_float, map(_choice, graph.in_order())))
+    spell_out(graph, live | floats)
+    places = Places(graph, live, floats)
     places.check()
-    if precision == "int16x8":
+    if how.precision == "int16x8":
         places.check_joins()
     quantized = [c for c in graph.in_order() if c.layer.kind in LINEAR and not places.is_float(c.layer)]
     if not quantized:
         raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")
-    classes = layers_of(graph.flavour)
-    options = {"bits": BITS[precision], "learned": ranges == "learned", "batches": max(1, count // CHUNK)}
+    options = {"bits": BITS[how.precision], "learned": how.ranges == "learned", "batches": max(1, count // CHUNK)}
     insert_ranges(places, lambda name, fixed: _range(graph, name, fixed, options))
-    layers: dict[Layer, Layer] = {}
+    classes, layers = layers_of(graph.flavour), dict[Layer, Layer]()
     for call in quantized:
-        per_channel = weights == "per-channel" and (per_channel_dense or call.layer.kind != "Dense")
-        layer = call.layer
-        call.layer = layers.setdefault(layer, _on_grid(classes, layer, per_channel))
+        layers.setdefault(call.layer, _on_grid(classes, call.layer, how.per_channel(call.layer)))
+        call.layer = layers[call.layer]
     return emit(graph, dtype="float32", name=model.name)
+
+
+def _folded(model: Any, how: _How) -> tuple[Graph, frozenset[str]]:
+    """The folded graph, and the paths of the BatchNorms that stay alive in it."""
+    graph = capture(model)
+    _refuse_half_precision(graph)
+    live = frozenset[str]()
+    if how.bn == "live":
+        live = live_batchnorms(model, how.precision, per_channel_dense=how.per_channel_dense)
+    form = choices("latency", precision=how.precision)[0]
+    if live:  # behind one of them a ReLU looks as if nothing fused it
+        form = replace(form, accompany=False)
+    spell_averages(graph)
+    hidden(graph, live)
+    verdicts = fold_batchnorms(graph, form).verdicts()
+    shown(graph, live)
+    if any(verdict.reason is Reason.TRAINING for verdict in verdicts):
+        raise UnsupportedModelError("A BatchNorm is called with training=True, which no .tflite file can compute.")
+    return graph, live
+
+
+def _choice(call: Call) -> Choice:
+    layer = call.layer
+    return Choice(layer.path, layer.source, layer.kind or type(layer.source).__name__, (layer.name,))
 
 
 def _refuse_half_precision(graph: Graph) -> None:

@@ -21,8 +21,14 @@ HIDDEN = "live BatchNorm"
 """The kind that no rule of folding knows."""
 
 
-def live_batchnorms(model: Any, precision: str) -> frozenset[str]:
-    """The paths of the BatchNorms that can stay: folded backward into the one layer right before them."""
+def live_batchnorms(model: Any, precision: str, *, per_channel_dense: bool = True) -> frozenset[str]:
+    """The paths of the BatchNorms that can stay: folded backward into the one layer right before them.
+
+    Args:
+        model: A model of either Keras.
+        precision: Of the file.
+        per_channel_dense: Whether a Dense has a scale for each channel; behind one scale no BatchNorm can stay.
+    """
     into = {
         verdict.layer: verdict.into
         for verdict in plan(model, precision=precision).verdicts
@@ -36,6 +42,7 @@ def live_batchnorms(model: Any, precision: str) -> frozenset[str]:
         and (before := call.inputs[0].producer) is not None
         and into.get(call.layer.path) == (before.layer.path,)
         and before.layer.kind in LINEAR
+        and (per_channel_dense or before.layer.kind != "Dense")
         and before.layer.config["activation"] == "linear"
         and graph.sole_user(call.inputs[0]) is call
         and sum(other.layer is call.layer for other in graph) == 1

@@ -29,25 +29,20 @@ from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 
 SWISH = ("swish", "silu", "op.silu", "op.swish")
-CHAINED = {"Add": "Add", "Multiply": "Multiply"}
+CHAINED = ("Add", "Multiply")
 
 
-def spell_out(graph: Graph, live: frozenset[str] = frozenset()) -> None:
+def spell_out(graph: Graph, kept: frozenset[str] = frozenset()) -> None:
     """Rewrites the graph in place.
 
     Args:
         graph: A folded graph.
-        live: The paths of BatchNorms that stay as they are.
+        kept: The paths of layers that stay as they are: live BatchNorms, and what is not quantized.
     """
-    for call in graph.in_order():
-        _split_separable(graph, call)
-    for call in graph.in_order():
-        _split_activation(graph, call)
-    for call in graph.in_order():
-        _split_swish(graph, call)
-        _split_sum(graph, call)
-        if call.layer.path not in live:
-            _split_affine(graph, call)
+    for split in (_split_separable, _split_activation, _split_swish, _split_sum, _split_affine):
+        for call in graph.in_order():
+            if call.layer.path not in kept:
+                split(graph, call)
 
 
 def _split_activation(graph: Graph, call: Call) -> None:
@@ -87,20 +82,24 @@ def _split_separable(graph: Graph, call: Call) -> None:
     graph.replace(call, pointwise, middle)
 
 
+def spell_averages(graph: Graph) -> None:
+    """Writes every average as a sum and a part of it, in place: folding then finds a place for the part."""
+    for call in graph.in_order():
+        if call.layer.kind == "Average":
+            part = {"scale": 1.0 / len(call.inputs), "offset": 0.0}
+            graph.insert_after(call.output, new_layer("Rescaling", f"{call.layer.name}_part", part))
+            graph.replace(call, new_layer("Add", call.layer.name, {}), list(call.inputs))
+
+
 def _split_sum(graph: Graph, call: Call) -> None:
-    kind = "Add" if call.layer.kind == "Average" else CHAINED.get(str(call.layer.kind))
-    count = len(call.inputs)
-    if kind is None or count < 2 or (count == 2 and call.layer.kind != "Average"):
+    kind, inputs = str(call.layer.kind), call.inputs
+    if kind not in CHAINED or len(inputs) < 3:
         return
-    *first, last = call.inputs
+    *first, last = inputs
     total = first[0]
     for number, value in enumerate(first[1:]):
         total = _call(graph, new_layer(kind, f"{call.layer.name}_{number}", {}), [total, value], call.output.shape)
-    averaged = call.layer.kind == "Average"
     graph.replace(call, new_layer(kind, call.layer.name, {}), [total, last])
-    if averaged:
-        part = {"scale": 1.0 / count, "offset": 0.0}
-        graph.insert_after(call.output, new_layer("Rescaling", f"{call.layer.name}_part", part))
 
 
 def _split_affine(graph: Graph, call: Call) -> None:

@@ -12,10 +12,9 @@ Measured on files of TensorFlow 2.21's converter:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from fnmatch import fnmatchcase
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn.quantized.kernels import LINEAR
@@ -65,10 +64,10 @@ ROUNDING = ("AveragePooling1D", "AveragePooling2D")
 JOINING = ("Concatenate", "Maximum", "Minimum", "op.concatenate", "op.maximum", "op.minimum", "op.stack")
 OWNING = (
     *(*LINEAR, *add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, "Rescaling", "Embedding", "InputLayer"),
-    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "op.mean", "op.matmul", "LeakyReLU", "PReLU", "ELU"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "op.mean", "op.matmul", "LeakyReLU", "PReLU"),
 )
 FIXED = ("softmax", "sigmoid", "tanh")
-OWNING_ACTIVATIONS = (*FUSED, "elu", "leaky_relu", "hard_silu", "hard_swish")
+OWNING_ACTIVATIONS = (*FUSED, "leaky_relu", "hard_silu", "hard_swish")
 
 
 @dataclass
@@ -78,12 +77,12 @@ class Places:
     Attributes:
         graph: A graph in which each call is one operation: see `kerasbn_export.quantization.operations`.
         live: The paths of BatchNorms that stay, each part of the operation before it.
-        keep_float: What stays in float: names, patterns or classes of layers.
+        floats: The paths of layers that stay in float.
     """
 
     graph: Graph
     live: frozenset[str] = frozenset()
-    keep_float: Sequence[str] = ()
+    floats: frozenset[str] = frozenset()
     _parents: dict[Value, Value] = field(default_factory=dict, init=False)
 
     def role(self, call: Call) -> Role | None:
@@ -94,12 +93,12 @@ class Places:
         if self.is_float(layer):
             return Role.FLOAT
         how = layer.config.get("interpolation", "bilinear") if layer.kind in RESIZING else None
+        if layer.kind in JOINING or (layer.kind in KEEPING and len(call.inputs) > 1):
+            return Role.JOINS
         if layer.kind in KEEPING or how == "nearest":
             return Role.KEEPS
         if layer.kind in ROUNDING or how == "bilinear":
             return Role.ROUNDS
-        if layer.kind in JOINING:
-            return Role.JOINS
         return self._arithmetic(call)
 
     def _arithmetic(self, call: Call) -> Role | None:
@@ -115,8 +114,7 @@ class Places:
 
     def is_float(self, layer: Layer) -> bool:
         """Whether the user wants it in float."""
-        names = (layer.path, layer.name, str(layer.kind), type(layer.source).__name__)
-        return any(fnmatchcase(name, pattern) for name in names for pattern in self.keep_float)
+        return layer.path in self.floats
 
     def check(self) -> None:
         """Raises `UnsupportedModelError` with every call whose place in the file is not known."""
@@ -144,7 +142,8 @@ class Places:
         for call in self.graph.in_order():
             role = self.role(call)
             if role in (Role.KEEPS, Role.ROUNDS):
-                self._unite(call.inputs[0], call.output)
+                for value in call.outputs:
+                    self._unite(call.inputs[0], value)
             if role is Role.JOINS:
                 found += self._join(call)
             if role in (Role.OWN, Role.ROUNDS, Role.FIXED) and not self.is_inner(call):

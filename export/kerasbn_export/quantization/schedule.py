@@ -36,7 +36,8 @@ def quantization_schedule(model: Any, samples: Any = None, *, statistics: Part =
 
     Args:
         model: A model of `quantize_aware`.
-        samples: Inputs that statistics are renewed on, as an array; None keeps the averages of the training.
+        samples: Inputs that statistics are renewed on, an array for each input; None keeps the averages of the
+            training.
         statistics: After which part of the steps BatchNorms freeze; 1 for never.
         ranges: After which part of the steps ranges freeze; 1 for never.
 
@@ -84,7 +85,8 @@ def freeze_statistics(model: Any, samples: Any) -> None:
     kinds = (flavour.keras.layers.BatchNormalization, flavour.batch_normalization)
     live = [layer for layer in model.layers if isinstance(layer, kinds)]
     if live and samples is not None:
-        recalibrate(model, samples[:SAMPLES], force=True)
+        some = [each[:SAMPLES] for each in samples] if isinstance(samples, (list, tuple)) else samples[:SAMPLES]
+        recalibrate(model, some, force=True)
     for layer in live:
         object.__setattr__(layer, "call", partial(_at_inference, layer.call))
 

@@ -5,22 +5,25 @@ Live BatchNorms are folded: ``Q(s*W) = s*Q(W)`` for each output channel, so thei
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn.quantized.kernels import KernelMixin
+from kerasbn.quantized.kernels import LINEAR, KernelMixin
 from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.folding.engine import fold_all
 from kerasbn_export.folding.ledger import Ledger
+from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.verdict import Verdict, left
-from kerasbn_export.graph.model import Graph, Layer
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.quantization.grids import grid, kernel_steps, on_grid
+from kerasbn_export.quantization.places import Places, Role
 from kerasbn_export.tflite.quantization import Quantization
 
 NAMES = ("depthwise_kernel", "kernel")
@@ -49,6 +52,8 @@ class Tuned:
         bits: Of the activations.
         grids: The grid of each range, by its name.
         kernels: The kernel of each linear layer that is quantized, by its name.
+        floats: The layers that stay in float.
+        converted: How often a value goes from one grid to another.
         verdicts: What became of the live BatchNorms.
     """
 
@@ -56,6 +61,8 @@ class Tuned:
     bits: int
     grids: dict[str, Quantization]
     kernels: dict[str, Kernel]
+    floats: tuple[str, ...]
+    converted: int
     verdicts: tuple[Verdict, ...]
 
 
@@ -70,23 +77,58 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
         UnsupportedModelError: A live BatchNorm can no longer be folded.
     """
     graph = capture(model)
-    ranges = [call.layer.source for call in graph if isinstance(call.layer.source, RangeMixin)]
-    _without_fixed(graph)
+    ranges: list[RangeMixin] = [call.layer.source for call in graph if _is_range(call)]
     quantized = _with_plain_kernels(graph)
     verdicts = _folded(graph)
+    floats, converted = tuple(_floats(graph, quantized)), sum(_is_converted(graph, call) for call in graph)
+    _without_fixed(graph)
     return Tuned(
         model=emit(graph, batch_size=batch_size),
         bits=ranges[0].bits,
         grids={layer.name: grid(*layer.range, layer.bits) for layer in ranges},
         kernels={call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized},
+        floats=floats,
+        converted=converted,
         verdicts=verdicts,
     )
+
+
+def _floats(graph: Graph, quantized: set[str]) -> Iterator[str]:
+    """The layers whose arithmetic nothing rounds: with a kernel that lies on no grid, or with no range behind them."""
+    places = Places(graph)
+    for call in graph.in_order():
+        if not call.inputs or _is_range(call) or call.layer.path in quantized:
+            continue
+        role = places.role(call)
+        exact = role in (Role.KEEPS, Role.JOINS, Role.WHOLE)
+        if not exact and (role is None or call.layer.kind in LINEAR or not _is_rounded(graph, call.output)):
+            yield str(call.layer.name)
+
+
+def _is_rounded(graph: Graph, value: Value) -> bool:
+    """Whether a range stands behind a value, or behind what is fused to it."""
+    user = graph.sole_user(value)
+    if user is not None and is_fused(user.layer):
+        value = user.output
+    return any(_is_range(user) for user in graph.users(value))
+
+
+def _is_converted(graph: Graph, call: Call) -> bool:
+    """Whether a range takes what lies on the grid of another, be it moved on the way."""
+    places, value = Places(graph), call.inputs[0] if _is_range(call) else None
+    while value is not None and value.producer is not None and not _is_range(value.producer):
+        value = value.producer.inputs[0] if places.role(value.producer) is Role.KEEPS else None
+    return value is not None and value.producer is not None
+
+
+def _is_range(call: Call) -> bool:
+    return isinstance(call.layer.source, RangeMixin)
 
 
 def _without_fixed(graph: Graph) -> None:
     """Takes the ranges out that TFLite gives by itself: the converter would not convert from one to another."""
     for call in graph.in_order():
-        if isinstance(call.layer.source, RangeMixin) and call.layer.source.fixed:
+        if _is_range(call) and call.layer.source.fixed:
             graph.bypass(call)
 
 

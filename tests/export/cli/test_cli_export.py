@@ -8,7 +8,7 @@ from kerasbn.flavour import Flavour
 from kerasbn_export.cli.benchmark import command as benchmark_command
 from kerasbn_export.cli.export import command as export_command
 from kerasbn_export.cli.main import run
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 
 INT8 = ["--precision", "int8", "--calibration", "x.npy"]
 QUANTIZED = {"precision": "int8", "calibration": "x.npy"}

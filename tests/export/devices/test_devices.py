@@ -17,7 +17,7 @@ from kerasbn_export.devices.optional_package import TFLITE_MICRO, VELA
 from kerasbn_export.devices.profiles import NAMES, find_device
 from kerasbn_export.devices.vela import run_vela
 from kerasbn_export.devices.xnnpack import delegation
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 

@@ -11,7 +11,7 @@ from kerasbn_export.devices.check import ProfileCheck
 from kerasbn_export.devices.profiles import NAMES, find_device
 from kerasbn_export.devices.profiles.read import CHECKS, FACTS
 from kerasbn_export.devices.ways_out import OTHERWISE, WAYS_OUT
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 

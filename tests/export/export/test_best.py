@@ -10,7 +10,7 @@ from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.export.forms import bias_correction
 from kerasbn_export.export.forms.choose import RENEWED, STOCK, UNDONE
 from kerasbn_export.export.forms.search import MARGIN, Search, held_out
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.tflite.file import read_tflite
 

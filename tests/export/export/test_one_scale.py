@@ -11,7 +11,7 @@ from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.export.forms.bounds import BOUND, ROOM, bounds_of
 from kerasbn_export.export.forms.clipped_weights import best_scale, clipped_weights
 from kerasbn_export.export.forms.equalize import equalized
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite

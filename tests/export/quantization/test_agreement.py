@@ -1,5 +1,7 @@
 """A file that is not the model that was trained is named by `verify`: one fault at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from kerasbn_testing.tuning import every_place, images
@@ -8,6 +10,7 @@ from kerasbn.flavour import Flavour
 from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export import export_tflite, quantize_aware, verify
 from kerasbn_export.quantization import agreement, tuned
+from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.records.outputs import Status
 
 
@@ -54,7 +57,7 @@ def test_a_range_that_is_not_exported(pair, monkeypatch):
     rest = {key: grid for key, grid in whole.grids.items() if key != name}
     monkeypatch.setattr(
         "kerasbn_export.verification.outputs.trained.read_tuned",
-        lambda _: tuned.Tuned(whole.model, whole.bits, rest, whole.kernels, whole.verdicts),
+        lambda _: replace(whole, grids=rest),
     )
     assert "which is no range of the model" in refused(pair)
 
@@ -79,6 +82,41 @@ def unchecked(monkeypatch):
 def without(call, name):
     """A range that lets one tensor pass as it is."""
     return lambda self, inputs, training=None: inputs if self.name == name else call(self, inputs, training=training)
+
+
+def test_a_conversion_that_the_model_has_not(pair, monkeypatch):
+    """The file goes once from one grid to another, for the tanh; a model that does not makes another file."""
+    whole = tuned.read_tuned(pair[0])
+    assert (whole.converted, whole.floats) == (1, ())
+    monkeypatch.setattr("kerasbn_export.verification.outputs.trained.read_tuned", lambda _: replace(whole, converted=0))
+    assert "1 times from one grid to another, the model 0 times" in refused(pair)
+
+
+def test_float_inside_is_named_unless_a_layer_stays_in_float(rng, tmp_path, monkeypatch):
+    keras = Flavour("keras").keras
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.LayerNormalization(name="norm")(keras.layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(x))
+    trained = quantize_aware(model, images(rng), keep_float="norm")
+    export_tflite(trained, tmp_path / "m.tflite")
+    whole = tuned.read_tuned(trained)
+    assert whole.floats == ("norm",)
+    assert not list(agreement.disagreements(TFLiteGraph((tmp_path / "m.tflite").read_bytes(), "m"), whole))
+    monkeypatch.setattr("kerasbn_export.verification.outputs.trained.read_tuned", lambda _: replace(whole, floats=()))
+    assert "to float and back inside" in refused((trained, tmp_path / "m.tflite", images(rng, 8)))
+
+
+def test_two_ranges_that_changed_places(pair, tmp_path):
+    """Each is the grid of some tensor: the layers tell."""
+    model, _, x = pair
+    one, other = (ranges(model)[name] for name in ("activation_range", "separable_range"))
+    ends = one.range, other.range
+    one.set_range(*ends[1])
+    other.set_range(*ends[0])
+    export_tflite(model, tmp_path / "m.tflite")
+    one.set_range(*ends[0])
+    other.set_range(*ends[1])
+    assert not verify(model, tmp_path / "m.tflite", data=x)
 
 
 def test_a_channel_axis_wrong_by_one(pair, monkeypatch, tmp_path):

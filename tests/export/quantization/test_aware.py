@@ -148,7 +148,7 @@ def test_layers_stay_in_float_by_name_pattern_and_class(keras_flavour, rng, tmp_
     model = keras_flavour.keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     with pytest.raises(UnsupportedModelError, match=r"'norm' \(LayerNormalization\).*keep_float"):
         quantize_aware(model, images(rng))
-    for kept in ("no*", ["LayerNormalization"]):
+    for kept in ("no*", ["LayerNormalization"], layers.LayerNormalization):
         quantize_aware(model, images(rng), keep_float=kept)
     tuned = quantize_aware(model, images(rng), keep_float=["norm", "block_b"])
     result = export_tflite(tuned, tmp_path / "m.tflite")
@@ -192,7 +192,8 @@ def test_a_model_without_kernels_is_refused(keras_flavour, rng):
         ({"ranges": "fixed"}, "accepted: ema, learned"),
         ({"weights": "per-layer"}, "accepted: per-channel, per-tensor"),
         ({"bn": "live", "weights": "per-tensor"}, "bn='frozen'"),
-        ({"keep_float": [3]}, "names, patterns or classes"),
+        ({"keep_float": [3]}, "names, patterns and classes"),
+        ({"keep_float": ["conv2d", "nothing_like_it"]}, "no layer of the folded model"),
     ],
 )
 def test_what_is_not_accepted_is_said(keras_flavour, rng, options, said):
@@ -262,3 +263,26 @@ def test_several_ends_shared_layers_and_nested_models(keras_flavour, rng, tmp_pa
     optimizer.apply_gradients(pairs)
     export_tflite(tuned, tmp_path / "m.tflite")
     assert verify(tuned, tmp_path / "m.tflite", data=x)
+
+
+def test_a_live_batchnorm_behind_a_dense_of_one_scale_is_folded(keras_flavour, rng, tmp_path):
+    """Behind one scale for the whole kernel none can stay; behind one for each channel it can."""
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((12,))
+    norm = layers.BatchNormalization()(layers.Dense(6)(inputs))
+    model = keras_flavour.keras.Model(inputs, layers.Dense(2)(layers.ReLU()(norm)))
+    x = rng.normal(size=(32, 12)).astype("float32")
+    for per_channel, count in ((True, 1), (False, 0)):
+        tuned = quantize_aware(model, x, bn="live", per_channel_dense=per_channel)
+        assert sum("BatchNorm" in type(layer).__name__ for layer in tuned.layers) == count
+        export_tflite(tuned, tmp_path / "m.tflite")
+        assert verify(tuned, tmp_path / "m.tflite", data=x[:8])
+
+
+def test_what_stays_in_float_keeps_the_activation_inside_it(keras_flavour, rng):
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="swish", name="kept")(inputs)
+    tuned = quantize_aware(keras_flavour.keras.Model(inputs, layers.Conv2D(2, 1)(x)), images(rng, 8), keep_float="kept")
+    assert type(tuned.get_layer("kept")).__name__ == "Conv2D"
+    assert not any("sigmoid" in layer.name for layer in tuned.layers)

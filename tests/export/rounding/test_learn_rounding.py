@@ -8,7 +8,7 @@ from kerasbn_export import export_tflite, learn_rounding, verify
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.cli.main import run
 from kerasbn_export.export.forms.choose import ROUNDED
-from kerasbn_export.export.records import ExportOptions
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.rounding import learn, relaxation
 from kerasbn_export.rounding.layers import layers_of, stored_weights, write_weights

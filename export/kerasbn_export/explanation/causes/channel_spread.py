@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from kerasbn_export.explanation.evidence import Evidence
+from kerasbn_export.explanation.kernels import most_uneven
 from kerasbn_export.explanation.records import Finding
 from kerasbn_export.precision import CALIBRATED
 
@@ -17,16 +16,15 @@ def channel_spread(evidence: Evidence) -> Finding | None:
     """The layer with the largest spread; None if none is large. Kernels with one scale are another cause."""
     if evidence.precision not in CALIBRATED:
         return None
-    found = [each for each in evidence.kernels if not each.one_scale and each.spread > UNEVEN]
-    if not found:
+    worst = most_uneven((each for each in evidence.kernels if not each.one_scale), UNEVEN)
+    if worst is None:
         return None
-    worst = max(found, key=lambda kernel: kernel.spread)
     return Finding(
         NAME,
         "the output channels of the layer have very different ranges, and share one range as activations.",
         evidence.where(worst.operation),
         f"the largest channel is {worst.spread:.0f} x the middle one",
         evidence.commands.export("--best"),
-        estimate=20 * math.log10(worst.spread) / 2,
+        estimate=worst.lost_db,
         options={"best": True},
     )

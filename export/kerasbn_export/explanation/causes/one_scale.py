@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from kerasbn_export.explanation.evidence import Evidence
+from kerasbn_export.explanation.kernels import most_uneven
 from kerasbn_export.explanation.records import Finding
 from kerasbn_export.precision import PER_CHANNEL
 
@@ -15,16 +14,15 @@ UNEVEN = 4.0
 
 def one_scale(evidence: Evidence) -> Finding | None:
     """The kernel with one scale whose channels differ most; None if none do."""
-    found = [each for each in evidence.kernels if each.one_scale and each.spread > UNEVEN]
-    if not found:
+    worst = most_uneven((each for each in evidence.kernels if each.one_scale), UNEVEN)
+    if worst is None:
         return None
-    worst = max(found, key=lambda kernel: kernel.spread)
     return Finding(
         NAME,
         "one scale serves the whole kernel, and its channels differ.",
         evidence.where(worst.operation),
         f"the largest channel is {worst.spread:.0f} x the middle one",
         evidence.commands.export("--weights", PER_CHANNEL, calibrated=evidence.precision == "int8"),
-        estimate=20 * math.log10(worst.spread) / 2,
+        estimate=worst.lost_db,
         options={"weights": PER_CHANNEL},
     )

@@ -16,8 +16,8 @@ from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
 from kerasbn_export.export.forms.one_scale import try_one_scale
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
-from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict

@@ -24,8 +24,8 @@ from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.clipped_weights import clipped_weights
 from kerasbn_export.export.forms.equalize import equalized
 from kerasbn_export.export.forms.search import Search
+from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared
-from kerasbn_export.export.records import ExportOptions
 from kerasbn_export.program.program import functional_program
 
 Step = Callable[[str], None]

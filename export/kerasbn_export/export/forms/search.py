@@ -41,6 +41,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from kerasbn.errors import CalibrationError
+from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.rounding.learn import LayerRounding
@@ -105,6 +106,12 @@ class Search(Generic[Form]):
         return max(trial.sqnr_db for trial in self.trials if trial.taken)
 
 
+def judged_rows(count: int) -> Array:
+    """Which of some samples are kept out to judge by."""
+    rows: Array = np.arange(count) % HELD_OUT == HELD_OUT - 1
+    return rows
+
+
 def held_out(samples: Calibration) -> tuple[Calibration, Calibration]:
     """The samples to measure ranges on, and those to judge by: every fourth.
 
@@ -116,7 +123,7 @@ def held_out(samples: Calibration) -> tuple[Calibration, Calibration]:
             f"best=True judges by every {HELD_OUT}th calibration sample and needs at least {FEWEST}; found "
             f"{len(samples)}. Give more samples, or leave best out."
         )
-    judged = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
+    judged = judged_rows(len(samples))
     measured, kept = (
         replace(samples, arrays=tuple(array[rows] for array in samples.arrays)) for rows in (~judged, judged)
     )
