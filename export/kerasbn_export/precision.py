@@ -48,6 +48,8 @@ PRECISIONS = {
 PER_CHANNEL, PER_TENSOR = "per-channel", "per-tensor"
 GRANULARITIES = (PER_CHANNEL, PER_TENSOR)
 """Whether each output channel of a weight has its own scale, or all of a weight have one."""
+FLOAT, INT16 = LIFTS = ("float", "int16")
+"""What single layers of an int8 file can be lifted to."""
 ONE_SCALE = ("int8", "dynamic")
 """Those that can have one scale for a weight: in int16x8 the converter fails on depthwise convolutions then."""
 QUANTIZED = tuple(name for name, precision in PRECISIONS.items() if precision.quantized)

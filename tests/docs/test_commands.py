@@ -54,12 +54,12 @@ def known_options():
     params = [param for command in (kerasbn_command, *group) for param in command.params]
     scripts = " ".join(path.read_text("utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
     own = {name for param in params for name in (*param.opts, *param.secondary_opts)}
-    return own | FOREIGN | {"--help"} | set(re.findall(r"--[a-z-]+", scripts))
+    return own | FOREIGN | {"--help"} | set(re.findall(r"--[a-z0-9-]+", scripts))
 
 
 def unknown_options(text):
     """The options in a page's inline code that no command has."""
-    named = {name for span in spans(text) for name in re.findall(r"(?:^|\s)(--[a-z][a-z-]*)", span)}
+    named = {name for span in spans(text) for name in re.findall(r"(?:^|\s)(--[a-z][a-z0-9-]*)", span)}
     return sorted(named - known_options())
 
 

@@ -21,7 +21,7 @@ from kerasbn_export.cli.options import (
     metric_options,
 )
 from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
-from kerasbn_export.precision import GRANULARITIES, PRECISIONS
+from kerasbn_export.precision import FLOAT, GRANULARITIES, LIFTS, PRECISIONS
 
 if TYPE_CHECKING:
     from kerasbn_export.export.tflite import Built, ExportResult
@@ -86,6 +86,9 @@ VERIFIED_SAMPLES = 32
     help="With --best, learn whether each int8 weight is rounded up or down, from about 500 samples. Takes minutes.",
 )
 @click.option("--keep-float", multiple=True, metavar="LAYER", help="Stays in float; a name, 'block_*' or a class.")
+@click.option("--keep-int16", multiple=True, metavar="LAYER", help="Has activations of 16 bits; likewise.")
+@click.option("--auto-precision", metavar="DB|metric", help="Lift as few layers as reach this SQNR, or --max-drop.")
+@click.option("--lift", type=click.Choice(LIFTS), default=FLOAT, show_default=True, help="To what these are lifted.")
 @click.option("--validation", metavar="X.npy|X.npz|FOLDER", help="Samples with --labels, for --metric.")
 @metric_options
 @click.option("--slim", is_flag=True, help="First take out the channels that a gamma of zero makes constant.")
@@ -114,6 +117,7 @@ def command(
     validation, labels = options["validation"], options.pop("labels")
     if (validation is None) != (labels is None):
         raise click.UsageError("--validation X.npy and --labels Y.npy go together, and with --metric.")
+    options["auto_precision"] = _target(options["auto_precision"])
     options["validation"] = None if validation is None else (validation, labels)
     rejected = ".rejected".join(os.path.splitext(out))
     options["batch_size"] = options["batch_size"] or None
@@ -196,3 +200,11 @@ def _print(result: ExportResult, comparisons: Sequence[Comparison], statistics: 
         *answers,
     ):
         console.print(line, soft_wrap=True, markup=False)
+
+
+def _target(text: str | None) -> float | str | None:
+    """A number of dB where it is one; what else is accepted the export knows."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

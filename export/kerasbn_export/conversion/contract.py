@@ -9,7 +9,7 @@
    but from one of a single input channel, which is a product.
 6. In a quantized file no convolution or Dense computes in float. TFLite has no integer kernel for some other
    operations: what they leave in float is listed in the report.
-   The layers that were to stay in float do.
+   The layers that were to stay in float do, and those that were to have 16 bits have them.
 7. Where one scale for a weight was asked for, no weight has more.
 """
 
@@ -50,6 +50,7 @@ class Contract:
         select_ops: Whether operations of TensorFlow are allowed.
         weights: Whether a quantized weight may have a scale for each channel.
         kept: The names of the layers that stay in float.
+        long: The names of the layers whose activations have 16 bits.
     """
 
     programs: tuple[Program, ...]
@@ -61,6 +62,7 @@ class Contract:
     select_ops: bool = False
     weights: str = PER_CHANNEL
     kept: tuple[str, ...] = ()
+    long: tuple[str, ...] = ()
 
     def check(self, file: TFLiteFile) -> None:
         """Raises `ConversionError` with every breach, each with the operation and the layer it comes from."""
@@ -81,6 +83,8 @@ class Contract:
             in_float = op.name in INTEGER_OPS and _computes_in_float(op) and not kept
             if self.quantized and index < file.main_ops and in_float:
                 yield f"{origins.describe(op)} computes in float, though TFLite has an integer kernel for it"
+            if self.long and op.name in INTEGER_OPS and (set(self.long) & set(origins.names(op))) and not op.long:
+                yield f"{origins.describe(op)} has activations of {op.outputs[0].dtype.lower()}, asked for was int16"
             if self.weights == PER_TENSOR and any(tensor.constant and tensor.scales > 1 for tensor in op.inputs):
                 yield f"{origins.describe(op)} has a weight with several scales, asked for was one"
             layer = origins.layer(op)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.isolate import convert_isolated
-from kerasbn_export.conversion.keep_float import nodes_to_keep
 from kerasbn_export.conversion.mended import mended
+from kerasbn_export.conversion.mixed import Quantizer, mixed
 from kerasbn_export.conversion.options import FLOAT32, ConversionOptions
 from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.servable import Servable, write_servable
@@ -58,16 +57,55 @@ def convert(
         servable = _traced(_programs(model), Path(folder), batch_size)
         if isolate is None:
             isolate = servable.loops and options.precision in CALIBRATED
-        if isolate and options.keep_float:
+        if isolate and options.mixed:
             raise InvalidArgumentError(
-                "keep_float does not go with a process of its own (isolate=True, and int8 files with loops)."
+                "keep_float and keep_int16 do not go with a process of its own (isolate=True, int8 files with loops)."
             )
         if isolate:
             data = convert_isolated(servable, options, calibration)
         else:
-            keep = partial(nodes_to_keep, programs=_programs(model), kept=options.keep_float)
-            data = convert_servable(servable, options, calibration, on_sample, keep if options.keep_float else None)
+            finish = mixed(_programs(model), options) if options.mixed else None
+            data = convert_servable(servable, options, calibration, on_sample, finish)
     return relabel(mended(data), servable.signatures, metadata or {})
+
+
+def calibrate(
+    model: Any,
+    options: ConversionOptions,
+    *,
+    calibration: Calibration,
+    batch_size: int | None = 1,
+    on_sample: Callable[[int, int], None] = lambda *_: None,
+) -> Callable[[ConversionOptions], bytes]:
+    """Measures the ranges of a model once, for several files with other layers in other precisions.
+
+    Args:
+        model: See `convert`, as for all that follow.
+        options: How to convert.
+        calibration: Samples.
+        batch_size: The batch to fix.
+        on_sample: Called as each sample begins.
+
+    Returns:
+        From options, which may differ in ``keep_float`` and ``keep_int16`` alone, to the file.
+
+    Raises:
+        ConversionError: The converter failed.
+        InvalidArgumentError: The model has loops, which are converted in a process of their own.
+    """
+    programs, found = _programs(model), list[tuple[bytes, Quantizer]]()
+
+    def finish(calibrated: bytes, quantize: Quantizer) -> bytes:
+        found.append((calibrated, quantize))
+        return calibrated
+
+    with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
+        servable = _traced(programs, Path(folder), batch_size)
+        if servable.loops:
+            raise InvalidArgumentError("A model with loops has one precision; accepted: models without loops.")
+        convert_servable(servable, options, calibration, on_sample, finish)
+    ((calibrated, quantize),) = found
+    return lambda chosen: relabel(mended(mixed(programs, chosen)(calibrated, quantize)), servable.signatures, {})
 
 
 def _programs(model: Any) -> Sequence[Program]:

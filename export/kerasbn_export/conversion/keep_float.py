@@ -16,17 +16,18 @@ from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
-def layers_of(wanted: Sequence[Any], layers: Mapping[str, Any]) -> tuple[str, ...]:
+def layers_of(option: str, wanted: Sequence[Any], layers: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the layers that are meant.
 
     Args:
+        option: What the user gave, for messages.
         wanted: Names, patterns as ``"block_*"``, names of classes as ``"Dense"``, or classes.
         layers: Those of the folded model, by name.
 
     Raises:
         InvalidArgumentError: One of them means no layer.
     """
-    return chosen("keep_float", wanted, [Choice(name, layer, type(layer).__name__) for name, layer in layers.items()])
+    return chosen(option, wanted, [Choice(name, layer, type(layer).__name__) for name, layer in layers.items()])
 
 
 def nodes_to_keep(calibrated: bytes, programs: Sequence[Program], kept: Sequence[str]) -> list[str]:

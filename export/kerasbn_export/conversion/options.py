@@ -20,6 +20,7 @@ class ConversionOptions:
         select_ops: Whether operations that TFLite does not have may be TensorFlow's; the plain interpreter cannot
             run such a file.
         keep_float: The names of layers that stay in float in an int8 file.
+        keep_int16: The names of layers whose activations have 16 bits in an int8 file.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
@@ -30,6 +31,7 @@ class ConversionOptions:
     select_ops: bool = False
     weights: str = PER_CHANNEL
     keep_float: tuple[str, ...] = ()
+    keep_int16: tuple[str, ...] = ()
     trained: bool = False
 
     def __post_init__(self) -> None:
@@ -49,6 +51,11 @@ class ConversionOptions:
                 f"Inputs and outputs of type {self.io_dtype!r} do not go with precision {self.precision!r}; "
                 f"accepted: {', '.join(accepted)}."
             )
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some layers have another precision than the others."""
+        return bool(self.keep_float or self.keep_int16)
 
     @property
     def ends(self) -> str:

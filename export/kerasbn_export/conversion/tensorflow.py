@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.mixed import LONG, Quantizer
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR
@@ -24,7 +26,7 @@ def convert_servable(
     options: ConversionOptions,
     calibration: Calibration | None,
     on_sample: Callable[[int, int], None] = lambda *_: None,
-    keep: Callable[[bytes], list[str]] | None = None,
+    finish: Callable[[bytes, Quantizer], bytes] | None = None,
 ) -> bytes:
     """Converts a SavedModel in this process; see `convert`.
 
@@ -33,7 +35,7 @@ def convert_servable(
         options: How to convert.
         calibration: Samples of the inputs.
         on_sample: See `convert`.
-        keep: From the calibrated file to the names of the operations that stay in float; None for none.
+        finish: From the calibrated file to the quantized one, where that takes more than one step.
     """
     names = [signature.name for signature in servable.signatures]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
@@ -43,9 +45,9 @@ def convert_servable(
     with warnings.catch_warnings(), _old_objects_frozen():
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
-            converter._experimental_calibrate_only = keep is not None  # noqa: SLF001 - there is no other switch
+            converter._experimental_calibrate_only = finish is not None  # noqa: SLF001 - there is no other switch
             made = bytes(converter.convert())
-            return made if keep is None else _quantized(made, options, keep(made))
+            return made if finish is None else finish(made, partial(_quantized, options))
         except KerasBNError:
             raise
         except Exception as error:  # the converter raises many types, none of them public
@@ -53,18 +55,20 @@ def convert_servable(
             raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
 
 
-def _quantized(calibrated: bytes, options: ConversionOptions, kept: list[str]) -> bytes:
-    """What the converter does with a calibrated file, but for some operations."""
+def _quantized(options: ConversionOptions, calibrated: bytes, floats: Sequence[str], bits: int = 8) -> bytes:
+    """See `Quantizer`."""
+    from tensorflow.compiler.mlir.lite.types_pb2 import QUANTIZED_INT8, QUANTIZED_INT16
     from tensorflow.lite.python.convert import mlir_quantize
 
-    ends = tf.dtypes.as_dtype(options.ends)
+    ends = tf.dtypes.as_dtype("float32" if bits == LONG else options.ends)
     return bytes(
         mlir_quantize(
             calibrated,
             options.weights == PER_TENSOR,
+            inference_type=QUANTIZED_INT16 if bits == LONG else QUANTIZED_INT8,
             input_data_type=ends,
             output_data_type=ends,
-            denylisted_nodes=kept,
+            denylisted_nodes=list(floats),
             disable_per_channel_for_dense_layers=not options.per_channel_dense,
         )
     )

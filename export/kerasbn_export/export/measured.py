@@ -66,6 +66,19 @@ def measure_export(
     return report
 
 
+def drop_of(model: Any, prepared: Prepared, options: ExportOptions) -> Callable[[bytes], float]:
+    """A function that gives by how much a file is worse than the model, in the user's metric: see `measure_export`."""
+    given, labels = _pair(options.validation)
+    asked = measuring(options.metric, read_labels(labels), options.max_drop, options.seed)
+    inputs = prepared.programs[0].fixed(None)
+    validation = read_calibration(
+        given, inputs, seed=options.seed, image_range=options.image_range, image_resize=options.image_resize
+    )
+    runs = _Runs(model, validation)
+    original = runs.of(runs.reference)
+    return lambda data: score(asked, {ORIGINAL: original, FILE: runs.of_file(data)}, FILE).drop
+
+
 def _pair(validation: Any) -> tuple[Any, Any]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise InvalidArgumentError("validation: accepted: a pair (samples, labels), as validation=(x, y).")

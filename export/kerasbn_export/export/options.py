@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,10 @@ from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
 from kerasbn_export.metrics.metric import read_metric
-from kerasbn_export.precision import CALIBRATED, PER_CHANNEL, PER_TENSOR, QUANTIZED
+from kerasbn_export.precision import CALIBRATED, FLOAT, LIFTS, PER_CHANNEL, PER_TENSOR, QUANTIZED
+
+METRIC = "metric"
+"""The target of ``auto_precision`` that is the user's own metric."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class ExportOptions:
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
             own, or per channel.
         keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, or classes.
+        keep_int16: Layers whose activations have 16 bits in an int8 file: likewise.
+        auto_precision: Lift as few layers as reach this: an SQNR in dB, or ``"metric"`` for ``max_drop``; see
+            `kerasbn_export.export.lifting`.
+        lift: To what: ``"float"`` or ``"int16"``.
         metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
@@ -81,6 +89,9 @@ class ExportOptions:
     slim: bool = False
     weights: str | None = None
     keep_float: Sequence[Any] = ()
+    keep_int16: Sequence[Any] = ()
+    auto_precision: Any = None
+    lift: str = FLOAT
     metric: Any = None
     validation: Any = None
     max_drop: Finite | None = None
@@ -103,6 +114,7 @@ class ExportOptions:
                 f"those that do: {', '.join(sorted(CALIBRATED))}."
             )
         self._check_keep_float()
+        self._check_auto_precision()
         self._check_metric()
         if self.best and not (self.calibrated and self.fold):
             raise InvalidArgumentError(
@@ -113,10 +125,34 @@ class ExportOptions:
             self._check_learning()
 
     def _check_keep_float(self) -> None:
-        if self.keep_float and self.precision_taken != "int8":
+        given = [name for name in ("keep_float", "keep_int16") if getattr(self, name)]
+        if given and self.precision_taken != "int8":
             raise InvalidArgumentError(
-                f"keep_float goes with precision 'int8', not with {self.precision_taken!r}: there the converter leaves "
-                "no single operation in float."
+                f"{given[0]} goes with precision 'int8', not with {self.precision_taken!r}: there the converter makes "
+                "no exception for single operations."
+            )
+        if self.keep_int16 and self.conversion.ends == "uint8":
+            raise InvalidArgumentError(
+                "keep_int16 does not go with io_dtype='uint8': TFLite has no kernel from 16 bits to uint8; accepted: "
+                "'int8', 'float32'."
+            )
+
+    def _check_auto_precision(self) -> None:
+        target = self.auto_precision
+        if self.lift not in LIFTS:
+            raise InvalidArgumentError(f"lift={self.lift!r} is not known; accepted: {', '.join(LIFTS)}.")
+        if target is None:
+            return
+        if not (isinstance(target, (int, float)) and math.isfinite(target)) and target != METRIC:
+            raise InvalidArgumentError(
+                f"auto_precision={target!r} is no target; accepted: an SQNR in dB as 40.0, or 'metric' for max_drop."
+            )
+        if target == METRIC and self.max_drop is None:
+            raise InvalidArgumentError("auto_precision='metric' needs metric, validation and max_drop.")
+        if self.precision_taken != "int8" or self.best or self.learn_rounding:
+            raise InvalidArgumentError(
+                "auto_precision lifts layers of an int8 file as the converter makes it; it goes with precision 'int8', "
+                "without best and learn_rounding."
             )
 
     def _check_metric(self) -> None:

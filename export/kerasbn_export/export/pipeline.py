@@ -20,12 +20,15 @@ from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import FEWEST, held_out
-from kerasbn_export.export.measured import measure_export
-from kerasbn_export.export.options import ExportOptions
-from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare
+from kerasbn_export.export.lifted import Lifted
+from kerasbn_export.export.lifting import Target, lift_layers
+from kerasbn_export.export.measured import drop_of, measure_export
+from kerasbn_export.export.options import METRIC, ExportOptions
+from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare, recalibrated
 from kerasbn_export.export.records import ExportResult
+from kerasbn_export.export.scoring import scorer
 from kerasbn_export.export.slimming import Slimming, slimmed
-from kerasbn_export.precision import PER_TENSOR
+from kerasbn_export.precision import FLOAT, PER_TENSOR
 from kerasbn_export.program.program import Program
 from kerasbn_export.rounding.learn import LayerRounding, check_enough
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
@@ -57,8 +60,8 @@ def build_tflite(
         options = replace(options, precision=tuned_for)
     made = (_trained if tuned_for else _folded)(model, options, on_step)
     prepared, samples = made.prepared, made.samples
-    if made.floats and options.precision_taken == "int8":
-        options = replace(options, keep_float=made.floats)
+    if (made.floats or made.longs) and options.precision_taken == "int8":
+        options = replace(options, keep_float=made.floats, keep_int16=made.longs)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
     data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
     file = read_tflite(data)
@@ -67,7 +70,7 @@ def build_tflite(
     metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
     notes = (*made.slimming.notes, *result.notes)
-    result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding)
+    result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding, lifted=made.lifted)
     result = replace(result, slimmed=made.slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)
 
@@ -83,6 +86,8 @@ class _Made:
     slimming: Slimming = field(default_factory=Slimming)
     rounding: tuple[LayerRounding, ...] = ()
     floats: tuple[str, ...] = ()
+    longs: tuple[str, ...] = ()
+    lifted: Lifted | None = None
 
 
 def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
@@ -101,6 +106,8 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
     on_step("fold" if options.fold else "rebuild")
     prepared = prepare(model, options)
     samples = _samples(model, prepared, options, on_step)
+    if samples is not None and options.auto_precision is not None:
+        return _lifted(model, prepared, options, samples, slimming, on_step)
     trials: tuple[Trial, ...] = ()
     rounding: tuple[LayerRounding, ...] = ()
     if samples is not None and _searches(prepared, options, samples):
@@ -116,6 +123,34 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
         on_step("convert")
         data = converted(prepared, options, samples, on_step)
     return _Made(prepared, data, samples, trials, slimming, rounding)
+
+
+def _lifted(
+    model: Any, prepared: Prepared, options: ExportOptions, samples: Calibration, slimming: Slimming, on_step: Any
+) -> _Made:
+    """The file with as few layers lifted as `options.auto_precision` needs."""
+    samples, judged = held_out(samples)
+    prepared, _, trials = settle_form(model, prepared, options, samples, on_step)
+    floats, longs = kept_layers(prepared, options)
+    make = recalibrated(prepared, options, samples, on_step)
+
+    def lifting(layers: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        free = layers - {*floats, *longs}
+        more = tuple(name for name in prepared.programs[0].layers if name in free)
+        return ((*floats, *more), longs) if options.lift == FLOAT else (floats, (*longs, *more))
+
+    target = _target(model, prepared, options, judged)
+    layers, lifted = lift_layers(
+        lambda layers: make(*lifting(layers)), prepared.programs, target, options.lift, on_step
+    )
+    floats, longs = lifting(layers)
+    return _Made(prepared, make(floats, longs), samples, trials, slimming, (), floats, longs, lifted)
+
+
+def _target(model: Any, prepared: Prepared, options: ExportOptions, judged: Calibration) -> Target:
+    if options.auto_precision == METRIC:
+        return Target(float(options.max_drop or 0), "drop", drop_of(model, prepared, options), higher=False)
+    return Target(float(options.auto_precision), "dB", scorer(model, judged))
 
 
 def _searches(prepared: Prepared, options: ExportOptions, samples: Calibration) -> bool:
@@ -152,6 +187,7 @@ def _samples(
 
 
 def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
+    floats, long = kept_layers(prepared, options)
     return Contract(
         programs=prepared.programs,
         batch_size=options.batch_size,
@@ -161,15 +197,17 @@ def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
         device=options.profile,
         select_ops=options.select_ops,
         weights=options.conversion.weights,
-        kept=kept_layers(prepared, options),
+        kept=floats,
+        long=long,
     )
 
 
 def _result(
     path: Path, data: bytes, file: TFLiteFile, options: ExportOptions, prepared: Prepared, samples: Calibration | None
 ) -> ExportResult:
-    origins, kept = Origins(file, prepared.programs), kept_layers(prepared, options)
-    asked = [op for op in kept_ops(file, origins, kept) if op in file.float_ops]
+    origins, (floats, long) = Origins(file, prepared.programs), kept_layers(prepared, options)
+    asked = [op for op in kept_ops(file, origins, floats) if op in file.float_ops]
+    wide = [op for op in kept_ops(file, origins, long) if op.long]
     left = [op for op in file.float_ops if op not in asked] if options.calibrated else []
     device = options.profile
     return ExportResult(
@@ -183,6 +221,7 @@ def _result(
         calibration=None if samples is None else str(samples),
         float_layers=_counted([origins.describe(op) for op in left]),
         kept_float=_counted([origins.describe(op) for op in asked]),
+        kept_int16=_counted([origins.describe(op) for op in wide]),
         unfolded=prepared.unfolded if options.fold else "",
         notes=prepared.notes,
         folded=options.fold,

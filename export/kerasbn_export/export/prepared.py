@@ -9,7 +9,7 @@ from typing import Any
 from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
-from kerasbn_export.conversion.convert import convert
+from kerasbn_export.conversion.convert import calibrate, convert
 from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
@@ -161,11 +161,11 @@ def converted(
     Raises:
         ConversionError: The converter failed, or made a file of a quantized loop that is nothing like the model.
     """
-    kept = kept_layers(prepared, options)
+    floats, long = kept_layers(prepared, options)
     try:
         data = convert(
             prepared.programs,
-            replace(options.conversion, keep_float=kept),
+            replace(options.conversion, keep_float=floats, keep_int16=long),
             calibration=samples,
             batch_size=options.batch_size,
             isolate=options.isolate,
@@ -180,9 +180,39 @@ def converted(
     return data
 
 
-def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[str, ...]:
-    """The names of the layers that stay in float."""
-    return layers_of(options.keep_float, prepared.programs[0].layers) if options.keep_float else ()
+def recalibrated(
+    prepared: Prepared, options: ExportOptions, samples: Calibration, on_step: Callable[[str], None]
+) -> Callable[[tuple[str, ...], tuple[str, ...]], bytes]:
+    """Measures ranges once; from the layers in float and those of 16 bits to the content of the file.
+
+    Args:
+        prepared: What to convert.
+        options: How.
+        samples: What ranges are measured on.
+        on_step: Called with the count of samples measured.
+    """
+    make = calibrate(
+        prepared.programs,
+        options.conversion,
+        calibration=samples,
+        batch_size=options.batch_size,
+        on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
+    )
+    return lambda floats, long: make(replace(options.conversion, keep_float=floats, keep_int16=long))
+
+
+def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the layers that stay in float, and of those with activations of 16 bits.
+
+    Raises:
+        InvalidArgumentError: A name means no layer, or both mean the same one.
+    """
+    layers = prepared.programs[0].layers
+    floats = layers_of("keep_float", options.keep_float, layers)
+    long = layers_of("keep_int16", options.keep_int16, layers)
+    if both := sorted(set(floats) & set(long)):
+        raise InvalidArgumentError(f"keep_float and keep_int16 both name {', '.join(both)}; accepted: one of them.")
+    return floats, long
 
 
 def _refuse_wrong_loops(prepared: Prepared, options: ExportOptions, data: bytes, samples: Calibration) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from kerasbn.shown import Rows, Shown
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.report import DeviceReport
+from kerasbn_export.export.lifted import Lifted
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
 from kerasbn_export.metrics.records import MetricReport
 from kerasbn_export.rounding.learn import LayerRounding
@@ -38,6 +39,8 @@ class ExportResult(Shown):
         rounding: What became of each layer where rounding was learned; empty if that was not asked for.
         metric: The user's metric of the model and of the files; None if none was asked for.
         kept_float: The operations that stay in float because that was asked for, each with its layer.
+        kept_int16: Likewise those with activations of 16 bits.
+        lifted: What ``auto_precision`` found; None if it was not asked for.
     """
 
     path: Path
@@ -58,6 +61,8 @@ class ExportResult(Shown):
     rounding: tuple[LayerRounding, ...] = ()
     metric: MetricReport | None = None
     kept_float: tuple[str, ...] = ()
+    kept_int16: tuple[str, ...] = ()
+    lifted: Lifted | None = None
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
@@ -83,11 +88,13 @@ class ExportResult(Shown):
             lines.insert(0, f"{self.affine_ops_left} operations multiply or add a per-channel constant.")
         if self.float_layers:
             lines.append(f"Left in float by the converter: {', '.join(self.float_layers)}.")
-        if self.kept_float:
-            cost = ", ".join(f"{self.ops[name]} {name}" for name in ("DEQUANTIZE", "QUANTIZE") if name in self.ops)
-            lines.append(
-                f"Kept in float as asked for: {', '.join(self.kept_float)}. The file has {cost or 'no conversions'}."
-            )
+        cost = ", ".join(f"{self.ops[name]} {name}" for name in ("DEQUANTIZE", "QUANTIZE") if name in self.ops)
+        for type_, ops in (("float", self.kept_float), ("int16", self.kept_int16)):
+            if ops:
+                lines.append(
+                    f"Kept in {type_} as asked for: {', '.join(ops)}. The file has {cost or 'no conversions'}."
+                )
+        lines.extend([] if self.lifted is None else self.lifted.lines())
         if self.calibration:
             lines.append(f"Calibrated on {self.calibration}.")
         if self.trials:
@@ -107,5 +114,6 @@ class ExportResult(Shown):
         slimmed = [each.to_json() for each in self.slimmed]
         rounding = [asdict(layer) for layer in self.rounding]
         changed = {"verdicts": verdicts, "device": device, "trials": trials, "slimmed": slimmed, "rounding": rounding}
+        changed["lifted"] = None if self.lifted is None else asdict(self.lifted)
         changed["metric"] = None if self.metric is None else self.metric.to_json()
         return {**fields, "path": str(self.path), **changed}

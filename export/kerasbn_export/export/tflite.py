@@ -45,6 +45,9 @@ def export_tflite(
     slim: bool = False,
     weights: str | None = None,
     keep_float: Sequence[Any] = (),
+    keep_int16: Sequence[Any] = (),
+    auto_precision: Any = None,
+    lift: str = "float",
     metric: Any = None,
     validation: Any = None,
     max_drop: Finite | None = None,
@@ -86,6 +89,11 @@ def export_tflite(
             need; channels are then equalized first. None is the device's own, or per channel.
         keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, names of classes as
             ``"Dense"``, or classes. Each costs a DEQUANTIZE and a QUANTIZE.
+        keep_int16: Layers whose activations have 16 bits in an int8 file, likewise. Each costs two QUANTIZE.
+        auto_precision: Lift as few layers of an int8 file as reach a target: an SQNR in dB of the worst output, or
+            ``"metric"`` for ``max_drop``. Found by measuring: see `kerasbn_export.export.lifting`. The result has the
+            curve of quality against size and time.
+        lift: What layers are lifted to: ``"float"``, or ``"int16"`` where the device computes no floats.
         metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
             labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
             model, the file and the stock converter's file, each with a 95 % interval of the difference.
@@ -130,6 +138,9 @@ def export_tflite(
         "slim": slim,
         "weights": weights,
         "keep_float": keep_float,
+        "keep_int16": keep_int16,
+        "auto_precision": auto_precision,
+        "lift": lift,
         "metric": metric,
         "validation": validation,
         "max_drop": max_drop,

@@ -53,6 +53,11 @@ class Op:
     outputs: tuple[Tensor, ...]
 
     @property
+    def long(self) -> bool:
+        """Whether what it computes has 16 bits."""
+        return bool(self.outputs) and all(tensor.dtype == "INT16" for tensor in self.outputs)
+
+    @property
     def affine(self) -> bool:
         """Whether it multiplies or adds a per-channel constant, as a BatchNorm that was not folded does."""
         return self.name in AFFINE_OPS and any(tensor.per_channel for tensor in self.inputs)

@@ -178,7 +178,11 @@ class TFLiteGraph:
         return quantization.scale if quantization else 0.0
 
     def _puts_on_a_grid(self, operation: Operation) -> bool:
-        return operation.name == "QUANTIZE" and not self.tensors[operation.inputs[0]].quantization
+        """Whether it rounds to one grid, and to none that is nearly as coarse as another before."""
+        if operation.name != "QUANTIZE":
+            return False
+        before, after = self.tensors[operation.inputs[0]], self.tensors[operation.outputs[0]]
+        return not before.quantization or {before.dtype, after.dtype} == {"int8", "int16"}
 
     def before_activation(self, index: int) -> int | None:
         """The tensor that goes into the softmax or sigmoid which gives an output; None if neither gives it."""

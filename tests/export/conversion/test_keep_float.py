@@ -6,7 +6,7 @@ import pytest
 from kerasbn.errors import ConversionError, InvalidArgumentError
 from kerasbn_export import verify
 from kerasbn_export.cli.main import run
-from kerasbn_export.conversion import convert as convert_module
+from kerasbn_export.conversion import mixed as mixed_module
 from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
@@ -60,12 +60,12 @@ def test_the_layers_that_are_meant_stay_in_float(kept, in_float, said, keras_fla
 def test_a_class_is_meant_with_its_heirs(keras_flavour):
     model = network(keras_flavour)
     layers = {layer.name: layer for layer in model.layers}
-    assert layers_of([keras_flavour.keras.layers.Dense], layers) == ("scores",)
-    assert set(layers_of(["first", "f*", "Conv2D"], layers)) == {"first", "flat", "second", "third"}
+    assert layers_of("keep_float", [keras_flavour.keras.layers.Dense], layers) == ("scores",)
+    assert set(layers_of("keep_float", ["first", "f*", "Conv2D"], layers)) == {"first", "flat", "second", "third"}
     with pytest.raises(
         InvalidArgumentError, match="keep_float: 'none' is no layer of the folded model; accepted: names"
     ):
-        layers_of(["none"], layers)
+        layers_of("keep_float", ["none"], layers)
 
 
 def test_what_cannot_be_kept_is_refused(keras_flavour, data, tmp_path):
@@ -76,13 +76,13 @@ def test_what_cannot_be_kept_is_refused(keras_flavour, data, tmp_path):
         export_tflite(model, tmp_path / "m.tflite", precision="int16x8", calibration=data, keep_float=["first"])
     with pytest.raises(InvalidArgumentError, match="accepted: a sequence"):
         exported(model, data, tmp_path, keep_float="first")
-    with pytest.raises(InvalidArgumentError, match="does not go with a process of its own"):
+    with pytest.raises(InvalidArgumentError, match="do not go with a process of its own"):
         exported(model, data, tmp_path, keep_float=["first"], isolate=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_layer_that_is_quantized_all_the_same_breaks_the_contract(keras_flavour, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert_module, "nodes_to_keep", lambda *_, **__: [])
+    monkeypatch.setattr(mixed_module, "nodes_to_keep", lambda *_: [])
     with pytest.raises(ConversionError, match="of Conv2D 'second' computes in whole numbers, asked for was float"):
         exported(network(keras_flavour), data, tmp_path, keep_float=["second"])
 

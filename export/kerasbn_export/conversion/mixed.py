@@ -1,0 +1,42 @@
+"""An int8 file in which some layers have another precision, made from one calibrated file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from kerasbn_export.conversion.keep_float import nodes_to_keep
+from kerasbn_export.conversion.keep_int16 import with_int16
+from kerasbn_export.conversion.options import ConversionOptions
+from kerasbn_export.program.program import Program
+
+LONG = 16
+"""Bits of an activation that has more than 8."""
+
+
+class Quantizer(Protocol):
+    """What the converter does with a calibrated file."""
+
+    def __call__(self, calibrated: bytes, floats: Sequence[str], bits: int = 8) -> bytes:
+        """The quantized file, with some operations in float; with 16 bits, the inputs and outputs as well."""
+
+
+def mixed(programs: Sequence[Program], options: ConversionOptions) -> Callable[[bytes, Quantizer], bytes]:
+    """What makes the file of a calibrated one.
+
+    Args:
+        programs: What is converted.
+        options: How.
+
+    Raises:
+        ConversionError: No operation comes from a layer that was named.
+    """
+
+    def finish(calibrated: bytes, quantize: Quantizer) -> bytes:
+        floats = nodes_to_keep(calibrated, programs, options.keep_float) if options.keep_float else []
+        short = quantize(calibrated, floats)
+        if not options.keep_int16:
+            return short
+        return with_int16(short, quantize(calibrated, floats, LONG), programs, options.keep_int16)
+
+    return finish

@@ -1,0 +1,143 @@
+"""Layers whose activations have 16 bits inside an int8 file: those that were meant, and the numbers are theirs."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from kerasbn.errors import ConversionError, InvalidArgumentError
+from kerasbn_export import export_tflite, verify
+from kerasbn_export.cli.main import run
+from kerasbn_export.conversion import mixed as mixed_module
+from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.tflite.flatbuffer import op_name, parse, schema, serialize
+
+
+def network(flavour, seed=1):
+    """Convolutions, a depthwise one, a sum, a concatenation, pooling and a softmax."""
+    layers = flavour.keras.layers
+    image = flavour.keras.Input((10, 10, 3), name="image")
+    x = flavour.batch_normalization(name="norm")(layers.Conv2D(8, 3, padding="same", name="first")(image))
+    x = layers.ReLU(name="bend")(x)
+    side = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.Add(name="sum")([x, layers.Conv2D(8, 1, activation="tanh", name="second")(side)])
+    x = layers.Concatenate(name="both")([x, side])
+    x = layers.MaxPooling2D(2, name="pool")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(layers.Conv2D(8, 3, activation="relu6", name="third")(x))
+    model = flavour.keras.Model(image, layers.Softmax(name="classes")(layers.Dense(4, name="scores")(x)))
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(0, 0.3, weight.shape) for weight in layer.get_weights()])
+    model.get_layer("norm").set_weights([rng.uniform(0.5, 2, 8), *rng.normal(size=(2, 8)), rng.uniform(0.5, 2, 8)])
+    return model
+
+
+@pytest.fixture
+def data(rng):
+    return rng.normal(size=(24, 10, 10, 3)).astype("float32")
+
+
+def exported(model, data, tmp_path, **options):
+    return export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data, best=False, **options)
+
+
+def long_ops(path):
+    return sorted(op.name for op in read_tflite(path).ops if op.long and op.name != "QUANTIZE")
+
+
+@pytest.mark.parametrize(
+    ("kept", "long"),
+    [
+        (["second"], ["CONV_2D"]),
+        (["bend"], ["CONV_2D"]),
+        (["sum"], ["ADD"]),
+        (["both"], ["CONCATENATION"]),
+        (["depthwise", "pool"], ["DEPTHWISE_CONV_2D", "MAX_POOL_2D"]),
+        (["Conv2D"], ["CONV_2D", "CONV_2D", "CONV_2D", "TANH"]),
+        (["scores", "classes"], ["FULLY_CONNECTED", "SOFTMAX"]),
+    ],
+)
+@pytest.mark.parametrize("ends", ["int8", "float32"])
+def test_the_layers_that_are_meant_have_16_bits(kept, long, ends, keras_flavour, data, tmp_path):
+    model = network(keras_flavour)
+    result = exported(model, data, tmp_path, keep_int16=kept, io_dtype=ends)
+    file = read_tflite(tmp_path / "m.tflite")
+    found = long_ops(tmp_path / "m.tflite")
+    assert found == long if kept != ["second"] else set(found) >= set(long)
+    assert len(result.kept_int16) == len(set(result.kept_int16)) > 0
+    assert any(line.startswith("Kept in int16 as asked for: 1 ") for line in result.summary())
+    assert (file.inputs[0].dtype, file.outputs[0].dtype) == (ends.upper(), ends.upper())
+    assert verify(model, tmp_path / "m.tflite", data=data)
+
+
+def test_a_tensor_between_two_of_them_keeps_its_bits(keras_flavour, data, tmp_path):
+    exported(network(keras_flavour), data, tmp_path, keep_int16=["both", "pool", "third"])
+    names = [(op.name, op.outputs[0].dtype) for op in read_tflite(tmp_path / "m.tflite").ops]
+    long = [name for name, dtype in names if dtype == "INT16" and name != "QUANTIZE"]
+    assert long == ["CONCATENATION", "MAX_POOL_2D", "CONV_2D"]
+    place = names.index(("CONCATENATION", "INT16"))
+    assert [name for name, _ in names[place : place + 4]] == [*long, "QUANTIZE"]
+
+
+def test_nothing_else_changes(keras_flavour, data, tmp_path):
+    """The operations that were not named have the scales and the weights of the plain file."""
+    model, stored = network(keras_flavour), []
+    for kept in ([], ["third"]):
+        exported(model, data, tmp_path, keep_int16=kept)
+        graph = parse((tmp_path / "m.tflite").read_bytes()).subgraphs[0]
+        short = [t for t in graph.tensors if t.type == schema().TensorType.INT8 and t.quantization.scale is not None]
+        stored.append({(t.name, tuple(t.quantization.scale), tuple(t.quantization.zeroPoint)) for t in short})
+    assert stored[0] <= stored[1]
+
+
+def test_more_layers_of_16_bits_mean_less_noise(keras_flavour, data, tmp_path):
+    model, reached = network(keras_flavour), []
+    for kept in ([], ["first", "bend", "depthwise", "second", "sum"], ["*"]):
+        exported(model, data, tmp_path, keep_int16=kept, io_dtype="float32")
+        report = verify(model, tmp_path / "m.tflite", data=data, layers=False)
+        reached.append(report.outputs[0].measurement.sqnr_db)
+    assert all(b > a for a, b in pairwise(reached)), reached
+
+
+def test_a_wrong_scale_of_16_bits_is_found(keras_flavour, data, tmp_path):
+    model = network(keras_flavour)
+    exported(model, data, tmp_path, keep_int16=["depthwise", "second", "sum"])
+    changed = parse((tmp_path / "m.tflite").read_bytes())
+    graph = changed.subgraphs[0]
+    depthwise = next(op for op in graph.operators if op_name(changed, op) == "DEPTHWISE_CONV_2D")
+    assert graph.tensors[depthwise.outputs[0]].type == schema().TensorType.INT16
+    grid = graph.tensors[depthwise.inputs[1]].quantization
+    grid.scale = [1.3 * scale for scale in grid.scale]
+    (tmp_path / "wrong.tflite").write_bytes(serialize(changed))
+    assert not verify(model, tmp_path / "wrong.tflite", data=data)
+
+
+def test_what_cannot_be_kept_is_refused(keras_flavour, data, tmp_path):
+    model = network(keras_flavour)
+    with pytest.raises(InvalidArgumentError, match="keep_int16: 'norm' is no layer of the folded model"):
+        exported(model, data, tmp_path, keep_int16=["norm"])
+    with pytest.raises(InvalidArgumentError, match="keep_float and keep_int16 both name third"):
+        exported(model, data, tmp_path, keep_int16=["third"], keep_float=["th*"])
+    with pytest.raises(InvalidArgumentError, match="keep_int16 goes with precision 'int8', not with 'float32'"):
+        export_tflite(model, tmp_path / "m.tflite", keep_int16=["first"])
+    with pytest.raises(InvalidArgumentError, match="no kernel from 16 bits to uint8"):
+        exported(model, data, tmp_path, keep_int16=["first"], io_dtype="uint8")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_that_has_8_bits_all_the_same_breaks_the_contract(keras_flavour, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(mixed_module, "with_int16", lambda short, *_, **__: short)
+    with pytest.raises(ConversionError, match="of Conv2D 'third' has activations of int8, asked for was int16"):
+        exported(network(keras_flavour), data, tmp_path, keep_int16=["third"])
+
+
+def test_float_and_16_bits_in_one_file(keras_flavour, data, tmp_path, capsys):
+    network(keras_flavour).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", data)
+    export = ["export", str(tmp_path / "m.keras"), "-o", str(tmp_path / "m.tflite"), "--precision", "int8"]
+    kept = ["--calibration", str(tmp_path / "x.npy"), "--keep-float", "third", "--keep-int16", "depthwise"]
+    assert run([*export, *kept]) == 0
+    out = capsys.readouterr().out
+    assert "Kept in float as asked for: 1 CONV_2D of Conv2D 'third'." in out
+    assert "Kept in int16 as asked for: 1 DEPTHWISE_CONV_2D of DepthwiseConv2D 'depthwise'." in out
+    assert [op.name for op in read_tflite(tmp_path / "m.tflite").float_ops if op.name != "DEQUANTIZE"] == ["CONV_2D"]
