@@ -1,8 +1,8 @@
 """Layers whose activations have 16 bits inside an int8 file.
 
-The converter knows one type of activations for a whole file. So it quantizes the same calibrated file twice, to int8 and
-to int16x8: both have the same operations in the same order. Those of the layers that are meant are taken from the second
-file, with their weights. A QUANTIZE stands wherever a tensor goes from one grid to the other::
+The converter knows one type of activations for a whole file. So it quantizes the same calibrated file twice, to int8
+and to int16x8. Both have the same operations in the same order. Those of the layers that are meant are taken from the
+second file, with their weights. A QUANTIZE stands wherever a tensor goes from one grid to the other::
 
     x --int8--> QUANTIZE --int16--> operation of the second file --int16--> QUANTIZE --int8--> y
 

@@ -159,8 +159,8 @@ def _smallest(search: _Search, names: Sequence[str], to: str) -> Layers:
     if not search.reaches(everything):
         raise MetricError(
             f"auto_precision: {search.target.value:g} {search.target.unit} are not reached; all {len(names)} layers in "
-            f"{to} give {search.quality(everything):.1f}. Inputs and outputs of 8 bits limit that, and with 'int16' the "
-            "weights: use io_dtype='float32' and lift='float', or another target."
+            f"{to} give {search.quality(everything):.1f}. Inputs and outputs of 8 bits limit that, and with 'int16' "
+            "the weights: use io_dtype='float32' and lift='float', or another target."
         )
     order = sorted(names, key=lambda name: -search.target.rank(search.quality(frozenset({name}))))
     low, high = 0, len(order)  # the first `low` are not enough, the first `high` are
