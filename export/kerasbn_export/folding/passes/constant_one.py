@@ -102,7 +102,7 @@ def _keeps_one(graph: Graph, call: Call) -> bool:
     layer = call.layer
     if layer.kind == "PReLU":
         return False
-    if isinstance(spatial.forward(graph, call, _ones(call.inputs[0])), Step):
+    if call.inputs and isinstance(spatial.forward(graph, call, _ones(call.inputs[0])), Step):
         return True
     return is_homogeneous(layer) or is_fused(layer) or (layer.kind in identity.KINDS and not in_training(call))
 
