@@ -97,7 +97,7 @@ MOVING = ("PAD", "RESHAPE", "EXPAND_DIMS", "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_
 
 
 def _between(file, tensor):
-    """The tensors with one grid from this one to linear operations alone, and these; None if anything else takes one."""
+    """The tensors with one grid up to linear operations, and these; None if anything else takes one."""
     users = [node for node in file.nodes if tensor in node.inputs]
     tensors, linear = [tensor], [node for node in users if node.is_linear]
     for user in (node for node in users if not node.is_linear):

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kerasbn_testing.bad_files import with_one_scale, with_range, with_record
-from kerasbn_testing.sessions import start_anew
 
 from kerasbn import recalibrate
 from kerasbn.flavour import Flavour
@@ -21,6 +19,8 @@ from kerasbn.statistics.layers import batchnorms
 from kerasbn_export import explain, export_tflite
 from kerasbn_export.explanation.records import Explanation, Finding
 from kerasbn_models import digits_cnn, ds_cnn, resnet20, tcn, unet
+from kerasbn_testing.bad_files import with_one_scale, with_range, with_record
+from kerasbn_testing.sessions import start_anew
 
 SAMPLES, SEED = 128, 20261129
 LARGE = 50.0
@@ -199,10 +199,14 @@ def probabilities(subject: Subject) -> Case:
 
 
 def unfolded(subject: Subject) -> Case:
-    """A stem with its BatchNorm behind the activation, converted without folding; the network gets what it is used to."""
+    """A stem with its BatchNorm behind the activation, converted without folding; the network gets its own input."""
     layers, channels = subject.flavour.keras.layers, subject.samples.shape[-1]
     conv = layers.Conv1D if subject.samples.ndim == 3 else layers.Conv2D
-    first, norm, last = conv(8, 1, activation="relu"), subject.flavour.batch_normalization(epsilon=0.0), conv(channels, 1)
+    first, norm, last = (
+        conv(8, 1, activation="relu"),
+        subject.flavour.batch_normalization(epsilon=0.0),
+        conv(channels, 1),
+    )
     model = subject.within(lambda x: last(norm(first(x))), _nothing)
     kernel = np.eye(channels, 8, dtype="float32") + np.float32(0.5)
     inner = subject.samples @ kernel
