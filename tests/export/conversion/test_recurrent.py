@@ -159,6 +159,36 @@ def test_layers_with_one_zero_state_do_not_share_it(tmp_path):
     assert verify(model, result.path, data=sequences()).status is Status.EQUAL
 
 
+@pytest.mark.parametrize("form", ["plain", "both ways"])
+def test_the_cell_of_an_lstm_is_not_clipped(keras_flavour, form, tmp_path):
+    """The converter clips the fused one at 10. With gates that stay open the cell goes to 14, and back to 0."""
+    layers, keras = keras_flavour.keras.layers, keras_flavour.keras
+    x = keras.Input((40, 2))
+    lstm = layers.LSTM(3)
+    y = lstm(x) if form == "plain" else layers.Bidirectional(lstm)(x)
+    model = keras.Model(x, layers.Dense(2)(y))
+    for layer in model.layers[1:]:
+        layer.set_weights([_open_gates(array) for array in layer.get_weights()])
+    forth = np.random.default_rng(0).uniform(0.5, 1.0, (4, 20, 2))
+    data = np.concatenate([forth, -forth * np.linspace(0.9, 1.1, 4)[:, None, None]], axis=1).astype("float32")
+    with patch("kerasbn_export.conversion.convert.mended", lambda data: data):
+        stock = export_tflite(model, tmp_path / "stock.tflite")
+    clips = "UNIDIRECTIONAL_SEQUENCE_LSTM" in stock.ops
+    assert bool(verify(model, stock.path, data=data)) is not clips
+    assert clips is (keras_flavour == TF_KERAS)
+    result = export_tflite(model, tmp_path / "m.tflite")
+    assert verify(model, result.path, data=data).status is Status.EQUAL
+
+
+def _open_gates(array):
+    """Weights with which an LSTM adds its input to its cell at every step; any other as it is."""
+    if array.shape == (12,):
+        return np.concatenate([np.full(6, 8.0), np.zeros(3), np.full(3, 4.0)])
+    if array.shape == (2, 12):
+        return np.concatenate([np.zeros((2, 6)), np.full((2, 3), 0.7), np.zeros((2, 3))], axis=1)
+    return 0 * array if array.shape == (3, 12) else array
+
+
 def test_what_is_reversed_and_joined_keeps_its_numbers_in_int8(keras_flavour, tmp_path):
     layers, keras = keras_flavour.keras.layers, keras_flavour.keras
     x = keras.Input((STEPS, FEATURES))

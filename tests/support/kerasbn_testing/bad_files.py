@@ -80,16 +80,32 @@ def with_record(content, **changes):
 
 
 def with_range(content, times):
-    """The file with another range for an activation between two linear operations, which count on with it."""
+    """The file with another range for an activation between linear operations, which count on with it."""
     file = File(content)
-    users = {id(each): [node for node in file.nodes if each in node.inputs] for each in file.tensors}
-    between = [node for node in file.linear() if users[id(node.output)] and _linear(users[id(node.output)])]
-    node = between[0]
-    _rescale(node.output, times)
-    for user in users[id(node.output)]:
+    ways = (_between(file, node.output) for node in file.linear())
+    tensors, linear = next(way for way in ways if way is not None)
+    for tensor in tensors:
+        _rescale(tensor, times)
+    for user in linear:
         file.store(user.bias, file.stored(user.bias) / times)
         _rescale(user.bias, times)
     return file.content()
+
+
+MOVING = ("PAD", "RESHAPE", "EXPAND_DIMS", "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
+"""Operations that have one grid before and behind."""
+
+
+def _between(file, tensor):
+    """The tensors with one grid up to linear operations, and these; None if anything else takes one."""
+    users = [node for node in file.nodes if tensor in node.inputs]
+    tensors, linear = [tensor], [node for node in users if node.is_linear]
+    for user in (node for node in users if not node.is_linear):
+        way = _between(file, user.output) if user.kind in MOVING else None
+        if way is None:
+            return None
+        tensors, linear = tensors + way[0], linear + way[1]
+    return (tensors, linear) if users else None
 
 
 def with_one_scale(content):
@@ -103,10 +119,6 @@ def with_one_scale(content):
             file.store(tensor, file.stored(tensor) * (scales / scales.max()).reshape(shape))
             tensor.quantization.scale, tensor.quantization.zeroPoint = [float(scales.max())], [0]
     return file.content()
-
-
-def _linear(nodes):
-    return all(node.is_linear for node in nodes)
 
 
 def _rescale(tensor, times):

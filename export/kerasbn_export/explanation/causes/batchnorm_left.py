@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasbn_export.explanation.evidence import Evidence
 from kerasbn_export.explanation.records import Costs, Finding
-from kerasbn_export.folding.verdict import Action
+from kerasbn_export.folding.verdict import Action, Reason
 from kerasbn_export.precision import CALIBRATED
 
 NAME = "batchnorm-left"
@@ -38,6 +38,6 @@ def batchnorm_left(evidence: Evidence) -> Finding | None:
 
 
 def _stayed(evidence: Evidence) -> list[dict[str, Any]]:
-    """The verdicts of BatchNorms that folding left."""
+    """The verdicts of BatchNorms that folding left; those stay on purpose without which the file was measured worse."""
     verdicts = (evidence.record or {}).get("verdicts") or []
-    return [verdict for verdict in verdicts if verdict["action"] in STAYED]
+    return [each for each in verdicts if each["action"] in STAYED and each.get("reason") != Reason.COARSER.value]

@@ -16,12 +16,11 @@ BOUNDED = ("SOFTMAX", "LOGISTIC", "LOG_SOFTMAX")
 
 
 def wide_activation(evidence: Evidence) -> Finding | None:
-    """The tensor with the least signal to rounding noise; None if all have enough."""
-    found = {index: spread for index, spread in evidence.spreads.items() if _is_free(evidence, index)}
-    index = min(found, key=lambda each: found[each].sqnr_db, default=None)
-    if index is None or found[index].sqnr_db >= LEAST_SQNR:
+    """The `widest` tensor; None if there is none."""
+    index = widest(evidence)
+    if index is None:
         return None
-    worst = found[index]
+    worst = evidence.spreads[index]
     own = worst.used >= REACHED
     export = evidence.commands.export
     return Finding(
@@ -34,6 +33,13 @@ def wide_activation(evidence: Evidence) -> Finding | None:
         options={"precision": "int16x8", "io_dtype": None} if own else {},
         follows=("input-range", "calibration-samples", "channel-spread"),
     )
+
+
+def widest(evidence: Evidence) -> int | None:
+    """The tensor with the least signal to rounding noise; None if all have enough."""
+    found = {index: spread.sqnr_db for index, spread in evidence.spreads.items() if _is_free(evidence, index)}
+    index = min(found, key=found.__getitem__, default=None)
+    return None if index is None or found[index] >= LEAST_SQNR else index
 
 
 def _is_free(evidence: Evidence, index: int) -> bool:
