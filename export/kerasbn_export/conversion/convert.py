@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
+from kerasbn_export.calibration.ranges.methods import MIN_MAX
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.isolate import convert_isolated
 from kerasbn_export.conversion.keep_float import nodes_to_keep
 from kerasbn_export.conversion.mended import mended
@@ -54,10 +56,14 @@ def convert(
             f"Precision {options.precision!r} needs calibration data: give samples of the real inputs, or "
             'calibration="random" to measure the ranges on random numbers.'
         )
+    if options.ranges != MIN_MAX and calibration is not None:
+        measured = calibrated(
+            model, options, calibration=calibration, batch_size=batch_size, isolate=isolate, on_sample=on_sample
+        )
+        return relabel(measured.quantized(options.ranges), (), metadata or {})
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
         servable = _traced(_programs(model), Path(folder), batch_size)
-        if isolate is None:
-            isolate = servable.loops and options.precision in CALIBRATED
+        isolate = _isolated(servable, options, isolate)
         if isolate and options.keep_float:
             raise InvalidArgumentError(
                 "keep_float does not go with a process of its own (isolate=True, and int8 files with loops)."
@@ -68,6 +74,47 @@ def convert(
             keep = partial(nodes_to_keep, programs=_programs(model), kept=options.keep_float)
             data = convert_servable(servable, options, calibration, on_sample, keep if options.keep_float else None)
     return relabel(mended(data), servable.signatures, metadata or {})
+
+
+def calibrated(
+    model: Any,
+    options: ConversionOptions,
+    *,
+    calibration: Calibration,
+    batch_size: int | None = 1,
+    isolate: bool | None = None,
+    on_sample: Callable[[int, int], None] = lambda *_: None,
+) -> Calibrated:
+    """Measures the ranges of a model: files of all ways to choose them are then made of it.
+
+    Args:
+        model: See `convert`, as for all others.
+        options: The precision, and what goes with it; the way to choose ranges makes no difference.
+        calibration: What they are measured on.
+        batch_size: The batch to fix where the model leaves it open.
+        isolate: Not accepted, nor are the models that need it.
+        on_sample: Called with the number of samples measured and of all.
+
+    Raises:
+        ConversionError: The converter failed.
+        InvalidArgumentError: The model needs a process of its own.
+    """
+    programs = _programs(model)
+    with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
+        servable = _traced(programs, Path(folder), batch_size)
+        if _isolated(servable, options, isolate):
+            raise InvalidArgumentError(
+                "ranges do not go with a process of its own (isolate=True, and int8 files with loops): there the "
+                "converter takes the smallest and the largest values."
+            )
+        data = convert_servable(servable, options, calibration, on_sample, calibrate_only=True)
+    kept = nodes_to_keep(data, programs, options.keep_float) if options.keep_float else []
+    return Calibrated(data, options, kept, servable.signatures, calibration, servable.batch_size, on_sample)
+
+
+def _isolated(servable: Servable, options: ConversionOptions, isolate: bool | None) -> bool:
+    """Whether the converter runs in a process of its own."""
+    return servable.loops and options.precision in CALIBRATED if isolate is None else isolate
 
 
 def _programs(model: Any) -> Sequence[Program]:

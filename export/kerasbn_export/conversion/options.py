@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.precision import GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
+from kerasbn_export.calibration.ranges.methods import METHODS, MIN_MAX, methods_for
+from kerasbn_export.precision import CALIBRATED, GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class ConversionOptions:
             run such a file.
         keep_float: The names of layers that stay in float in an int8 file.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
+        ranges: How the range of an activation is chosen: ``"minmax"``, or a key of
+            `kerasbn_export.calibration.ranges.METHODS`.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
 
@@ -30,6 +33,7 @@ class ConversionOptions:
     select_ops: bool = False
     weights: str = PER_CHANNEL
     keep_float: tuple[str, ...] = ()
+    ranges: str = MIN_MAX
     trained: bool = False
 
     def __post_init__(self) -> None:
@@ -43,11 +47,35 @@ class ConversionOptions:
                 f"{', '.join(ONE_SCALE)}. Float weights have no scale; in int16x8 the converter fails on depthwise "
                 "layers that have one."
             )
+        self._check_ranges()
         accepted = PRECISIONS[self.precision].io_dtypes
         if self.io_dtype is not None and self.io_dtype not in accepted:
             raise InvalidArgumentError(
                 f"Inputs and outputs of type {self.io_dtype!r} do not go with precision {self.precision!r}; "
                 f"accepted: {', '.join(accepted)}."
+            )
+
+    def _check_ranges(self) -> None:
+        if self.ranges == MIN_MAX:
+            return
+        if self.ranges not in METHODS:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} is not known; accepted: {', '.join((MIN_MAX, *METHODS))}."
+            )
+        if self.precision not in CALIBRATED:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with precision {self.precision!r}, which measures no ranges; "
+                f"those that do: {', '.join(sorted(CALIBRATED))}."
+            )
+        if self.ranges not in methods_for(self.precision):
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with precision {self.precision!r}: its grids have more steps than "
+                f"values are told apart by; accepted: {', '.join((MIN_MAX, *methods_for(self.precision)))}."
+            )
+        if self.select_ops:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with select_ops=True: LiteRT alone cannot run the float file, by "
+                "whose values ranges are chosen."
             )
 
     @property

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.lazy import LazyModule
@@ -25,6 +27,8 @@ def convert_servable(
     calibration: Calibration | None,
     on_sample: Callable[[int, int], None] = lambda *_: None,
     keep: Callable[[bytes], list[str]] | None = None,
+    *,
+    calibrate_only: bool = False,
 ) -> bytes:
     """Converts a SavedModel in this process; see `convert`.
 
@@ -34,6 +38,7 @@ def convert_servable(
         calibration: Samples of the inputs.
         on_sample: See `convert`.
         keep: From the calibrated file to the names of the operations that stay in float; None for none.
+        calibrate_only: Whether to give the float file with the ranges, which `quantized` takes.
     """
     names = [signature.name for signature in servable.signatures]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
@@ -43,9 +48,9 @@ def convert_servable(
     with warnings.catch_warnings(), _old_objects_frozen():
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
-            converter._experimental_calibrate_only = keep is not None  # noqa: SLF001 - there is no other switch
+            converter._experimental_calibrate_only = calibrate_only or keep is not None  # noqa: SLF001 - there is no other switch
             made = bytes(converter.convert())
-            return made if keep is None else _quantized(made, options, keep(made))
+            return made if keep is None or calibrate_only else quantized(made, options, keep(made))
         except KerasBNError:
             raise
         except Exception as error:  # the converter raises many types, none of them public
@@ -53,21 +58,52 @@ def convert_servable(
             raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
 
 
-def _quantized(calibrated: bytes, options: ConversionOptions, kept: list[str]) -> bytes:
-    """What the converter does with a calibrated file, but for some operations."""
-    from tensorflow.lite.python.convert import mlir_quantize
+def quantized(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]) -> bytes:
+    """What the converter does with a calibrated file, but for some operations.
+
+    Args:
+        calibrated: A float file with the ranges of its tensors.
+        options: How to quantize it.
+        kept: The names of the operations that stay in float; there are none in int16x8.
+
+    Raises:
+        ConversionError: The converter failed.
+    """
+    make = _quantized16 if options.precision == "int16x8" else _quantized8
+    try:
+        return make(calibrated, options, kept)
+    except Exception as error:  # the converter raises many types, none of them public
+        raise ConversionError(f"The TFLite converter failed: {_reason(error)}") from error
+
+
+def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]) -> bytes:
+    from tensorflow.lite.python.convert import deduplicate_readonly_buffers, mlir_quantize
 
     ends = tf.dtypes.as_dtype(options.ends)
-    return bytes(
-        mlir_quantize(
-            calibrated,
-            options.weights == PER_TENSOR,
-            input_data_type=ends,
-            output_data_type=ends,
-            denylisted_nodes=kept,
-            disable_per_channel_for_dense_layers=not options.per_channel_dense,
-        )
+    made = mlir_quantize(
+        calibrated,
+        options.weights == PER_TENSOR,
+        input_data_type=ends,
+        output_data_type=ends,
+        denylisted_nodes=list(kept),
+        disable_per_channel_for_dense_layers=not options.per_channel_dense,
     )
+    return bytes(deduplicate_readonly_buffers(made))
+
+
+def _quantized16(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]) -> bytes:
+    """As the converter itself, which then takes the ranges from a calibrator that has seen samples."""
+    del kept
+    from tensorflow.lite.python.convert import deduplicate_readonly_buffers
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    ends, activations, biases = (np.dtype(name).num for name in (options.ends, "int16", "int64"))
+    calibrator = Calibrator(calibrated)._calibrator  # noqa: SLF001 - what has seen none takes those of the file
+    dense_per_tensor = not options.per_channel_dense
+    made = calibrator.QuantizeModel(
+        ends, ends, options.select_ops, activations, biases, options.weights == PER_TENSOR, dense_per_tensor
+    )
+    return bytes(deduplicate_readonly_buffers(made))
 
 
 @contextmanager

@@ -1,0 +1,106 @@
+"""A model with the ranges of its activations measured: what files with other ranges are made from, one after another.
+
+The model is traced, converted to float and calibrated once. The values of its tensors are counted once. A file for each
+method of `kerasbn_export.calibration.ranges` is then the converter's last step alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from kerasbn.errors import ConversionError
+from kerasbn_export.calibration.ranges.histogram import Histogram
+from kerasbn_export.calibration.ranges.methods import MIN_MAX
+from kerasbn_export.calibration.ranges.observed import histograms
+from kerasbn_export.calibration.ranges.places import Place, places
+from kerasbn_export.calibration.ranges.written import with_ranges
+from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.mended import mended
+from kerasbn_export.conversion.options import ConversionOptions
+from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.servable import Signature
+from kerasbn_export.conversion.tensorflow import quantized
+from kerasbn_export.tflite.file import read_ops
+from kerasbn_export.tflite.flatbuffer import parse
+
+ENDS = {"int8": "int8", "int16x8": "int16"}
+"""Inputs and outputs on a grid of their own."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibrated float file.
+
+    Attributes:
+        data: Its content: each tensor with its smallest and largest value.
+        options: How it is to be quantized.
+        kept: The names of the operations that stay in float.
+        signatures: What the file computes.
+        samples: What the ranges were measured on.
+        batch_size: How many samples the file takes at a time.
+        on_sample: Called with the number of samples counted and of all.
+    """
+
+    data: bytes
+    options: ConversionOptions
+    kept: Sequence[str]
+    signatures: Sequence[Signature]
+    samples: Calibration
+    batch_size: int
+    on_sample: Callable[[int, int], None]
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Where there may be another range."""
+        inner = replace(self.options, io_dtype=ENDS[self.options.precision])
+        made = quantized(self.data, inner, self.kept)
+        return places(parse(self.data), parse(made), self.options.precision)
+
+    @cached_property
+    def counted(self) -> list[Histogram]:
+        """The values of each place."""
+        return histograms(
+            self.data,
+            self.places,
+            self.samples,
+            [end.key for end in self.signatures[0].inputs],
+            batch_size=self.batch_size,
+            symmetric=self.options.precision == "int16x8",
+            on_sample=self.on_sample,
+        )
+
+    def quantized(self, method: str) -> bytes:
+        """The content of a file.
+
+        Args:
+            method: How its ranges are chosen: `MIN_MAX` or another of `kerasbn_export.calibration.ranges`.
+
+        Raises:
+            ConversionError: The converter made other operations than for the smallest and the largest values.
+        """
+        if method == MIN_MAX:
+            return self._min_max
+        changed = with_ranges(self.data, self.places, self.counted, method, self.options.precision)
+        made = quantized(changed, self.options, self.kept)
+        self._check(method, made)
+        return self._finished(made)
+
+    @cached_property
+    def _min_max(self) -> bytes:
+        return self._finished(quantized(self.data, self.options, self.kept))
+
+    def _finished(self, made: bytes) -> bytes:
+        return relabel(mended(made), self.signatures, {})
+
+    def _check(self, method: str, made: bytes) -> None:
+        """Ranges that do not fit each other would cost a QUANTIZE between them."""
+        before, after = Counter(read_ops(quantized(self.data, self.options, self.kept))), Counter(read_ops(made))
+        more = ", ".join(f"{count} {name}" for name, count in (after - before).items())
+        if more:
+            raise ConversionError(
+                f"With ranges={method!r} the converter adds {more}: tensors that could share a grid have ranges of "
+                "their own. Use ranges='minmax', and please report the model."
+            )
