@@ -10,11 +10,15 @@ from typing import Any
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
+from kerasbn_export.calibration.ranges.methods import METHODS, MIN_MAX
 from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
 from kerasbn_export.metrics.metric import read_metric
 from kerasbn_export.precision import CALIBRATED, PER_CHANNEL, PER_TENSOR, QUANTIZED
+
+BEST = "best"
+"""Ranges by the way that is best on samples kept out."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class ExportOptions:
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
             own, or per channel.
         keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, or classes.
+        ranges: How the ranges of activations are chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, see
+            `kerasbn_export.calibration.ranges`; or ``"best"``, which measures all of them on every fourth sample, kept
+            out. None is min/max, and with ``best=True`` the best.
         metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
@@ -81,12 +88,14 @@ class ExportOptions:
     slim: bool = False
     weights: str | None = None
     keep_float: Sequence[Any] = ()
+    ranges: str | None = None
     metric: Any = None
     validation: Any = None
     max_drop: Finite | None = None
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
+        self._check_ranges()
         _ = self.conversion
         if self.profile is not None and self.batch_size is None and self.profile.fixed_batch:
             raise InvalidArgumentError(
@@ -111,6 +120,23 @@ class ExportOptions:
             )
         if self.learn_rounding:
             self._check_learning()
+
+    def _check_ranges(self) -> None:
+        if self.ranges is None:
+            return
+        if self.ranges not in (MIN_MAX, *METHODS, BEST):
+            known = ", ".join((MIN_MAX, *METHODS, BEST))
+            raise InvalidArgumentError(f"ranges={self.ranges!r} is not known; accepted: {known}.")
+        if not self.calibrated:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with precision {self.precision_taken!r}, which measures no "
+                f"ranges; those that do: {', '.join(sorted(CALIBRATED))}."
+            )
+        if self.ranges == BEST and (self.select_ops or self.isolate):
+            raise InvalidArgumentError(
+                "ranges='best' runs the float file in LiteRT, in this process; it does not go with select_ops=True or "
+                "isolate=True."
+            )
 
     def _check_keep_float(self) -> None:
         if self.keep_float and self.precision_taken != "int8":
@@ -146,6 +172,12 @@ class ExportOptions:
         """Whether several forms are converted and the best is taken."""
         return bool(self.best) or self.learn_rounding
 
+    @property
+    def searches_ranges(self) -> bool:
+        """Whether the ways to choose ranges are measured."""
+        able = not (self.select_ops or self.isolate)
+        return self.ranges == BEST or (self.ranges is None and self.searches and able)
+
     def require_calibration(self) -> None:
         """Raises `CalibrationError` where ranges are to be measured and there is nothing to measure them on."""
         if self.calibrated and self.calibration is None:
@@ -175,8 +207,9 @@ class ExportOptions:
     def conversion(self) -> ConversionOptions:
         """The part that the converter needs."""
         ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
+        ranges = MIN_MAX if self.ranges in (None, BEST) else str(self.ranges)
         return ConversionOptions(
-            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken
+            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken, ranges=ranges
         )
 
     @property

@@ -19,9 +19,10 @@ from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
+from kerasbn_export.export.forms.ranges import choose_ranges
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.measured import measure_export
-from kerasbn_export.export.options import ExportOptions
+from kerasbn_export.export.options import BEST, ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare
 from kerasbn_export.export.records import ExportResult
 from kerasbn_export.export.slimming import Slimming, slimmed
@@ -60,7 +61,9 @@ def build_tflite(
     if made.floats and options.precision_taken == "int8":
         options = replace(options, keep_float=made.floats)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
-    data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
+    ranges = None if samples is None else prepared.ranges or options.conversion.ranges
+    about = provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for), ranges=ranges)
+    data = relabel(made.data, (), about)
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)
@@ -110,6 +113,10 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
         search = search_forms(model, prepared, options, samples, judged, on_step)
         prepared, data, trials = search.form, search.data, tuple(search.trials)
         rounding = search.rounding
+    elif samples is not None and options.ranges == BEST:
+        samples, judged = held_out(samples, "ranges='best'")
+        settled = settle_form(model, prepared, options, samples, on_step)
+        prepared, data, trials = choose_ranges(model, settled, options, samples, judged, on_step)
     elif samples is not None:
         prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
@@ -181,6 +188,7 @@ def _result(
         affine_ops_left=len(file.affine_ops),
         float_ops_left=file.float_op_counts if options.calibrated else {},
         calibration=None if samples is None else str(samples),
+        ranges=None if samples is None else prepared.ranges or options.conversion.ranges,
         float_layers=_counted([origins.describe(op) for op in left]),
         kept_float=_counted([origins.describe(op) for op in asked]),
         unfolded=prepared.unfolded if options.fold else "",

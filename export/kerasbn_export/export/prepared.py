@@ -11,6 +11,7 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.conversion.keep_float import layers_of
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.export.options import ExportOptions
@@ -33,6 +34,7 @@ class Prepared:
         chosen: How they were folded; None likewise.
         notes: What else was done with the model, in sentences.
         loops: The recurrent layers that are loops.
+        ranges: How the ranges of activations are chosen, where that was measured; None for what the options say.
     """
 
     programs: tuple[Program, ...]
@@ -40,6 +42,7 @@ class Prepared:
     chosen: Choices | None = None
     notes: tuple[str, ...] = ()
     loops: tuple[str, ...] = ()
+    ranges: str | None = None
 
     @property
     def unfolded(self) -> str:
@@ -161,11 +164,10 @@ def converted(
     Raises:
         ConversionError: The converter failed, or made a file of a quantized loop that is nothing like the model.
     """
-    kept = kept_layers(prepared, options)
     try:
         data = convert(
             prepared.programs,
-            replace(options.conversion, keep_float=kept),
+            conversion_of(prepared, options),
             calibration=samples,
             batch_size=options.batch_size,
             isolate=options.isolate,
@@ -178,6 +180,12 @@ def converted(
     if samples is not None and prepared.loops and not options.select_ops:
         _refuse_wrong_loops(prepared, options, data, samples)
     return data
+
+
+def conversion_of(prepared: Prepared, options: ExportOptions) -> ConversionOptions:
+    """How a model is converted."""
+    ranges = prepared.ranges or options.conversion.ranges
+    return replace(options.conversion, keep_float=kept_layers(prepared, options), ranges=ranges)
 
 
 def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[str, ...]:

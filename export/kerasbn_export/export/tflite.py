@@ -45,6 +45,7 @@ def export_tflite(
     slim: bool = False,
     weights: str | None = None,
     keep_float: Sequence[Any] = (),
+    ranges: str | None = None,
     metric: Any = None,
     validation: Any = None,
     max_drop: Finite | None = None,
@@ -86,6 +87,8 @@ def export_tflite(
             need; channels are then equalized first. None is the device's own, or per channel.
         keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, names of classes as
             ``"Dense"``, or classes. Each costs a DEQUANTIZE and a QUANTIZE.
+        ranges: How the ranges of activations are chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, or
+            ``"best"`` of them on samples kept out. None is min/max, and with ``best=True`` the best.
         metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
             labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
             model, the file and the stock converter's file, each with a 95 % interval of the difference.
@@ -130,6 +133,7 @@ def export_tflite(
         "slim": slim,
         "weights": weights,
         "keep_float": keep_float,
+        "ranges": ranges,
         "metric": metric,
         "validation": validation,
         "max_drop": max_drop,
