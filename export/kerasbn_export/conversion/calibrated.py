@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kerasbn.errors import ConversionError
-from kerasbn_export.calibration.ranges.histogram import Histogram
-from kerasbn_export.calibration.ranges.methods import MIN_MAX
-from kerasbn_export.calibration.ranges.observed import histograms
+from kerasbn_export.calibration.ranges.histogram import Counting
+from kerasbn_export.calibration.ranges.observed import count_values
 from kerasbn_export.calibration.ranges.places import Place, places
 from kerasbn_export.calibration.ranges.written import with_ranges
 from kerasbn_export.calibration.samples import Calibration
@@ -22,7 +21,7 @@ from kerasbn_export.conversion.mended import mended
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.servable import Signature
-from kerasbn_export.conversion.tensorflow import quantized
+from kerasbn_export.conversion.tensorflow import failure, quantized
 from kerasbn_export.tflite.file import read_ops
 from kerasbn_export.tflite.flatbuffer import parse
 
@@ -56,13 +55,13 @@ class Calibrated:
     def places(self) -> list[Place]:
         """Where there may be another range."""
         inner = replace(self.options, io_dtype=ENDS[self.options.precision])
-        made = quantized(self.data, inner, self.kept)
+        made = self._made(self.data, inner)
         return places(parse(self.data), parse(made), self.options.precision)
 
     @cached_property
-    def counted(self) -> list[Histogram]:
+    def counted(self) -> list[Counting]:
         """The values of each place."""
-        return histograms(
+        return count_values(
             self.data,
             self.places,
             self.samples,
@@ -72,35 +71,42 @@ class Calibrated:
             on_sample=self.on_sample,
         )
 
-    def quantized(self, method: str) -> bytes:
+    def quantized(self, method: str | None) -> bytes:
         """The content of a file.
 
         Args:
-            method: How its ranges are chosen: `MIN_MAX` or another of `kerasbn_export.calibration.ranges`.
+            method: How its ranges are chosen: a key of `kerasbn_export.calibration.ranges.METHODS`; None for those that
+                the calibrator found.
 
         Raises:
-            ConversionError: The converter made other operations than for the smallest and the largest values.
+            ConversionError: The converter failed, or adds operations to those that it makes of the ranges as found.
         """
-        if method == MIN_MAX:
-            return self._min_max
+        if method is None:
+            return self._finished(self._as_found)
         changed = with_ranges(self.data, self.places, self.counted, method, self.options.precision)
-        made = quantized(changed, self.options, self.kept)
+        made = self._made(changed, self.options)
         self._check(method, made)
         return self._finished(made)
 
     @cached_property
-    def _min_max(self) -> bytes:
-        return self._finished(quantized(self.data, self.options, self.kept))
+    def _as_found(self) -> bytes:
+        return self._made(self.data, self.options)
+
+    def _made(self, data: bytes, options: ConversionOptions) -> bytes:
+        try:
+            return quantized(data, options, self.kept)
+        except Exception as error:  # the converter raises many types, none of them public
+            raise failure(error, self.signatures[0].inputs, self.samples) from error
 
     def _finished(self, made: bytes) -> bytes:
         return relabel(mended(made), self.signatures, {})
 
     def _check(self, method: str, made: bytes) -> None:
         """Ranges that do not fit each other would cost a QUANTIZE between them."""
-        before, after = Counter(read_ops(quantized(self.data, self.options, self.kept))), Counter(read_ops(made))
+        before, after = Counter(read_ops(self._as_found)), Counter(read_ops(made))
         more = ", ".join(f"{count} {name}" for name, count in (after - before).items())
         if more:
             raise ConversionError(
                 f"With ranges={method!r} the converter adds {more}: tensors that could share a grid have ranges of "
-                "their own. Use ranges='minmax', and please report the model."
+                "their own. Leave ranges out, and please report the model."
             )

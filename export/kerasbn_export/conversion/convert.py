@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
-from kerasbn_export.calibration.ranges.methods import MIN_MAX
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.isolate import convert_isolated
@@ -56,7 +55,7 @@ def convert(
             f"Precision {options.precision!r} needs calibration data: give samples of the real inputs, or "
             'calibration="random" to measure the ranges on random numbers.'
         )
-    if options.ranges != MIN_MAX and calibration is not None:
+    if options.ranges is not None and calibration is not None:
         measured = calibrated(
             model, options, calibration=calibration, batch_size=batch_size, isolate=isolate, on_sample=on_sample
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.calibration.ranges.methods import METHODS, MIN_MAX, methods_for
+from kerasbn_export.calibration.ranges.methods import METHODS, methods_for
 from kerasbn_export.precision import CALIBRATED, GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
 
 
@@ -22,8 +22,8 @@ class ConversionOptions:
             run such a file.
         keep_float: The names of layers that stay in float in an int8 file.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
-        ranges: How the range of an activation is chosen: ``"minmax"``, or a key of
-            `kerasbn_export.calibration.ranges.METHODS`.
+        ranges: How the range of an activation is chosen: a key of `kerasbn_export.calibration.ranges.METHODS`. None for
+            the smallest and the largest value as the converter's own calibrator finds them.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
 
@@ -33,7 +33,7 @@ class ConversionOptions:
     select_ops: bool = False
     weights: str = PER_CHANNEL
     keep_float: tuple[str, ...] = ()
-    ranges: str = MIN_MAX
+    ranges: str | None = None
     trained: bool = False
 
     def __post_init__(self) -> None:
@@ -56,12 +56,10 @@ class ConversionOptions:
             )
 
     def _check_ranges(self) -> None:
-        if self.ranges == MIN_MAX:
+        if self.ranges is None:
             return
         if self.ranges not in METHODS:
-            raise InvalidArgumentError(
-                f"ranges={self.ranges!r} is not known; accepted: {', '.join((MIN_MAX, *METHODS))}."
-            )
+            raise InvalidArgumentError(f"ranges={self.ranges!r} is not known; accepted: {', '.join(METHODS)}.")
         if self.precision not in CALIBRATED:
             raise InvalidArgumentError(
                 f"ranges={self.ranges!r} does not go with precision {self.precision!r}, which measures no ranges; "
@@ -70,7 +68,7 @@ class ConversionOptions:
         if self.ranges not in methods_for(self.precision):
             raise InvalidArgumentError(
                 f"ranges={self.ranges!r} does not go with precision {self.precision!r}: its grids have more steps than "
-                f"values are told apart by; accepted: {', '.join((MIN_MAX, *methods_for(self.precision)))}."
+                f"values are told apart by; accepted: {', '.join(methods_for(self.precision))}."
             )
         if self.select_ops:
             raise InvalidArgumentError(

@@ -46,7 +46,7 @@ def provenance(
         chosen: Which of several exact forms folding used; None if it was not folded.
         slimmed: How many channels were taken out of BatchNorms before.
         trained: Whether the model was trained for its ranges, and has other weights than the one it was made from.
-        ranges: How the ranges were chosen; None where none are measured.
+        ranges: How the ranges were chosen; None if that was left to the converter.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {

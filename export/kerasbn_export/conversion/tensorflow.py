@@ -17,6 +17,7 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR
+from kerasbn_export.program.traced import End
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -54,8 +55,7 @@ def convert_servable(
         except KerasBNError:
             raise
         except Exception as error:  # the converter raises many types, none of them public
-            whole = _whole_numbers(str(error), servable, calibration)
-            raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
+            raise failure(error, servable.signatures[0].inputs, calibration) from error
 
 
 def quantized(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]) -> bytes:
@@ -67,13 +67,10 @@ def quantized(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]
         kept: The names of the operations that stay in float; there are none in int16x8.
 
     Raises:
-        ConversionError: The converter failed.
+        Exception: Whatever the converter raises; see `failure`.
     """
     make = _quantized16 if options.precision == "int16x8" else _quantized8
-    try:
-        return make(calibrated, options, kept)
-    except Exception as error:  # the converter raises many types, none of them public
-        raise ConversionError(f"The TFLite converter failed: {_reason(error)}") from error
+    return make(calibrated, options, kept)
 
 
 def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]) -> bytes:
@@ -152,12 +149,25 @@ def _samples(calibration: Calibration, servable: Servable, on_sample: Callable[[
         yield by_key if len(by_key) > 1 else arrays
 
 
-def _whole_numbers(text: str, servable: Servable, calibration: Calibration | None) -> str:
+def failure(error: Exception, inputs: Sequence[End], calibration: Calibration | None) -> ConversionError:
+    """What the converter's error means.
+
+    Args:
+        error: What it raised: one of many types, none of them public.
+        inputs: Of the model.
+        calibration: Samples of them.
+    """
+    return ConversionError(
+        f"The TFLite converter failed: {_whole_numbers(str(error), inputs, calibration) or _reason(error)}"
+    )
+
+
+def _whole_numbers(text: str, inputs: Sequence[End], calibration: Calibration | None) -> str:
     """The sentence about an input of whole numbers that the converter wants ranges of; empty if that is not why."""
     failed = re.search(r"should be recorded during calibration: Failed for tensor (\S+)", text)
     if failed is None or calibration is None:
         return ""
-    ends = zip(servable.signatures[0].inputs, calibration.arrays, strict=True)
+    ends = zip(inputs, calibration.arrays, strict=True)
     names = [end.name for end, array in ends if array.dtype.kind in "iu" and failed[1].endswith(f"_{end.key}:0")]
     return "".join(
         f"int16x8 has no arithmetic of whole numbers, and something is added to input {name!r} (an Embedding of Keras "

@@ -10,7 +10,7 @@ from typing import Any
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
-from kerasbn_export.calibration.ranges.methods import METHODS, MIN_MAX
+from kerasbn_export.calibration.ranges.methods import METHODS
 from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
@@ -57,7 +57,8 @@ class ExportOptions:
         keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, or classes.
         ranges: How the ranges of activations are chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, see
             `kerasbn_export.calibration.ranges`; or ``"best"``, which measures all of them on every fourth sample, kept
-            out. None is min/max, and with ``best=True`` the best.
+            out. None is the smallest and the largest value as the converter's calibrator finds them, and with
+            ``best=True`` the best.
         metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
@@ -124,8 +125,8 @@ class ExportOptions:
     def _check_ranges(self) -> None:
         if self.ranges is None:
             return
-        if self.ranges not in (MIN_MAX, *METHODS, BEST):
-            known = ", ".join((MIN_MAX, *METHODS, BEST))
+        if self.ranges not in (*METHODS, BEST):
+            known = ", ".join((*METHODS, BEST))
             raise InvalidArgumentError(f"ranges={self.ranges!r} is not known; accepted: {known}.")
         if not self.calibrated:
             raise InvalidArgumentError(
@@ -207,7 +208,7 @@ class ExportOptions:
     def conversion(self) -> ConversionOptions:
         """The part that the converter needs."""
         ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
-        ranges = MIN_MAX if self.ranges in (None, BEST) else str(self.ranges)
+        ranges = None if self.ranges == BEST else self.ranges
         return ConversionOptions(
             self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken, ranges=ranges
         )

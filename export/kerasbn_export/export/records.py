@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from kerasbn.shown import Rows, Shown
-from kerasbn_export.calibration.ranges.methods import MIN_MAX
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.report import DeviceReport
 from kerasbn_export.folding.verdict import Verdict, count_of, left, table_of
@@ -39,7 +38,7 @@ class ExportResult(Shown):
         rounding: What became of each layer where rounding was learned; empty if that was not asked for.
         metric: The user's metric of the model and of the files; None if none was asked for.
         kept_float: The operations that stay in float because that was asked for, each with its layer.
-        ranges: How the ranges of activations were chosen; None where none are measured.
+        ranges: How the ranges of activations were chosen; None if that was left to the converter.
     """
 
     path: Path
@@ -92,7 +91,7 @@ class ExportResult(Shown):
                 f"Kept in float as asked for: {', '.join(self.kept_float)}. The file has {cost or 'no conversions'}."
             )
         if self.calibration:
-            chosen = "" if self.ranges in (None, MIN_MAX) else f", ranges by {self.ranges}"
+            chosen = f", ranges by {self.ranges}" if self.ranges else ""
             lines.append(f"Calibrated on {self.calibration}{chosen}.")
         if self.trials:
             lines.append(f"Forms tried: {'; '.join(map(str, self.trials))}.")

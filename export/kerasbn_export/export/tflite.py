@@ -88,7 +88,8 @@ def export_tflite(
         keep_float: Layers that stay in float in an int8 file: names, patterns as ``"block_*"``, names of classes as
             ``"Dense"``, or classes. Each costs a DEQUANTIZE and a QUANTIZE.
         ranges: How the ranges of activations are chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, or
-            ``"best"`` of them on samples kept out. None is min/max, and with ``best=True`` the best.
+            ``"best"`` of them on samples kept out. None is the smallest and the largest value as the converter
+            finds them, and with ``best=True`` the best.
         metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
             labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
             model, the file and the stock converter's file, each with a 95 % interval of the difference.

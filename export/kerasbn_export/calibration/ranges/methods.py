@@ -11,9 +11,20 @@ from kerasbn_export.calibration.ranges.squared_error import squared_error_range
 
 Method = Callable[[Histogram, int], tuple[float, float]]
 
-MIN_MAX = "minmax"
-"""The smallest and the largest value that were measured: what the converter does by itself."""
+
+def smallest_and_largest(histogram: Histogram, steps: int) -> tuple[float, float]:
+    """The range that cuts nothing off.
+
+    Args:
+        histogram: The values.
+        steps: Of the grid; they make no difference.
+    """
+    del steps
+    return histogram.low, histogram.high
+
+
 METHODS: dict[str, Method] = {
+    "minmax": smallest_and_largest,
     "percentile": percentile_range,
     "mse": squared_error_range,
     "entropy": entropy_range,

@@ -10,13 +10,13 @@ import numpy as np
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.arrays import Array
-from kerasbn_export.calibration.ranges.histogram import Histogram
+from kerasbn_export.calibration.ranges.histogram import Counting
 from kerasbn_export.calibration.ranges.places import Place
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.tflite.interpreter import BACKENDS
 
 
-def histograms(
+def count_values(
     calibrated: bytes,
     wanted: Sequence[Place],
     samples: Calibration,
@@ -25,7 +25,7 @@ def histograms(
     batch_size: int,
     symmetric: bool,
     on_sample: Callable[[int, int], None] = lambda *_: None,
-) -> list[Histogram]:
+) -> list[Counting]:
     """The values of the source of each place.
 
     Args:
@@ -40,16 +40,16 @@ def histograms(
     Raises:
         ConversionError: LiteRT cannot run the float file.
     """
-    found = [Histogram(0.0, max(-p.low, p.high)) if symmetric else Histogram(p.low, p.high) for p in wanted]
+    found = [Counting(max(-p.low, p.high) if symmetric else p.high - p.low) for p in wanted]
     try:
         interpreter = _opened(calibrated)
         indices = _inputs(interpreter, keys)
         for number, arrays in enumerate(samples.batches(batch_size)):
             on_sample(number * batch_size, len(samples))
             _run(interpreter, indices, arrays)
-            for place, histogram in zip(wanted, found, strict=True):
+            for place, counting in zip(wanted, found, strict=True):
                 values = interpreter.get_tensor(place.source)
-                histogram.add(np.abs(values) if symmetric else values)
+                counting.add(np.abs(values) if symmetric else values)
     except (RuntimeError, ValueError) as error:
         raise ConversionError(
             f"LiteRT cannot run the float file whose values the ranges are chosen by: {error}. Leave ranges out."

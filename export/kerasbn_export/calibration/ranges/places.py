@@ -43,7 +43,7 @@ class Place:
     Attributes:
         source: The number of the tensor whose range the grid has.
         members: The numbers of all.
-        low: The smallest value that the source has, or 0.
+        low: The smallest value that the source is said to have, or 0.
         high: The largest, or 0.
     """
 

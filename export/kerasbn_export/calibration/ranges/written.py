@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.calibration.ranges.histogram import Histogram
+from kerasbn_export.calibration.ranges.histogram import Counting
 from kerasbn_export.calibration.ranges.methods import METHODS, STEPS
 from kerasbn_export.calibration.ranges.places import Place
 from kerasbn_export.tflite.flatbuffer import parse, serialize
 
 
 def with_ranges(
-    calibrated: bytes, wanted: Sequence[Place], counted: Sequence[Histogram], method: str, precision: str
+    calibrated: bytes, wanted: Sequence[Place], counted: Sequence[Counting], method: str, precision: str
 ) -> bytes:
     """The same file with other ranges.
 
@@ -26,10 +26,12 @@ def with_ranges(
         precision: ``"int8"`` or ``"int16x8"``; there a range reaches as far below 0 as above.
     """
     model = parse(calibrated)
-    for place, histogram in zip(wanted, counted, strict=True):
-        low, high = METHODS[method](histogram, STEPS[precision])
-        for index in place.members:
-            _write(model.subgraphs[0].tensors[index], -high if precision == "int16x8" else low, high)
+    for place, counting in zip(wanted, counted, strict=True):
+        low, high = METHODS[method](counting.histogram, STEPS[precision])
+        low, high = max(low, counting.smallest), min(high, counting.largest)
+        if low < high:
+            for index in place.members:
+                _write(model.subgraphs[0].tensors[index], -high if precision == "int16x8" else low, high)
     return serialize(model)
 
 

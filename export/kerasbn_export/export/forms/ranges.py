@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from kerasbn.errors import ConversionError, UnsupportedModelError
-from kerasbn_export.calibration.ranges.methods import MIN_MAX, methods_for
+from kerasbn_export.calibration.ranges.methods import methods_for
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.convert import calibrated
 from kerasbn_export.conversion.trial import Trial
@@ -46,7 +46,7 @@ def try_ranges(search: Search[Prepared], options: ExportOptions, samples: Calibr
         )
         for method in methods_for(options.precision_taken):
             search.attempt(f"ranges by {method}", replace(form, ranges=method), measured.quantized(method))
-    except ConversionError:  # the file with the smallest and the largest values is there, and is right
+    except ConversionError:  # the file with the ranges as found is there, and is right
         on_step("other ranges: not possible")
 
 
@@ -77,6 +77,6 @@ def choose_ranges(
         raise UnsupportedModelError(f"ranges='best' measures files of a model of layers without loops, but {why}")
     score = scorer(model, judged)
     search = Search(lambda form: converted(form, options, samples, on_step), score, form, data)
-    search.trials.append(Trial(f"ranges by {MIN_MAX}", score(data), taken=True))
+    search.trials.append(Trial("ranges as found", score(data), taken=True))
     try_ranges(search, options, samples, on_step)
     return search.form, search.data, (*trials, *search.trials)
