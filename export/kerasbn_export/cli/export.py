@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kerasbn_export.verification import Comparison
 
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
+RANGES = ("minmax", "percentile", "mse", "entropy", "best")
 RESIZES = ("stretch", "crop", "pad")
 VERIFIED_SAMPLES = 32
 
@@ -84,6 +85,11 @@ VERIFIED_SAMPLES = 32
     "--learn-rounding",
     is_flag=True,
     help="With --best, learn whether each int8 weight is rounded up or down, from about 500 samples. Takes minutes.",
+)
+@click.option(
+    "--ranges",
+    type=click.Choice(RANGES),
+    help="How the ranges of activations are chosen; best measures all. By default min/max, and with --best the best.",
 )
 @click.option("--keep-float", multiple=True, metavar="LAYER", help="Stays in float; a name, 'block_*' or a class.")
 @click.option("--keep-int16", multiple=True, metavar="LAYER", help="Has activations of 16 bits; likewise.")

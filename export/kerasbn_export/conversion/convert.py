@@ -10,9 +10,10 @@ from typing import Any
 
 from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentError
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.isolate import convert_isolated
 from kerasbn_export.conversion.mended import mended
-from kerasbn_export.conversion.mixed import Quantizer, mixed
+from kerasbn_export.conversion.mixed import mixed
 from kerasbn_export.conversion.options import FLOAT32, ConversionOptions
 from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.servable import Servable, write_servable
@@ -53,10 +54,14 @@ def convert(
             f"Precision {options.precision!r} needs calibration data: give samples of the real inputs, or "
             'calibration="random" to measure the ranges on random numbers.'
         )
+    if options.ranges is not None and calibration is not None:
+        measured = calibrated(
+            model, options, calibration=calibration, batch_size=batch_size, isolate=isolate, on_sample=on_sample
+        )
+        return relabel(measured.quantized(options.ranges), (), metadata or {})
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
         servable = _traced(_programs(model), Path(folder), batch_size)
-        if isolate is None:
-            isolate = servable.loops and options.precision in CALIBRATED
+        isolate = _isolated(servable, options, isolate)
         if isolate and options.mixed:
             raise InvalidArgumentError(
                 "keep_float and keep_int16 do not go with a process of its own (isolate=True, int8 files with loops)."
@@ -69,43 +74,44 @@ def convert(
     return relabel(mended(data), servable.signatures, metadata or {})
 
 
-def calibrate(
+def calibrated(
     model: Any,
     options: ConversionOptions,
     *,
     calibration: Calibration,
     batch_size: int | None = 1,
+    isolate: bool | None = None,
     on_sample: Callable[[int, int], None] = lambda *_: None,
-) -> Callable[[ConversionOptions], bytes]:
-    """Measures the ranges of a model once, for several files with other layers in other precisions.
+) -> Calibrated:
+    """Measures the ranges of a model: files with other ranges, or other layers in int8, are then made of it.
 
     Args:
-        model: See `convert`, as for all that follow.
-        options: How to convert.
-        calibration: Samples.
-        batch_size: The batch to fix.
-        on_sample: Called as each sample begins.
-
-    Returns:
-        From options, which may differ in ``keep_float`` and ``keep_int16`` alone, to the file.
+        model: See `convert`, as for all others.
+        options: The precision, and what goes with it.
+        calibration: What the ranges are measured on.
+        batch_size: The batch to fix where the model leaves it open.
+        isolate: Not accepted, nor are the models that need it.
+        on_sample: Called with the number of samples measured and of all.
 
     Raises:
         ConversionError: The converter failed.
-        InvalidArgumentError: The model has loops, which are converted in a process of their own.
+        InvalidArgumentError: The model needs a process of its own.
     """
-    programs, found = _programs(model), list[tuple[bytes, Quantizer]]()
-
-    def finish(calibrated: bytes, quantize: Quantizer) -> bytes:
-        found.append((calibrated, quantize))
-        return calibrated
-
+    programs = _programs(model)
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
         servable = _traced(programs, Path(folder), batch_size)
-        if servable.loops:
-            raise InvalidArgumentError("A model with loops has one precision; accepted: models without loops.")
-        convert_servable(servable, options, calibration, on_sample, finish)
-    ((calibrated, quantize),) = found
-    return lambda chosen: relabel(mended(mixed(programs, chosen)(calibrated, quantize)), servable.signatures, {})
+        if _isolated(servable, options, isolate):
+            raise InvalidArgumentError(
+                "ranges and auto_precision do not go with a process of its own (isolate=True, and int8 files with "
+                "loops): there the converter takes the smallest and the largest values."
+            )
+        data = convert_servable(servable, options, calibration, on_sample, lambda data, _: data)
+    return Calibrated(data, options, programs, servable.signatures, calibration, servable.batch_size, on_sample)
+
+
+def _isolated(servable: Servable, options: ConversionOptions, isolate: bool | None) -> bool:
+    """Whether the converter runs in a process of its own."""
+    return servable.loops and options.precision in CALIBRATED if isolate is None else isolate
 
 
 def _programs(model: Any) -> Sequence[Program]:

@@ -17,7 +17,7 @@ LONG = 16
 class Quantizer(Protocol):
     """What the converter does with a calibrated file."""
 
-    def __call__(self, calibrated: bytes, floats: Sequence[str], bits: int = 8) -> bytes:
+    def __call__(self, calibrated: bytes, *, kept: Sequence[str], bits: int = 8) -> bytes:
         """The quantized file, with some operations in float; with 16 bits, the inputs and outputs as well."""
 
 
@@ -34,9 +34,9 @@ def mixed(programs: Sequence[Program], options: ConversionOptions) -> Callable[[
 
     def finish(calibrated: bytes, quantize: Quantizer) -> bytes:
         floats = nodes_to_keep(calibrated, programs, options.keep_float) if options.keep_float else []
-        short = quantize(calibrated, floats)
+        short = quantize(calibrated, kept=floats)
         if not options.keep_int16:
             return short
-        return with_int16(short, quantize(calibrated, floats, LONG), programs, options.keep_int16)
+        return with_int16(short, quantize(calibrated, kept=floats, bits=LONG), programs, options.keep_int16)
 
     return finish

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
-from kerasbn_export.precision import GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
+from kerasbn_export.calibration.ranges.methods import METHODS, methods_for
+from kerasbn_export.precision import CALIBRATED, GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class ConversionOptions:
         keep_float: The names of layers that stay in float in an int8 file.
         keep_int16: The names of layers whose activations have 16 bits in an int8 file.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
+        ranges: How the range of an activation is chosen: a key of `kerasbn_export.calibration.ranges.METHODS`. None for
+            the smallest and the largest value as the converter's own calibrator finds them.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
     """
 
@@ -32,6 +35,7 @@ class ConversionOptions:
     weights: str = PER_CHANNEL
     keep_float: tuple[str, ...] = ()
     keep_int16: tuple[str, ...] = ()
+    ranges: str | None = None
     trained: bool = False
 
     def __post_init__(self) -> None:
@@ -45,11 +49,33 @@ class ConversionOptions:
                 f"{', '.join(ONE_SCALE)}. Float weights have no scale; in int16x8 the converter fails on depthwise "
                 "layers that have one."
             )
+        self._check_ranges()
         accepted = PRECISIONS[self.precision].io_dtypes
         if self.io_dtype is not None and self.io_dtype not in accepted:
             raise InvalidArgumentError(
                 f"Inputs and outputs of type {self.io_dtype!r} do not go with precision {self.precision!r}; "
                 f"accepted: {', '.join(accepted)}."
+            )
+
+    def _check_ranges(self) -> None:
+        if self.ranges is None:
+            return
+        if self.ranges not in METHODS:
+            raise InvalidArgumentError(f"ranges={self.ranges!r} is not known; accepted: {', '.join(METHODS)}.")
+        if self.precision not in CALIBRATED:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with precision {self.precision!r}, which measures no ranges; "
+                f"those that do: {', '.join(sorted(CALIBRATED))}."
+            )
+        if self.ranges not in methods_for(self.precision):
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with precision {self.precision!r}: its grids have more steps than "
+                f"values are told apart by; accepted: {', '.join(methods_for(self.precision))}."
+            )
+        if self.select_ops:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with select_ops=True: LiteRT alone cannot run the float file, by "
+                "whose values ranges are chosen."
             )
 
     @property

@@ -33,6 +33,7 @@ def provenance(
     chosen: Choices | None = None,
     slimmed: int = 0,
     trained: bool = False,
+    ranges: str | None = None,
 ) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
@@ -45,6 +46,7 @@ def provenance(
         chosen: Which of several exact forms folding used; None if it was not folded.
         slimmed: How many channels were taken out of BatchNorms before.
         trained: Whether the model was trained for its ranges, and has other weights than the one it was made from.
+        ranges: How the ranges were chosen; None if that was left to the converter.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
@@ -55,6 +57,7 @@ def provenance(
         "sha256": weights_hash(model) if flavour else model.digest,
         "calibration": None if samples is None else (samples.source if samples.made else "samples"),
         "calibration_samples": None if samples is None else len(samples),
+        "ranges": ranges,
         "trials": [asdict(trial) for trial in trials],
         "device": device,
         "folding": None if chosen is None else asdict(chosen),

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.samples import Calibration
@@ -17,6 +19,7 @@ from kerasbn_export.conversion.mixed import LONG, Quantizer
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR
+from kerasbn_export.program.traced import End
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -47,31 +50,59 @@ def convert_servable(
         try:
             converter._experimental_calibrate_only = finish is not None  # noqa: SLF001 - there is no other switch
             made = bytes(converter.convert())
-            return made if finish is None else finish(made, partial(_quantized, options))
+            return made if finish is None else finish(made, partial(quantized, options=options))
         except KerasBNError:
             raise
         except Exception as error:  # the converter raises many types, none of them public
-            whole = _whole_numbers(str(error), servable, calibration)
-            raise ConversionError(f"The TFLite converter failed: {whole or _reason(error)}") from error
+            raise failure(error, servable.signatures[0].inputs, calibration) from error
 
 
-def _quantized(options: ConversionOptions, calibrated: bytes, floats: Sequence[str], bits: int = 8) -> bytes:
-    """See `Quantizer`."""
+def quantized(calibrated: bytes, options: ConversionOptions, kept: Sequence[str], bits: int = 8) -> bytes:
+    """What the converter does with a calibrated file, but for some operations.
+
+    Args:
+        calibrated: A float file with the ranges of its tensors.
+        options: How to quantize it.
+        kept: The names of the operations that stay in float; there are none in int16x8.
+        bits: Of the activations of an int8 file; with 16 its inputs and outputs are in float.
+
+    Raises:
+        Exception: Whatever the converter raises; see `failure`.
+    """
+    if options.precision == "int16x8":
+        return _quantized16(calibrated, options)
+    return _quantized8(calibrated, options, kept, bits)
+
+
+def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[str], bits: int) -> bytes:
     from tensorflow.compiler.mlir.lite.types_pb2 import QUANTIZED_INT8, QUANTIZED_INT16
-    from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.python.convert import deduplicate_readonly_buffers, mlir_quantize
 
     ends = tf.dtypes.as_dtype("float32" if bits == LONG else options.ends)
-    return bytes(
-        mlir_quantize(
-            calibrated,
-            options.weights == PER_TENSOR,
-            inference_type=QUANTIZED_INT16 if bits == LONG else QUANTIZED_INT8,
-            input_data_type=ends,
-            output_data_type=ends,
-            denylisted_nodes=list(floats),
-            disable_per_channel_for_dense_layers=not options.per_channel_dense,
-        )
+    made = mlir_quantize(
+        calibrated,
+        options.weights == PER_TENSOR,
+        inference_type=QUANTIZED_INT16 if bits == LONG else QUANTIZED_INT8,
+        input_data_type=ends,
+        output_data_type=ends,
+        denylisted_nodes=list(kept),
+        disable_per_channel_for_dense_layers=not options.per_channel_dense,
     )
+    return bytes(deduplicate_readonly_buffers(made))
+
+
+def _quantized16(calibrated: bytes, options: ConversionOptions) -> bytes:
+    """As the converter itself, which then takes the ranges from a calibrator that has seen samples."""
+    from tensorflow.lite.python.convert import deduplicate_readonly_buffers
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    ends, activations, biases = (np.dtype(name).num for name in (options.ends, "int16", "int64"))
+    calibrator = Calibrator(calibrated)._calibrator  # noqa: SLF001 - what has seen none takes those of the file
+    dense_per_tensor = not options.per_channel_dense
+    made = calibrator.QuantizeModel(
+        ends, ends, options.select_ops, activations, biases, options.weights == PER_TENSOR, dense_per_tensor
+    )
+    return bytes(deduplicate_readonly_buffers(made))
 
 
 @contextmanager
@@ -120,12 +151,25 @@ def _samples(calibration: Calibration, servable: Servable, on_sample: Callable[[
         yield by_key if len(by_key) > 1 else arrays
 
 
-def _whole_numbers(text: str, servable: Servable, calibration: Calibration | None) -> str:
+def failure(error: Exception, inputs: Sequence[End], calibration: Calibration | None) -> ConversionError:
+    """What the converter's error means.
+
+    Args:
+        error: What it raised: one of many types, none of them public.
+        inputs: Of the model.
+        calibration: Samples of them.
+    """
+    return ConversionError(
+        f"The TFLite converter failed: {_whole_numbers(str(error), inputs, calibration) or _reason(error)}"
+    )
+
+
+def _whole_numbers(text: str, inputs: Sequence[End], calibration: Calibration | None) -> str:
     """The sentence about an input of whole numbers that the converter wants ranges of; empty if that is not why."""
     failed = re.search(r"should be recorded during calibration: Failed for tensor (\S+)", text)
     if failed is None or calibration is None:
         return ""
-    ends = zip(servable.signatures[0].inputs, calibration.arrays, strict=True)
+    ends = zip(inputs, calibration.arrays, strict=True)
     names = [end.name for end, array in ends if array.dtype.kind in "iu" and failed[1].endswith(f"_{end.key}:0")]
     return "".join(
         f"int16x8 has no arithmetic of whole numbers, and something is added to input {name!r} (an Embedding of Keras "

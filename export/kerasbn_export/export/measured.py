@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -123,6 +124,6 @@ def _stock(
         return None
     on_step("convert: stock")
     try:
-        return converted(rebuilt(model, options), options, samples, on_step)
+        return converted(rebuilt(model, options), replace(options, ranges=None), samples, on_step)
     except ConversionError:
         return None

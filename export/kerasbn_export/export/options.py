@@ -11,6 +11,7 @@ from typing import Any
 from kerasbn.arguments import AtLeastOne, Finite, Seed, check_arguments
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
+from kerasbn_export.calibration.ranges.methods import METHODS
 from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
@@ -19,6 +20,9 @@ from kerasbn_export.precision import CALIBRATED, FLOAT, LIFTS, PER_CHANNEL, PER_
 
 METRIC = "metric"
 """The target of ``auto_precision`` that is the user's own metric."""
+
+BEST = "best"
+"""Ranges by the way that is best on samples kept out."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class ExportOptions:
         auto_precision: Lift as few layers as reach this: an SQNR in dB, or ``"metric"`` for ``max_drop``; see
             `kerasbn_export.export.lifting`.
         lift: To what: ``"float"`` or ``"int16"``.
+        ranges: How the ranges of activations are chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, see
+            `kerasbn_export.calibration.ranges`; or ``"best"``, which measures all of them on every fourth sample, kept
+            out. None is the smallest and the largest value as the converter's calibrator finds them, and with
+            ``best=True`` the best.
         metric: What to measure the model and its file by as well; see `kerasbn_export.metrics.metric.read_metric`.
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
@@ -92,12 +100,14 @@ class ExportOptions:
     keep_int16: Sequence[Any] = ()
     auto_precision: Any = None
     lift: str = FLOAT
+    ranges: str | None = None
     metric: Any = None
     validation: Any = None
     max_drop: Finite | None = None
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
+        self._check_ranges()
         _ = self.conversion
         if self.profile is not None and self.batch_size is None and self.profile.fixed_batch:
             raise InvalidArgumentError(
@@ -123,6 +133,23 @@ class ExportOptions:
             )
         if self.learn_rounding:
             self._check_learning()
+
+    def _check_ranges(self) -> None:
+        if self.ranges is None:
+            return
+        if self.ranges not in (*METHODS, BEST):
+            known = ", ".join((*METHODS, BEST))
+            raise InvalidArgumentError(f"ranges={self.ranges!r} is not known; accepted: {known}.")
+        if not self.calibrated:
+            raise InvalidArgumentError(
+                f"ranges={self.ranges!r} does not go with precision {self.precision_taken!r}, which measures no "
+                f"ranges; those that do: {', '.join(sorted(CALIBRATED))}."
+            )
+        if self.ranges == BEST and (self.select_ops or self.isolate):
+            raise InvalidArgumentError(
+                "ranges='best' runs the float file in LiteRT, in this process; it does not go with select_ops=True or "
+                "isolate=True."
+            )
 
     def _check_keep_float(self) -> None:
         given = [name for name in ("keep_float", "keep_int16") if getattr(self, name)]
@@ -182,6 +209,12 @@ class ExportOptions:
         """Whether several forms are converted and the best is taken."""
         return bool(self.best) or self.learn_rounding
 
+    @property
+    def searches_ranges(self) -> bool:
+        """Whether the ways to choose ranges are measured."""
+        able = not (self.select_ops or self.isolate)
+        return self.ranges == BEST or (self.ranges is None and self.searches and able)
+
     def require_calibration(self) -> None:
         """Raises `CalibrationError` where ranges are to be measured and there is nothing to measure them on."""
         if self.calibrated and self.calibration is None:
@@ -211,8 +244,9 @@ class ExportOptions:
     def conversion(self) -> ConversionOptions:
         """The part that the converter needs."""
         ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
+        ranges = None if self.ranges == BEST else self.ranges
         return ConversionOptions(
-            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken
+            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken, ranges=ranges
         )
 
     @property

@@ -19,11 +19,12 @@ from kerasbn_export.conversion.relabel import relabel
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.forms.choose import search_forms, settle_form
+from kerasbn_export.export.forms.ranges import choose_ranges
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.lifted import Lifted
 from kerasbn_export.export.lifting import Target, lift_layers
 from kerasbn_export.export.measured import drop_of, measure_export
-from kerasbn_export.export.options import METRIC, ExportOptions
+from kerasbn_export.export.options import BEST, METRIC, ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare, recalibrated
 from kerasbn_export.export.records import ExportResult
 from kerasbn_export.export.scoring import scorer
@@ -63,7 +64,9 @@ def build_tflite(
     if (made.floats or made.longs) and options.precision_taken == "int8":
         options = replace(options, keep_float=made.floats, keep_int16=made.longs)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
-    data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
+    ranges = None if samples is None else prepared.ranges or options.conversion.ranges
+    about = provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for), ranges=ranges)
+    data = relabel(made.data, (), about)
     file = read_tflite(data)
     on_step("check")
     _contract(prepared, options).check(file)
@@ -117,6 +120,10 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
         search = search_forms(model, prepared, options, samples, judged, on_step)
         prepared, data, trials = search.form, search.data, tuple(search.trials)
         rounding = search.rounding
+    elif samples is not None and options.ranges == BEST:
+        samples, judged = held_out(samples, "ranges='best'")
+        settled = settle_form(model, prepared, options, samples, on_step)
+        prepared, data, trials = choose_ranges(model, settled, options, samples, judged, on_step)
     elif samples is not None:
         prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
@@ -129,8 +136,11 @@ def _lifted(
     model: Any, prepared: Prepared, options: ExportOptions, samples: Calibration, slimming: Slimming, on_step: Any
 ) -> _Made:
     """The file with as few layers lifted as `options.auto_precision` needs."""
-    samples, judged = held_out(samples)
-    prepared, _, trials = settle_form(model, prepared, options, samples, on_step)
+    samples, judged = held_out(samples, "auto_precision")
+    settled = settle_form(model, prepared, options, samples, on_step)
+    if options.ranges == BEST:
+        settled = choose_ranges(model, settled, options, samples, judged, on_step)
+    prepared, _, trials = settled
     floats, longs = kept_layers(prepared, options)
     make = recalibrated(prepared, options, samples, on_step)
 
@@ -219,6 +229,7 @@ def _result(
         affine_ops_left=len(file.affine_ops),
         float_ops_left=file.float_op_counts if options.calibrated else {},
         calibration=None if samples is None else str(samples),
+        ranges=None if samples is None else prepared.ranges or options.conversion.ranges,
         float_layers=_counted([origins.describe(op) for op in left]),
         kept_float=_counted([origins.describe(op) for op in asked]),
         kept_int16=_counted([origins.describe(op) for op in wide]),

@@ -9,8 +9,9 @@ from typing import Any
 from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
-from kerasbn_export.conversion.convert import calibrate, convert
+from kerasbn_export.conversion.convert import calibrated, convert
 from kerasbn_export.conversion.keep_float import layers_of
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.export.options import ExportOptions
@@ -33,6 +34,7 @@ class Prepared:
         chosen: How they were folded; None likewise.
         notes: What else was done with the model, in sentences.
         loops: The recurrent layers that are loops.
+        ranges: How the ranges of activations are chosen, where that was measured; None for what the options say.
     """
 
     programs: tuple[Program, ...]
@@ -40,6 +42,7 @@ class Prepared:
     chosen: Choices | None = None
     notes: tuple[str, ...] = ()
     loops: tuple[str, ...] = ()
+    ranges: str | None = None
 
     @property
     def unfolded(self) -> str:
@@ -161,11 +164,10 @@ def converted(
     Raises:
         ConversionError: The converter failed, or made a file of a quantized loop that is nothing like the model.
     """
-    floats, long = kept_layers(prepared, options)
     try:
         data = convert(
             prepared.programs,
-            replace(options.conversion, keep_float=floats, keep_int16=long),
+            conversion_of(prepared, options),
             calibration=samples,
             batch_size=options.batch_size,
             isolate=options.isolate,
@@ -191,14 +193,23 @@ def recalibrated(
         samples: What ranges are measured on.
         on_step: Called with the count of samples measured.
     """
-    make = calibrate(
+    how = conversion_of(prepared, options)
+    measured = calibrated(
         prepared.programs,
-        options.conversion,
+        how,
         calibration=samples,
         batch_size=options.batch_size,
+        isolate=options.isolate,
         on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
     )
-    return lambda floats, long: make(replace(options.conversion, keep_float=floats, keep_int16=long))
+    return lambda floats, long: measured.quantized(how.ranges, keep_float=floats, keep_int16=long)
+
+
+def conversion_of(prepared: Prepared, options: ExportOptions) -> ConversionOptions:
+    """How a model is converted."""
+    floats, long = kept_layers(prepared, options)
+    ranges = prepared.ranges or options.conversion.ranges
+    return replace(options.conversion, keep_float=floats, keep_int16=long, ranges=ranges)
 
 
 def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:

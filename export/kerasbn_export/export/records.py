@@ -41,6 +41,7 @@ class ExportResult(Shown):
         kept_float: The operations that stay in float because that was asked for, each with its layer.
         kept_int16: Likewise those with activations of 16 bits.
         lifted: What ``auto_precision`` found; None if it was not asked for.
+        ranges: How the ranges of activations were chosen; None if that was left to the converter.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class ExportResult(Shown):
     kept_float: tuple[str, ...] = ()
     kept_int16: tuple[str, ...] = ()
     lifted: Lifted | None = None
+    ranges: str | None = None
 
     def summary(self) -> list[str]:
         """The file, what became of the BatchNorms, and what to know of the conversion."""
@@ -96,7 +98,8 @@ class ExportResult(Shown):
                 )
         lines.extend([] if self.lifted is None else self.lifted.lines())
         if self.calibration:
-            lines.append(f"Calibrated on {self.calibration}.")
+            chosen = f", ranges by {self.ranges}" if self.ranges else ""
+            lines.append(f"Calibrated on {self.calibration}{chosen}.")
         if self.trials:
             lines.append(f"Forms tried: {'; '.join(map(str, self.trials))}.")
         return lines + (self.device.lines() if self.device else [])

@@ -48,6 +48,7 @@ def export_tflite(
     keep_int16: Sequence[Any] = (),
     auto_precision: Any = None,
     lift: str = "float",
+    ranges: str | None = None,
     metric: Any = None,
     validation: Any = None,
     max_drop: Finite | None = None,
@@ -94,6 +95,9 @@ def export_tflite(
             ``"metric"`` for ``max_drop``. Found by measuring: see `kerasbn_export.export.lifting`. The result has the
             curve of quality against size and time.
         lift: What layers are lifted to: ``"float"``, or ``"int16"`` where the device computes no floats.
+        ranges: How the ranges of activations are chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, or
+            ``"best"`` of them on samples kept out. None is the smallest and the largest value as the converter
+            finds them, and with ``best=True`` the best.
         metric: What to measure by as well: ``"accuracy"`` or another of `kerasbn_export.metrics.named`, a function of
             labels and outputs, a metric of Keras, or ``"module:function"``. The result has it of the model, the folded
             model, the file and the stock converter's file, each with a 95 % interval of the difference.
@@ -141,6 +145,7 @@ def export_tflite(
         "keep_int16": keep_int16,
         "auto_precision": auto_precision,
         "lift": lift,
+        "ranges": ranges,
         "metric": metric,
         "validation": validation,
         "max_drop": max_drop,

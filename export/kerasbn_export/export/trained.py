@@ -49,10 +49,8 @@ def _contradictions(tuned: Tuned, options: ExportOptions) -> Iterator[str]:
     precision = next(name for name, bits in BITS.items() if bits == tuned.bits)
     if options.precision_taken != precision:
         yield f"The model was trained for precision {precision!r}, asked for is {options.precision_taken!r}."
-    given = {
-        name: getattr(options, name)
-        for name in ("best", "learn_rounding", "slim", "keep_float", "keep_int16", "auto_precision")
-    }
+    without = ("best", "learn_rounding", "slim", "keep_float", "keep_int16", "auto_precision", "ranges")
+    given = {name: getattr(options, name) for name in without}
     given["calibration"] = options.calibration is not None
     for name in (name for name, value in given.items() if value):
         yield f"{name}= does not go with a quantization-aware model: its ranges and weights are trained."

@@ -5,6 +5,7 @@ import pytest
 
 from kerasbn.errors import CalibrationError, InvalidArgumentError
 from kerasbn_export import export_tflite, verify
+from kerasbn_export.calibration.ranges.methods import METHODS
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.export.forms import bias_correction
@@ -82,7 +83,8 @@ def test_every_form_is_tried_reported_and_the_best_one_written(keras_flavour, rn
     model, data = branching(keras_flavour, rng), pictures(rng, 40)
     result = export_tflite(model, tmp_path / "best.tflite", precision="int8", calibration=data, best=True)
     tried = {trial.form: trial for trial in result.trials}
-    assert list(tried) == ["as folded", *UNDONE, STOCK, "equalized", "bias corrected", RENEWED]
+    ranges = [f"ranges by {method}" for method in METHODS]
+    assert list(tried) == ["as folded", *UNDONE, STOCK, "equalized", *ranges, "bias corrected", RENEWED]
     assert result.calibration == "30 samples from array"
     taken = max(trial.sqnr_db for trial in result.trials if trial.taken)
     assert taken >= tried["as folded"].sqnr_db

@@ -15,6 +15,7 @@ from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
 from kerasbn_export.export.forms.one_scale import try_one_scale
+from kerasbn_export.export.forms.ranges import try_ranges
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
@@ -78,6 +79,7 @@ def search_forms(
         if stock is not None and made is not None:
             search.attempt(STOCK, stock, made)
     if options.conversion.weights == PER_TENSOR:
+        try_ranges(search, options, samples, on_step)
         try_one_scale(search, options, samples, on_step)
     else:
         _try_equalized(search, options, samples, on_step)
@@ -91,6 +93,7 @@ def _try_equalized(search: Search[Prepared], options: ExportOptions, samples: Ca
     if equal.layers:
         on_step("convert: equalized")
         search.attempt("equalized", replace(search.form, programs=(functional_program(equal.model),)))
+    try_ranges(search, options, samples, on_step)
     on_step("correct biases")
     search.attempt("bias corrected", search.form, corrected(search.data, _exact(search, options), samples).data)
 

@@ -15,6 +15,8 @@ in place              where folding did either, or moved a scale forward: BatchN
 not folded            where a BatchNorm went another way than back into the layer right before it: what the stock
                       converter makes of the model as it is
 equalized             `kerasbn_export.export.forms.equalize`, on the best so far
+ranges by ...         `kerasbn_export.export.forms.ranges`: each way to choose the ranges of activations, on the best so
+                      far
 bias corrected        `kerasbn_export.export.forms.bias_correction`, on the best so far
 rounded as learned    only with ``learn_rounding=True``, since it takes minutes: `kerasbn_export.rounding.learn`, on the
                       best so far
@@ -112,16 +114,20 @@ def judged_rows(count: int) -> Array:
     return rows
 
 
-def held_out(samples: Calibration) -> tuple[Calibration, Calibration]:
+def held_out(samples: Calibration, option: str = "best=True") -> tuple[Calibration, Calibration]:
     """The samples to measure ranges on, and those to judge by: every fourth.
+
+    Args:
+        samples: All.
+        option: What needs them, for the message.
 
     Raises:
         CalibrationError: There are too few to keep some out.
     """
     if len(samples) < FEWEST:
         raise CalibrationError(
-            f"best=True judges by every {HELD_OUT}th calibration sample and needs at least {FEWEST}; found "
-            f"{len(samples)}. Give more samples, or leave best out."
+            f"{option} judges by every {HELD_OUT}th calibration sample and needs at least {FEWEST}; found "
+            f"{len(samples)}. Give more samples, or leave {option.partition('=')[0]} out."
         )
     judged = judged_rows(len(samples))
     measured, kept = (
