@@ -13,9 +13,11 @@ from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentErr
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.isolate import convert_isolated
 from kerasbn_export.conversion.keep_float import nodes_to_keep
+from kerasbn_export.conversion.litert import route as litert
 from kerasbn_export.conversion.mended import mended
 from kerasbn_export.conversion.options import FLOAT32, ConversionOptions
 from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.routes import LITERT
 from kerasbn_export.conversion.servable import Servable, write_servable
 from kerasbn_export.conversion.tensorflow import convert_servable
 from kerasbn_export.precision import CALIBRATED
@@ -48,6 +50,7 @@ def convert(
     Raises:
         CalibrationError: The precision needs calibration and there is none.
         ConversionError: The converter failed, or died.
+        MissingPackageError: The route needs a package that is not installed.
     """
     if options.precision in CALIBRATED and calibration is None and not options.trained:
         raise CalibrationError(
@@ -56,6 +59,8 @@ def convert(
         )
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
         servable = _traced(_programs(model), Path(folder), batch_size)
+        if options.route == LITERT:
+            return _finished(litert.convert_servable(servable), servable, metadata)
         if isolate is None:
             isolate = servable.loops and options.precision in CALIBRATED
         if isolate and options.keep_float:
@@ -67,6 +72,10 @@ def convert(
         else:
             keep = partial(nodes_to_keep, programs=_programs(model), kept=options.keep_float)
             data = convert_servable(servable, options, calibration, on_sample, keep if options.keep_float else None)
+    return _finished(data, servable, metadata)
+
+
+def _finished(data: bytes, servable: Servable, metadata: Mapping[str, bytes] | None) -> bytes:
     return relabel(mended(data), servable.signatures, metadata or {})
 
 

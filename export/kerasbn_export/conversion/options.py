@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
+from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.precision import GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
 
 
@@ -22,6 +23,7 @@ class ConversionOptions:
         keep_float: The names of layers that stay in float in an int8 file.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
+        route: ``"tensorflow"`` or ``"litert"``: whose converter makes the file.
     """
 
     precision: str = "float32"
@@ -31,6 +33,7 @@ class ConversionOptions:
     weights: str = PER_CHANNEL
     keep_float: tuple[str, ...] = ()
     trained: bool = False
+    route: str = TENSORFLOW
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -48,6 +51,22 @@ class ConversionOptions:
             raise InvalidArgumentError(
                 f"Inputs and outputs of type {self.io_dtype!r} do not go with precision {self.precision!r}; "
                 f"accepted: {', '.join(accepted)}."
+            )
+
+        self._check_route()
+
+    def _check_route(self) -> None:
+        if self.route not in (TENSORFLOW, LITERT):
+            raise InvalidArgumentError(f"route={self.route!r} is not known; accepted: {TENSORFLOW!r}, {LITERT!r}.")
+        if self.route == LITERT and self.precision != "float32":
+            raise InvalidArgumentError(
+                f"route='litert' makes float32 files, and precision {self.precision!r} was asked for; take "
+                "route='tensorflow' for it."
+            )
+        if self.route == LITERT and self.select_ops:
+            raise InvalidArgumentError(
+                "select_ops=True keeps TensorFlow's operations, which route='litert' does not have; take "
+                "route='tensorflow'."
             )
 
     @property

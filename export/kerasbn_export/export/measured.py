@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError, MetricError
 from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.conversion.routes import TENSORFLOW
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, rebuilt
 from kerasbn_export.metrics.records import MetricReport
@@ -109,7 +111,8 @@ def _stock(
     if prepared.verdicts is None:
         return None
     on_step("convert: stock")
+    stock = replace(options, route=TENSORFLOW)
     try:
-        return converted(rebuilt(model, options), options, samples, on_step)
+        return converted(rebuilt(model, stock), stock, samples, on_step)
     except ConversionError:
         return None

@@ -11,19 +11,21 @@ from typing import Any
 from kerasbn.errors import CalibrationError
 from kerasbn.quantized.ranges import precision_of
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
-from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.provenance import provenance
 from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.routes import TENSORFLOW
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
+from kerasbn_export.export.agreed import agreed
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.measured import measure_export
 from kerasbn_export.export.options import ExportOptions
-from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare
+from kerasbn_export.export.prepared import Prepared, kept_layers, prepare
 from kerasbn_export.export.records import ExportResult
+from kerasbn_export.export.routed import check_route, routed
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import Program
@@ -52,6 +54,7 @@ def build_tflite(
         options: How to export.
         on_step: See `export_tflite`.
     """
+    check_route(options)
     tuned_for = None if isinstance(model, tuple) else precision_of(model)
     if tuned_for and options.precision is None and options.device is None:
         options = replace(options, precision=tuned_for)
@@ -60,13 +63,14 @@ def build_tflite(
     if made.floats and options.precision_taken == "int8":
         options = replace(options, keep_float=made.floats)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
-    data = relabel(made.data, (), provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for)))
+    about = provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for), route=made.route)
+    data = relabel(made.data, (), about)
     file = read_tflite(data)
     on_step("check")
-    _contract(prepared, options).check(file)
+    agreed(prepared, options).check(file)
     metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
-    notes = (*made.slimming.notes, *result.notes)
+    notes = (*made.slimming.notes, *result.notes, *made.notes)
     result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding)
     result = replace(result, slimmed=made.slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)
@@ -83,6 +87,8 @@ class _Made:
     slimming: Slimming = field(default_factory=Slimming)
     rounding: tuple[LayerRounding, ...] = ()
     floats: tuple[str, ...] = ()
+    route: str = TENSORFLOW
+    notes: tuple[str, ...] = ()
 
 
 def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
@@ -113,8 +119,8 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
     elif samples is not None:
         prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
-        on_step("convert")
-        data = converted(prepared, options, samples, on_step)
+        made = routed(prepared, options, on_step)
+        return _Made(prepared, made.data, slimming=slimming, route=made.route, notes=made.notes)
     return _Made(prepared, data, samples, trials, slimming, rounding)
 
 
@@ -148,20 +154,6 @@ def _samples(
         seed=options.seed,
         image_range=options.image_range,
         image_resize=options.image_resize,
-    )
-
-
-def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
-    return Contract(
-        programs=prepared.programs,
-        batch_size=options.batch_size,
-        io_dtype=options.conversion.ends,
-        verdicts=prepared.verdicts,
-        quantized=options.calibrated,
-        device=options.profile,
-        select_ops=options.select_ops,
-        weights=options.conversion.weights,
-        kept=kept_layers(prepared, options),
     )
 
 

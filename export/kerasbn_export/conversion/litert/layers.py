@@ -41,19 +41,17 @@ def transposed_convolution(operation: Any) -> Spelled | None:
     return Spelled("tfl.transpose_conv", (shape, weights, operation.inputs[2]), _window(operation), missing=1)
 
 
-def resize(kind: str) -> Callable[[Any], Spelled | None]:
+def resize(kind: str) -> Callable[[Any], Spelled]:
     """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR.
 
     Args:
         kind: The name in the ``tfl`` dialect.
     """
 
-    def spelled(operation: Any) -> Spelled | None:
-        size = constant(operation.inputs[1])
-        if size is None:
-            return None
+    def spelled(operation: Any) -> Spelled:
+        size = np.array(operation.outputs[0].shape[1:3], np.int32)
         flags = {name: _bool(operation.get_attr(name)) for name in ("align_corners", "half_pixel_centers")}
-        return Spelled(kind, (operation.inputs[0], size.astype(np.int32)), flags)
+        return Spelled(kind, (operation.inputs[0], size), flags)
 
     return spelled
 
@@ -143,7 +141,9 @@ def mean(operation: Any) -> Spelled | None:
     axes = constant(operation.inputs[1])
     if axes is None:
         return None
-    return Spelled("tfl.mean", (operation.inputs[0], np.atleast_1d(axes)), {"keep_dims": _bool(operation.get_attr("keep_dims"))})
+    return Spelled(
+        "tfl.mean", (operation.inputs[0], np.atleast_1d(axes)), {"keep_dims": _bool(operation.get_attr("keep_dims"))}
+    )
 
 
 def convolution_3d(operation: Any) -> Spelled | None:

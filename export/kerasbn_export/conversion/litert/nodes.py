@@ -12,6 +12,7 @@ from kerasbn.lazy import LazyModule
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
+
 @dataclass(frozen=True)
 class Plain:
     """An operation of TensorFlow to put in place of another.
@@ -49,6 +50,11 @@ def source(tensor: Any) -> Any:
     while tensor.op.type == "Identity":
         tensor = tensor.op.inputs[0]
     return tensor
+
+
+def same(tensor: Any, other: Any) -> bool:
+    """Whether two are one tensor: ``==`` would compare their values."""
+    return bool(tensor.name == other.name)
 
 
 def constant(tensor: Any) -> Any:

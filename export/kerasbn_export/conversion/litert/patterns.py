@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.conversion.litert.nodes import Plain, Spelled, constant, number, operands, source
+from kerasbn_export.conversion.litert.nodes import Spelled, constant, number, operands, same, source
 
 
 def gelu(operation: Any) -> Spelled | None:
@@ -36,14 +36,18 @@ def prelu(operation: Any) -> Spelled | None:
         for taken in operands(positive, "Relu"):
             for slope, mirrored in _either_way(operands(negative, "Mul")):
                 alpha = _negated(slope)
-                if alpha is not None and _is_negative_part(mirrored, taken) and len(alpha.shape) == len(taken.shape) - 1:
+                if (
+                    alpha is not None
+                    and _is_negative_part(mirrored, taken)
+                    and len(alpha.shape) == len(taken.shape) - 1
+                ):
                     return Spelled("tfl.prelu", (taken, alpha))
     return None
 
 
 def _is_exact(factor: Any, taken: Any) -> bool:
     return any(
-        _is_close(scale, np.sqrt(0.5)) and operands(mirrored, "Neg") == (taken,)
+        _is_close(scale, np.sqrt(0.5)) and _is_one(operands(mirrored, "Neg"), taken)
         for inside in operands(factor, "Erfc")
         for mirrored, scale in _either_way(operands(inside, "Mul"))
     )
@@ -52,7 +56,7 @@ def _is_exact(factor: Any, taken: Any) -> bool:
 def _is_approximate(factor: Any, taken: Any) -> bool:
     """Whether a factor is ``1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))``."""
     return any(
-        number(one) == 1 and _is_close(scale, np.sqrt(2 / np.pi)) and x is taken and _is_cube(cube, taken)
+        number(one) == 1 and _is_close(scale, np.sqrt(2 / np.pi)) and same(x, taken) and _is_cube(cube, taken)
         for one, curve in _either_way(operands(factor, "AddV2"))
         for inside in operands(curve, "Tanh")
         for scale, polynomial in _either_way(operands(inside, "Mul"))
@@ -61,10 +65,12 @@ def _is_approximate(factor: Any, taken: Any) -> bool:
 
 
 def _is_cube(tensor: Any, taken: Any) -> bool:
-    return any(
-        _is_close(scale, 0.044715) and operands(power, "Pow")[:1] == (taken,) and number(operands(power, "Pow")[1]) == 3
-        for scale, power in _either_way(operands(tensor, "Mul"))
-    )
+    """Whether a term is ``0.044715 x^3``."""
+    for scale, power in _either_way(operands(tensor, "Mul")):
+        base, *exponent = operands(power, "Pow") or (None,)
+        if _is_close(scale, 0.044715) and base is not None and same(base, taken) and number(exponent[0]) == 3:
+            return True
+    return False
 
 
 def _negated(tensor: Any) -> Any:
@@ -77,7 +83,11 @@ def _negated(tensor: Any) -> Any:
 
 
 def _is_negative_part(tensor: Any, taken: Any) -> bool:
-    return any(operands(inside, "Neg") == (taken,) for inside in operands(tensor, "Relu"))
+    return any(_is_one(operands(inside, "Neg"), taken) for inside in operands(tensor, "Relu"))
+
+
+def _is_one(found: tuple[Any, ...], wanted: Any) -> bool:
+    return len(found) == 1 and same(found[0], wanted)
 
 
 def _is_close(tensor: Any, wanted: float) -> bool:

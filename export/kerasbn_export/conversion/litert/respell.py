@@ -60,7 +60,9 @@ def _constants(graph: Any) -> set[Any]:
 
 def _is_known(operation: Any) -> bool:
     """Whether it computes in float32, and all shapes around it are known: XLA reads whole numbers as shapes."""
-    return all(tensor.dtype == tf.float32 for tensor in operation.outputs) and all(tensor.shape.is_fully_defined() for tensor in (*operation.inputs, *operation.outputs))
+    return all(tensor.dtype == tf.float32 for tensor in operation.outputs) and all(
+        tensor.shape.is_fully_defined() for tensor in (*operation.inputs, *operation.outputs)
+    )
 
 
 def _write(definition: Any, node: Any, spelled: Plain | Spelled, operation: Any) -> None:
