@@ -98,6 +98,18 @@ def split(operation: Any) -> Spelled | None:
     return None if axis is None else Spelled("tfl.split", (np.int32(axis), operation.inputs[1]), parts)
 
 
+def split_v(operation: Any) -> Spelled | None:
+    """SPLIT_V into parts of sizes that are known.
+
+    Args:
+        operation: A SplitV.
+    """
+    value, sizes, axis = operation.inputs[0], *map(constant, operation.inputs[1:])
+    if sizes is None or axis is None:
+        return None
+    return Spelled("tfl.split_v", (value, sizes, np.int32(axis)), {"num_splits": _int(len(sizes))})
+
+
 def unpack(operation: Any) -> Spelled | None:
     """UNPACK.
 
@@ -204,6 +216,7 @@ LAYERS: Mapping[str, Callable[[Any], Spelled | None]] = {
     "SquaredDifference": elementwise("tfl.squared_difference"),
     "GatherV2": gather,
     "Split": split,
+    "SplitV": split_v,
     "Unpack": unpack,
     "Pack": pack,
     "StridedSlice": strided_slice,

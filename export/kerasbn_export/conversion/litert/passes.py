@@ -18,28 +18,28 @@ REQUEST, RESULT, REFUSAL = "request.json", "model.tflite", "error.txt"
 def _answer(folder: Path) -> None:
     """Reads the request in `folder`, leaves the result or the refusal there."""
     try:
-        data = _converted(json.loads((folder / REQUEST).read_text()))
+        data = _converted(folder, json.loads((folder / REQUEST).read_text()))
     except Exception as error:  # whatever the bindings raise is the answer
         (folder / REFUSAL).write_text(_reason(error))
     else:
         (folder / RESULT).write_bytes(data)
 
 
-def _converted(signatures: list[dict[str, Any]]) -> bytes:
+def _converted(folder: Path, signatures: list[dict[str, Any]]) -> bytes:
     from litert_converter.mlir import ir, passmanager
     from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
     context = ir.Context()
     converter.prepare_mlir_context(context)
     with context:
-        modules = [_module(ir, converter, record) for record in signatures]
+        modules = [_module(ir, converter, folder, record) for record in signatures]
         module = modules[0] if len(modules) == 1 else converter.merge_modules(modules)
         converter.run_convert_to_tfl_passes(module, passmanager.PassManager(), converter.ConvertToTFLConfig())
         return bytes(converter.export_flatbuffer_to_bytes(module.operation))
 
 
-def _module(ir: Any, converter: Any, record: dict[str, Any]) -> Any:
-    module = ir.Module.parse(record["text"])
+def _module(ir: Any, converter: Any, folder: Path, record: dict[str, Any]) -> Any:
+    module = ir.Module.parse((folder / record["file"]).read_text())
     for call in _calls(ir, module):
         _replace(ir, call)
     converter.set_signature(module.operation, record["name"], record["inputs"], record["outputs"])

@@ -6,8 +6,8 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.child import crash_of, last_line, run_child
@@ -41,13 +41,19 @@ def convert_servable(servable: Servable) -> bytes:
 def _converted(modules: Sequence[Lowered]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as name:
         folder = Path(name)
-        (folder / REQUEST).write_text(json.dumps([asdict(module) for module in modules]))
+        (folder / REQUEST).write_text(json.dumps([_written(folder, *each) for each in enumerate(modules)]))
         done = run_child("-m", "kerasbn_export.conversion.litert.passes", name)
         if (folder / REFUSAL).exists():
             raise ConversionError(f"litert-converter failed: {(folder / REFUSAL).read_text()}. {OTHER}")
         if done.returncode or not (folder / RESULT).exists():
             raise ConversionError(_obituary(done))
         return (folder / RESULT).read_bytes()
+
+
+def _written(folder: Path, number: int, module: Lowered) -> dict[str, Any]:
+    """Leaves the text of a module in a file of its own; what to know of it."""
+    (folder / f"{number}.mlir").write_text(module.text)
+    return {"name": module.name, "inputs": module.inputs, "outputs": module.outputs, "file": f"{number}.mlir"}
 
 
 def _obituary(done: subprocess.CompletedProcess[str]) -> str:
