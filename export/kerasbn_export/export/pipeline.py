@@ -25,7 +25,7 @@ from kerasbn_export.export.measured import measure_export
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, kept_layers, prepare
 from kerasbn_export.export.records import ExportResult
-from kerasbn_export.export.routed import check_route, routed
+from kerasbn_export.export.routed import check_route, not_tried, routed
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import Program
@@ -70,7 +70,7 @@ def build_tflite(
     agreed(prepared, options).check(file)
     metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
-    notes = (*made.slimming.notes, *result.notes, *made.notes)
+    notes = (*made.slimming.notes, *result.notes, *(made.notes or not_tried(options)))
     result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding)
     result = replace(result, slimmed=made.slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)

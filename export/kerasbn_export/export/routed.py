@@ -79,8 +79,8 @@ def _better(prepared: Prepared, options: ExportOptions, on_step: Callable[[str],
     """The second route's file where it is the model and has no more operations of any kind, else the first's."""
     on_step("convert: tensorflow")
     first = converted(prepared, replace(options, route=TENSORFLOW), None, on_step)
-    if why := _not_tried(options):
-        return Routed(first, TENSORFLOW, (f"Route tensorflow: {why}.",))
+    if why := not_tried(options):
+        return Routed(first, TENSORFLOW, why)
     try:
         second = _second(prepared, options, on_step)
     except ConversionError as error:
@@ -91,11 +91,14 @@ def _better(prepared: Prepared, options: ExportOptions, on_step: Callable[[str],
     return replace(second, notes=("Route litert: it computes the same, with no more operations of any kind.",))
 
 
-def _not_tried(options: ExportOptions) -> str:
-    """Why the second route is not even tried."""
+def not_tried(options: ExportOptions) -> tuple[str, ...]:
+    """Why ``auto`` does not even try the second route, in a sentence; nothing where it does, or was not asked for."""
+    if options.route != AUTO:
+        return ()
     if options.precision_taken != "float32" or options.select_ops:
-        return "litert makes float32 files of TFLite's own operations"
-    return "" if installed() else "litert-converter is not installed (python -m pip install 'kerasbn[litert]')"
+        return ("Route tensorflow: litert makes float32 files of TFLite's own operations.",)
+    missing = "Route tensorflow: litert-converter is not installed (python -m pip install 'kerasbn[litert]')."
+    return () if installed() else (missing,)
 
 
 def _more(first: TFLiteFile, second: TFLiteFile) -> str:
