@@ -37,6 +37,8 @@ def dilated(operation: Any) -> Plain | None:
     rank, paddings, split = len(operation.outputs[0].shape), constant(before.inputs[2]), constant(before.inputs[1])
     if paddings is None or not np.array_equal(block, split) or len(block) != rank - 2 or rank != (3 if flat else 4):
         return None
+    if len(before.inputs[0].shape) != rank or (flat and inner.inputs[0].shape[1] * inner.inputs[1].shape[0] != 1):
+        return None
     paddings = paddings - crops
     if (paddings < 0).any():
         return None

@@ -107,7 +107,7 @@ def split_v(operation: Any) -> Spelled | None:
     value, sizes, axis = operation.inputs[0], *map(constant, operation.inputs[1:])
     if sizes is None or axis is None:
         return None
-    return Spelled("tfl.split_v", (value, sizes, np.int32(axis)), {"num_splits": _int(len(sizes))})
+    return Spelled("tfl.split_v", (value, _whole(sizes), np.int32(axis)), {"num_splits": _int(len(sizes))})
 
 
 def unpack(operation: Any) -> Spelled | None:
@@ -136,7 +136,7 @@ def strided_slice(operation: Any) -> Spelled | None:
     Args:
         operation: A StridedSlice.
     """
-    bounds = [constant(tensor) for tensor in operation.inputs[1:]]
+    bounds = [_whole(constant(tensor)) for tensor in operation.inputs[1:]]
     masks = {name: operation.get_attr(name) for name in MASKS}
     if any(bound is None for bound in bounds) or masks["new_axis_mask"] or masks["ellipsis_mask"]:
         return None
@@ -153,9 +153,8 @@ def mean(operation: Any) -> Spelled | None:
     axes = constant(operation.inputs[1])
     if axes is None:
         return None
-    return Spelled(
-        "tfl.mean", (operation.inputs[0], np.atleast_1d(axes)), {"keep_dims": _bool(operation.get_attr("keep_dims"))}
-    )
+    kept = {"keep_dims": _bool(operation.get_attr("keep_dims"))}
+    return Spelled("tfl.mean", (operation.inputs[0], np.atleast_1d(_whole(axes))), kept)
 
 
 def convolution_3d(operation: Any) -> Spelled | None:
@@ -196,6 +195,12 @@ def _window(operation: Any) -> dict[str, str]:
     _, height, width, _ = operation.get_attr("strides")
     padding = f'"{operation.get_attr("padding").decode()}"'
     return {"stride_h": _int(height), "stride_w": _int(width), "padding": padding, **NO_ACTIVATION}
+
+
+def _whole(values: Any) -> Any:
+    """Whole numbers in 32 bits, as TFLite has them; None stays None."""
+    limits = np.iinfo(np.int32)
+    return None if values is None else np.clip(values, limits.min, limits.max).astype(np.int32)
 
 
 def _int(value: Any) -> str:
