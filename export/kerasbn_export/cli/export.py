@@ -21,6 +21,7 @@ from kerasbn_export.cli.options import (
     metric_options,
 )
 from kerasbn_export.cli.output import print_verdicts, progress, stdout, table
+from kerasbn_export.conversion.routes import ROUTES, TENSORFLOW
 from kerasbn_export.precision import FLOAT, GRANULARITIES, LIFTS, PRECISIONS
 
 if TYPE_CHECKING:
@@ -99,6 +100,13 @@ VERIFIED_SAMPLES = 32
 @metric_options
 @click.option("--slim", is_flag=True, help="First take out the channels that a gamma of zero makes constant.")
 @click.option("--select-ops", is_flag=True, help="Allow TensorFlow's operations; LiteRT alone cannot run the file.")
+@click.option(
+    "--route",
+    type=click.Choice(ROUTES),
+    default=TENSORFLOW,
+    show_default=True,
+    help="Whose converter: tf.lite, LiteRT's own (float32), or auto: the second where its file is as good.",
+)
 @click.option("--signature", metavar="NAME", help="Of a SavedModel; serving_default if not given, '*' for all.")
 @click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the file with the model.")

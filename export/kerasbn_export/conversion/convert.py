@@ -12,10 +12,12 @@ from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentErr
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.isolate import convert_isolated
+from kerasbn_export.conversion.litert import route as litert
 from kerasbn_export.conversion.mended import mended
 from kerasbn_export.conversion.mixed import mixed
 from kerasbn_export.conversion.options import FLOAT32, ConversionOptions
 from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.routes import LITERT
 from kerasbn_export.conversion.servable import Servable, write_servable
 from kerasbn_export.conversion.tensorflow import convert_servable
 from kerasbn_export.precision import CALIBRATED
@@ -48,6 +50,7 @@ def convert(
     Raises:
         CalibrationError: The precision needs calibration and there is none.
         ConversionError: The converter failed, or died.
+        MissingPackageError: The route needs a package that is not installed.
     """
     if options.precision in CALIBRATED and calibration is None and not options.trained:
         raise CalibrationError(
@@ -61,6 +64,8 @@ def convert(
         return relabel(measured.quantized(options.ranges), (), metadata or {})
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
         servable = _traced(_programs(model), Path(folder), batch_size)
+        if options.route == LITERT:
+            return _finished(litert.convert_servable(servable), servable, metadata)
         isolate = _isolated(servable, options, isolate)
         if isolate and options.mixed:
             raise InvalidArgumentError(
@@ -71,6 +76,10 @@ def convert(
         else:
             finish = mixed(_programs(model), options) if options.mixed else None
             data = convert_servable(servable, options, calibration, on_sample, finish)
+    return _finished(data, servable, metadata)
+
+
+def _finished(data: bytes, servable: Servable, metadata: Mapping[str, bytes] | None) -> bytes:
     return relabel(mended(data), servable.signatures, metadata or {})
 
 

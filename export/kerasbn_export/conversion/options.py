@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.calibration.ranges.methods import METHODS, methods_for
+from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.precision import CALIBRATED, GRANULARITIES, ONE_SCALE, PER_CHANNEL, PRECISIONS
 
 
@@ -26,6 +27,7 @@ class ConversionOptions:
         ranges: How the range of an activation is chosen: a key of `kerasbn_export.calibration.ranges.METHODS`. None for
             the smallest and the largest value as the converter's own calibrator finds them.
         trained: Whether the model has its ranges in it, as one of `kerasbn_export.quantize_aware` has.
+        route: ``"tensorflow"`` or ``"litert"``: whose converter makes the file.
     """
 
     precision: str = "float32"
@@ -37,6 +39,7 @@ class ConversionOptions:
     keep_int16: tuple[str, ...] = ()
     ranges: str | None = None
     trained: bool = False
+    route: str = TENSORFLOW
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -50,6 +53,7 @@ class ConversionOptions:
                 "layers that have one."
             )
         self._check_ranges()
+        self._check_route()
         accepted = PRECISIONS[self.precision].io_dtypes
         if self.io_dtype is not None and self.io_dtype not in accepted:
             raise InvalidArgumentError(
@@ -82,6 +86,20 @@ class ConversionOptions:
     def mixed(self) -> bool:
         """Whether some layers have another precision than the others."""
         return bool(self.keep_float or self.keep_int16)
+
+    def _check_route(self) -> None:
+        if self.route not in (TENSORFLOW, LITERT):
+            raise InvalidArgumentError(f"route={self.route!r} is not known; accepted: {TENSORFLOW!r}, {LITERT!r}.")
+        if self.route == LITERT and self.precision != "float32":
+            raise InvalidArgumentError(
+                f"route='litert' makes float32 files, and precision {self.precision!r} was asked for; take "
+                "route='tensorflow' for it."
+            )
+        if self.route == LITERT and self.select_ops:
+            raise InvalidArgumentError(
+                "select_ops=True keeps TensorFlow's operations, which route='litert' does not have; take "
+                "route='tensorflow'."
+            )
 
     @property
     def ends(self) -> str:

@@ -24,6 +24,16 @@ from kerasbn_export.program.traced import End
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
 
+def available() -> bool:
+    """Whether this TensorFlow has the converter, which is announced to leave it."""
+    return hasattr(getattr(tf, "lite", None), "TFLiteConverter")
+
+
+def package() -> str:
+    """The package that has the converter, with its version."""
+    return f"tensorflow {tf.__version__}"
+
+
 def convert_servable(
     servable: Servable,
     options: ConversionOptions,
@@ -40,6 +50,11 @@ def convert_servable(
         on_sample: See `convert`.
         finish: From the calibrated file to the quantized one, where that takes more than one step.
     """
+    if not available():
+        raise ConversionError(
+            "This TensorFlow has no tf.lite, so route='tensorflow' cannot convert. Take route='litert' (python -m pip "
+            "install 'kerasbn[litert]')."
+        )
     names = [signature.name for signature in servable.signatures]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
     _set_options(converter, options)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError, MetricError
 from kerasbn_export.calibration.samples import Calibration, read_calibration
+from kerasbn_export.conversion.routes import TENSORFLOW
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, rebuilt
 from kerasbn_export.metrics.records import MetricReport
@@ -123,7 +124,8 @@ def _stock(
     if prepared.verdicts is None:
         return None
     on_step("convert: stock")
+    stock = replace(options, route=TENSORFLOW)
     try:
-        return converted(rebuilt(model, options), replace(options, ranges=None), samples, on_step)
+        return converted(rebuilt(model, stock), replace(stock, ranges=None), samples, on_step)
     except ConversionError:
         return None

@@ -14,6 +14,7 @@ from kerasbn_export.calibration.image_folder import RESIZES, STRETCH
 from kerasbn_export.calibration.ranges.methods import METHODS
 from kerasbn_export.calibration.samples import DATA_FREE, RANDOM, WANTED
 from kerasbn_export.conversion.options import ConversionOptions
+from kerasbn_export.conversion.routes import LITERT, ROUTES, TENSORFLOW
 from kerasbn_export.devices.profiles import SUFFIX, Device, find_device
 from kerasbn_export.metrics.metric import read_metric
 from kerasbn_export.precision import CALIBRATED, FLOAT, LIFTS, PER_CHANNEL, PER_TENSOR, QUANTIZED
@@ -71,6 +72,8 @@ class ExportOptions:
         validation: The samples and labels for that, as ``(x, y)``.
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, else in its unit.
         slim: Take out first what is constant behind a gamma of zero: see `kerasbn_export.slim`.
+        route: Whose converter makes the file: ``"tensorflow"``, ``"litert"``, or ``"auto"`` for the second where its
+            file is as good; see `kerasbn_export.export.routed`.
 
     Raises:
         InvalidArgumentError: An option is not accepted, or two contradict each other.
@@ -104,10 +107,13 @@ class ExportOptions:
     metric: Any = None
     validation: Any = None
     max_drop: Finite | None = None
+    route: str = TENSORFLOW
 
     def __post_init__(self) -> None:
         check_arguments(type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})
         self._check_ranges()
+        if self.route not in ROUTES:
+            raise InvalidArgumentError(f"route={self.route!r} is not known; accepted: {', '.join(ROUTES)}.")
         _ = self.conversion
         if self.profile is not None and self.batch_size is None and self.profile.fixed_batch:
             raise InvalidArgumentError(
@@ -246,7 +252,13 @@ class ExportOptions:
         ends = self.io_dtype or (self.profile.ends(self.precision_taken) if self.profile else None)
         ranges = None if self.ranges == BEST else self.ranges
         return ConversionOptions(
-            self.precision_taken, ends, self.per_channel_dense, self.select_ops, self._weights_taken, ranges=ranges
+            self.precision_taken,
+            ends,
+            self.per_channel_dense,
+            self.select_ops,
+            self._weights_taken,
+            ranges=ranges,
+            route=LITERT if self.route == LITERT else TENSORFLOW,
         )
 
     @property

@@ -11,13 +11,14 @@ from typing import Any
 from kerasbn.errors import CalibrationError
 from kerasbn.quantized.ranges import precision_of
 from kerasbn_export.calibration.samples import DATA_FREE, Calibration, read_calibration
-from kerasbn_export.conversion.contract import Contract
 from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.provenance import provenance
 from kerasbn_export.conversion.relabel import relabel
+from kerasbn_export.conversion.routes import TENSORFLOW
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
+from kerasbn_export.export.agreed import agreed
 from kerasbn_export.export.forms.choose import search_forms, settle_form
 from kerasbn_export.export.forms.ranges import choose_ranges
 from kerasbn_export.export.forms.search import FEWEST, held_out
@@ -25,8 +26,9 @@ from kerasbn_export.export.lifted import Lifted
 from kerasbn_export.export.lifting import Target, lift_layers
 from kerasbn_export.export.measured import drop_of, measure_export
 from kerasbn_export.export.options import BEST, METRIC, ExportOptions
-from kerasbn_export.export.prepared import Prepared, converted, kept_layers, prepare, recalibrated
+from kerasbn_export.export.prepared import Prepared, kept_layers, prepare, recalibrated
 from kerasbn_export.export.records import ExportResult
+from kerasbn_export.export.routed import check_route, not_tried, routed
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import FLOAT, PER_TENSOR
@@ -56,6 +58,7 @@ def build_tflite(
         options: How to export.
         on_step: See `export_tflite`.
     """
+    check_route(options)
     tuned_for = None if isinstance(model, tuple) else precision_of(model)
     if tuned_for and options.precision is None and options.device is None:
         options = replace(options, precision=tuned_for)
@@ -65,14 +68,14 @@ def build_tflite(
         options = replace(options, keep_float=made.floats, keep_int16=made.longs)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
     ranges = None if samples is None else prepared.ranges or options.conversion.ranges
-    about = provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for), ranges=ranges)
+    about = provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for), ranges=ranges, route=made.route)
     data = relabel(made.data, (), about)
     file = read_tflite(data)
     on_step("check")
-    _contract(prepared, options).check(file)
+    agreed(prepared, options).check(file)
     metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
-    notes = (*made.slimming.notes, *result.notes)
+    notes = (*made.slimming.notes, *result.notes, *(made.notes or not_tried(options)))
     result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding, lifted=made.lifted)
     result = replace(result, slimmed=made.slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)
@@ -91,6 +94,8 @@ class _Made:
     floats: tuple[str, ...] = ()
     longs: tuple[str, ...] = ()
     lifted: Lifted | None = None
+    route: str = TENSORFLOW
+    notes: tuple[str, ...] = ()
 
 
 def _trained(model: Any, options: ExportOptions, on_step: Callable[[str], None]) -> _Made:
@@ -127,8 +132,8 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
     elif samples is not None:
         prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
     else:
-        on_step("convert")
-        data = converted(prepared, options, samples, on_step)
+        made = routed(prepared, options, on_step)
+        return _Made(prepared, made.data, slimming=slimming, route=made.route, notes=made.notes)
     return _Made(prepared, data, samples, trials, slimming, rounding)
 
 
@@ -154,7 +159,8 @@ def _lifted(
         lambda layers: make(*lifting(layers)), prepared.programs, target, options.lift, on_step
     )
     floats, longs = lifting(layers)
-    return _Made(prepared, make(floats, longs), samples, trials, slimming, (), floats, longs, lifted)
+    data = make(floats, longs)
+    return _Made(prepared, data, samples, trials, slimming, floats=floats, longs=longs, lifted=lifted)
 
 
 def _target(model: Any, prepared: Prepared, options: ExportOptions, judged: Calibration) -> Target:
@@ -193,22 +199,6 @@ def _samples(
         seed=options.seed,
         image_range=options.image_range,
         image_resize=options.image_resize,
-    )
-
-
-def _contract(prepared: Prepared, options: ExportOptions) -> Contract:
-    floats, long = kept_layers(prepared, options)
-    return Contract(
-        programs=prepared.programs,
-        batch_size=options.batch_size,
-        io_dtype=options.conversion.ends,
-        verdicts=prepared.verdicts,
-        quantized=options.calibrated,
-        device=options.profile,
-        select_ops=options.select_ops,
-        weights=options.conversion.weights,
-        kept=floats,
-        long=long,
     )
 
 

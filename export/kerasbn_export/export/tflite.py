@@ -52,6 +52,7 @@ def export_tflite(
     metric: Any = None,
     validation: Any = None,
     max_drop: Finite | None = None,
+    route: str = "tensorflow",
     allow_code: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExportResult:
@@ -105,6 +106,9 @@ def export_tflite(
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, as accuracy is,
             else in its own unit.
         slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
+        route: Whose converter makes the file. ``"tensorflow"`` is ``tf.lite``. ``"litert"`` is the package
+            ``litert-converter``, for float32 files; each is compared with the model before it is written. ``"auto"``
+            takes the second where its file is the model and has no more operations of any kind, else the first.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
 
@@ -117,6 +121,7 @@ def export_tflite(
         NotFoldedError: ``strict``, and a BatchNorm is left, or the model is none of layers.
         ConversionError: The TFLite converter failed, or its file breaks the contract of
             `kerasbn_export.conversion.contract`.
+        MissingPackageError: The route's package is not installed.
         MetricError: The file lost more than ``max_drop``; it is not written.
         OutputError: The file cannot be written.
     """
@@ -149,6 +154,7 @@ def export_tflite(
         "metric": metric,
         "validation": validation,
         "max_drop": max_drop,
+        "route": route,
     }
     if isinstance(model, LearnedRounding):
         return written(model, path, asked)
