@@ -268,7 +268,7 @@ def test_too_few_samples_loops_and_another_process_are_refused(keras_flavour, rn
     data = with_outliers(rng, 7)
     with pytest.raises(CalibrationError, match=r"ranges='best' judges by every 4th .* found 7.*leave ranges out"):
         export_tflite(model, path, precision="int8", calibration=data, ranges=BEST)
-    with pytest.raises(InvalidArgumentError, match="ranges do not go with a process of its own"):
+    with pytest.raises(InvalidArgumentError, match="ranges and auto_precision do not go with a process of its own"):
         export_tflite(model, path, precision="int8", calibration=data, ranges="mse", isolate=True)
 
     options = ExportOptions(precision="int8", calibration=data, ranges=BEST)
