@@ -11,6 +11,9 @@ others gets a zero of its own.
 **Clipped cells.** The converter fuses an LSTM of Keras 2 into one operation that clips its cell at 10. Keras does not
 clip, and the cell of a trained LSTM goes further than that: 1 % was measured at the output of one that hears digits.
 
+**Shared biases.** Two layers with equal biases get one tensor in int16x8, on the grid of the first. For the second
+these are other numbers: 8 dB were measured where a bias of its own has 46.
+
 **Short biases.** Where ranges of 16 bits are trained the bias of a linear operation is int32, and LiteRT gives other
 numbers: 4 dB were measured where int64 biases, as the converter writes after a calibration, have 84.
 """
@@ -24,11 +27,13 @@ from typing import Any
 import numpy as np
 
 from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, op_name, parse, schema, serialize
-from kerasbn_export.tflite.graph import LINEAR_OPS
+from kerasbn_export.tflite.graph import LINEAR_OPS, TRANSPOSED_OPS
 
 REVERSE = "REVERSE_V2"
 BIAS = 2
 """Where a linear operation has its bias."""
+STRAIGHT, TRANSPOSED = (0, 1, 2), (2, 1, 3)
+"""Where it has its input, its kernel and its bias."""
 KEEPING = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")
 """Operations that keep a state."""
 
@@ -45,7 +50,7 @@ def mended(data: bytes) -> bytes:
     if not (_has_any(data, (REVERSE, *KEEPING)) or _has_16_bits(data)):
         return data
     model = parse(data)
-    mends = (requantize_reversed, separate_states, unclip_cells, widen_biases)
+    mends = (requantize_reversed, separate_states, unclip_cells, separate_biases, widen_biases)
     changed = [mend(model, graph) for mend in mends for graph in model.subgraphs]
     return serialize(model) if any(changed) else data
 
@@ -95,6 +100,40 @@ def unclip_cells(model: Any, graph: Any) -> bool:
     for each in clipped:
         each.cellClip = 0.0
     return bool(clipped)
+
+
+def separate_biases(model: Any, graph: Any) -> bool:
+    """A bias of its own for every linear operation that takes one on the grid of another.
+
+    The stored numbers are ``bias / (s_x * s_w)`` for the scales of the operation's own input and kernel.
+    """
+    changed = False
+    for operator in [operator for operator in graph.operators if op_name(model, operator) in LINEAR_OPS]:
+        places = TRANSPOSED if op_name(model, operator) in TRANSPOSED_OPS else STRAIGHT
+        if len(operator.inputs) <= places[BIAS] or operator.inputs[places[BIAS]] < 0:
+            continue
+        taken, kernel, bias = (graph.tensors[operator.inputs[place]] for place in places)
+        grids = [_grid(tensor.quantization) for tensor in (taken, kernel, bias)]
+        if taken.type != schema().TensorType.INT16 or None in grids:
+            continue
+        (step,), steps, held = (np.asarray(grid[0], np.float64) for grid in grids if grid is not None)
+        if np.allclose(held, step * steps, rtol=1e-4, atol=0):
+            continue
+        operator.inputs = [*operator.inputs[: places[BIAS]], _add_bias(model, graph, bias, held, step * steps)]
+        changed = True
+    return changed
+
+
+def _add_bias(model: Any, graph: Any, bias: Any, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> int:
+    """The number of a new tensor with the same real numbers on another grid."""
+    stored = np.frombuffer(content_of(model, bias), dtype_name(bias))
+    moved = copy.copy(bias)
+    moved.buffer = add_buffer(model, np.rint(stored * before / after).astype(np.int64))
+    moved.type, moved.quantization = schema().TensorType.INT64, copy.copy(bias.quantization)
+    moved.quantization.scale = after.astype(np.float32)
+    moved.quantization.zeroPoint = np.zeros(len(after), np.int64)
+    graph.tensors.append(moved)
+    return len(graph.tensors) - 1
 
 
 def widen_biases(model: Any, graph: Any) -> bool:
