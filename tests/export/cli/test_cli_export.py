@@ -35,6 +35,11 @@ OPTIONS = {
     "--weights": ([*INT8, "--weights", "per-tensor"], {**QUANTIZED, "weights": "per-tensor"}),
     "--learn-rounding": ([*INT8, "--learn-rounding"], {**QUANTIZED, "learn_rounding": True}),
     "--keep-float": ([*INT8, "--keep-float", "a", "--keep-float", "b"], {**QUANTIZED, "keep_float": ("a", "b")}),
+    "--keep-int16": ([*INT8, "--keep-int16", "a"], {**QUANTIZED, "keep_int16": ("a",)}),
+    "--auto-precision": ([*INT8, "--auto-precision", "30"], {**QUANTIZED, "auto_precision": 30.0}),
+    "--lift": ([*INT8, "--lift", "int16"], {**QUANTIZED, "lift": "int16"}),
+    "--ranges": ([*INT8, "--ranges", "mse"], {**QUANTIZED, "ranges": "mse"}),
+    "--route": (["--route", "auto"], {"route": "auto"}),
     **dict.fromkeys(("--validation", "--labels", "--metric"), (MEASURED, JUDGED)),
     "--max-drop": ([*MEASURED, "--max-drop", "0.5"], {**JUDGED, "max_drop": 0.5}),
 }
