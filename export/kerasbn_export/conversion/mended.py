@@ -15,7 +15,8 @@ clip, and the cell of a trained LSTM goes further than that: 1 % was measured at
 these are other numbers: 8 dB were measured where a bias of its own has 46.
 
 **Short biases.** Where ranges of 16 bits are trained the bias of a linear operation is int32, and LiteRT gives other
-numbers: 4 dB were measured where int64 biases, as the converter writes after a calibration, have 84.
+numbers: 4 dB were measured where int64 biases, as the converter writes after a calibration, have 84. Where all numbers
+of such a bias are equal, the converter puts all of them on the grid of the first channel.
 """
 
 from __future__ import annotations
@@ -30,10 +31,6 @@ from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name,
 from kerasbn_export.tflite.graph import LINEAR_OPS, TRANSPOSED_OPS
 
 REVERSE = "REVERSE_V2"
-BIAS = 2
-"""Where a linear operation has its bias."""
-STRAIGHT, TRANSPOSED = (0, 1, 2), (2, 1, 3)
-"""Where it has its input, its kernel and its bias."""
 KEEPING = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")
 """Operations that keep a state."""
 
@@ -50,7 +47,7 @@ def mended(data: bytes) -> bytes:
     if not (_has_any(data, (REVERSE, *KEEPING)) or _has_16_bits(data)):
         return data
     model = parse(data)
-    mends = (requantize_reversed, separate_states, unclip_cells, separate_biases, widen_biases)
+    mends = (requantize_reversed, separate_states, unclip_cells, widen_biases, separate_biases)
     changed = [mend(model, graph) for mend in mends for graph in model.subgraphs]
     return serialize(model) if any(changed) else data
 
@@ -109,19 +106,30 @@ def separate_biases(model: Any, graph: Any) -> bool:
     """
     changed = False
     for operator in [operator for operator in graph.operators if op_name(model, operator) in LINEAR_OPS]:
-        places = TRANSPOSED if op_name(model, operator) in TRANSPOSED_OPS else STRAIGHT
-        if len(operator.inputs) <= places[BIAS] or operator.inputs[places[BIAS]] < 0:
+        places = _places(model, operator)
+        taken, kernel, bias = (_taken(graph, operator, place) for place in places)
+        if bias is None:
             continue
-        taken, kernel, bias = (graph.tensors[operator.inputs[place]] for place in places)
         grids = [_grid(tensor.quantization) for tensor in (taken, kernel, bias)]
         if taken.type != schema().TensorType.INT16 or None in grids:
             continue
         (step,), steps, held = (np.asarray(grid[0], np.float64) for grid in grids if grid is not None)
         if np.allclose(held, step * steps, rtol=1e-4, atol=0):
             continue
-        operator.inputs = [*operator.inputs[: places[BIAS]], _add_bias(model, graph, bias, held, step * steps)]
+        operator.inputs = [*operator.inputs[: places[2]], _add_bias(model, graph, bias, held, step * steps)]
         changed = True
     return changed
+
+
+def _places(model: Any, operator: Any) -> tuple[int, int, int]:
+    """Where a linear operation has its input, its kernel and its bias."""
+    return (2, 1, 3) if op_name(model, operator) in TRANSPOSED_OPS else (0, 1, 2)
+
+
+def _taken(graph: Any, operator: Any, place: int) -> Any:
+    """The tensor that an operation takes; None where it takes none there."""
+    there = len(operator.inputs) > place and operator.inputs[place] >= 0
+    return graph.tensors[operator.inputs[place]] if there else None
 
 
 def _add_bias(model: Any, graph: Any, bias: Any, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> int:
@@ -138,13 +146,16 @@ def _add_bias(model: Any, graph: Any, bias: Any, before: np.ndarray[Any, Any], a
 
 def widen_biases(model: Any, graph: Any) -> bool:
     """64 bits for the bias of every linear operation that takes 16."""
-    types = schema().TensorType
-    operators = [operator for operator in graph.operators if op_name(model, operator) in LINEAR_OPS]
-    taken = [[graph.tensors[index] for index in operator.inputs if index >= 0] for operator in operators]
-    long = [tensors for tensors in taken if len(tensors) > BIAS and tensors[0].type == types.INT16]
-    found = {id(tensors[BIAS]): tensors[BIAS] for tensors in long if tensors[BIAS].type == types.INT32}
+    types, found = schema().TensorType, dict[int, Any]()
+    for operator in [operator for operator in graph.operators if op_name(model, operator) in LINEAR_OPS]:
+        taken, _, bias = (_taken(graph, operator, place) for place in _places(model, operator))
+        if bias is not None and taken.type == types.INT16 and bias.type == types.INT32:
+            found[id(bias)] = bias
     for bias in found.values():
         wide = np.frombuffer(content_of(model, bias), np.int32).astype(np.int64)
+        scales = np.asarray(bias.quantization.scale, np.float64)
+        if len(scales) == len(wide) and np.all(wide == wide[0]):
+            wide = np.rint(wide[0] * scales[0] / scales).astype(np.int64)
         bias.buffer, bias.type = add_buffer(model, wide), types.INT64
     return bool(found)
 
