@@ -21,10 +21,8 @@ from kerasbn.errors import ConversionError
 from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.program.program import Program
-from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.tflite.file import CONVERSIONS, read_tflite
 from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, op_name, parse, schema, serialize
-
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 
 def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Sequence[str]) -> bytes:

@@ -15,10 +15,9 @@ from kerasbn_export.devices.profiles.device import MICRO, REFUSED, Device
 from kerasbn_export.devices.report import Finding
 from kerasbn_export.devices.ways_out import way_out
 from kerasbn_export.precision import PER_TENSOR
-from kerasbn_export.tflite.file import Op, Tensor, TFLiteFile
+from kerasbn_export.tflite.file import CONVERSIONS, Op, Tensor, TFLiteFile
 
 ACTIVATIONS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
-CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 LINEAR = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"})
 OF_TYPE = {"INT8": "int8", "UINT8": "int8", "INT16": "int16x8"}
 """The precision that an operation with such an output computes in; for any other type it is the file's."""
@@ -43,8 +42,8 @@ class ProfileCheck:
 
     def findings(self) -> tuple[Finding, ...]:
         """What the profile says against the file, what costs most first."""
-        checks = (self._absent(), self._in_float(), self._scales(), self._asymmetric(), self._memory(), self._slow())
-        return tuple(finding for found in checks for finding in found)
+        operations = (self._absent(), self._in_float(), self._in_16_bits(), self._scales(), self._asymmetric())
+        return tuple(finding for found in (*operations, self._memory(), self._slow()) for finding in found)
 
     @property
     def _ops(self) -> Iterator[Op]:
@@ -78,6 +77,15 @@ class ProfileCheck:
             why = f"computes in float, and {self.device.name} runs {', '.join(self.device.precisions)}"
             out = "TFLite has no integer kernel for it: use another layer, or leave it to your program."
             yield Finding(self._named(left), why, out)
+
+    def _in_16_bits(self) -> Iterator[Finding]:
+        """What has activations of 16 bits in an int8 file, on a device that has none."""
+        if "int16x8" in self.device.precisions:
+            return
+        left = [op for op in self._ops if op.name not in CONVERSIONS and op.long]
+        if left:
+            why = f"has activations of 16 bits, and {self.device.name} runs {', '.join(self.device.precisions)}"
+            yield Finding(self._named(left), why, "Leave these layers out of keep_int16 (--keep-int16, --lift int16).")
 
     def _scales(self) -> Iterator[Finding]:
         if self.device.weights != PER_TENSOR:

@@ -18,18 +18,13 @@ from tempfile import TemporaryDirectory
 
 from kerasbn.errors import MetricError
 from kerasbn_export.benchmark.latency import compare_latency
+from kerasbn_export.calibration.ranges.places import SAME_GRID
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.export.lifted import Lifted, Point
 from kerasbn_export.program.program import Program
-from kerasbn_export.tflite.file import Op, Tensor, TFLiteFile, read_tflite
+from kerasbn_export.tflite.file import CONVERSIONS, Op, Tensor, TFLiteFile, read_tflite
 
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-MOVING = frozenset(
-    {
-        "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE", "PAD", "CONCATENATION", "SLICE", "STRIDED_SLICE", "SPLIT",
-        "GATHER", "MAX_POOL_2D", "RESIZE_NEAREST_NEIGHBOR", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "REVERSE_V2", "PACK",
-    }
-)  # fmt: skip
+MOVING = SAME_GRID - {"AVERAGE_POOL_2D", "RESIZE_BILINEAR"}
 """Operations that compute no new number."""
 ROUNDS = 20
 """Rounds in which the files of the curve are timed."""

@@ -14,7 +14,7 @@ from kerasbn_export.conversion.routes import TENSORFLOW
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, rebuilt
 from kerasbn_export.metrics.records import MetricReport
-from kerasbn_export.metrics.score import measuring, score
+from kerasbn_export.metrics.score import Measuring, measuring, score
 from kerasbn_export.verification.outputs.scored import joined, read_labels
 from kerasbn_export.verification.sides.matching import match_sides
 from kerasbn_export.verification.sides.open import open_runnable
@@ -44,14 +44,8 @@ def measure_export(
     """
     if options.metric is None:
         return None
-    given, labels = _pair(options.validation)
-    asked = measuring(options.metric, read_labels(labels), options.max_drop, options.seed)
-    inputs = prepared.programs[0].fixed(None)
-    validation = read_calibration(
-        given, inputs, seed=options.seed, image_range=options.image_range, image_resize=options.image_resize
-    )
     on_step("measure the metric")
-    runs = _Runs(model, validation)
+    asked, runs = _asked(model, prepared, options)
     outputs = {ORIGINAL: runs.of(runs.reference)}
     if prepared.verdicts is not None and not prepared.unfolded:
         outputs[FOLDED] = runs.of(open_runnable(prepared.programs[0].model, backend="xnnpack", allow_code=False))
@@ -70,15 +64,20 @@ def measure_export(
 
 def drop_of(model: Any, prepared: Prepared, options: ExportOptions) -> Callable[[bytes], float]:
     """A function that gives by how much a file is worse than the model, in the user's metric: see `measure_export`."""
+    asked, runs = _asked(model, prepared, options)
+    original = runs.of(runs.reference)
+    return lambda data: score(asked, {ORIGINAL: original, FILE: runs.of_file(data)}, FILE).drop
+
+
+def _asked(model: Any, prepared: Prepared, options: ExportOptions) -> tuple[Measuring, _Runs]:
+    """What is measured, and what runs models on its samples."""
     given, labels = _pair(options.validation)
     asked = measuring(options.metric, read_labels(labels), options.max_drop, options.seed)
     inputs = prepared.programs[0].fixed(None)
     validation = read_calibration(
         given, inputs, seed=options.seed, image_range=options.image_range, image_resize=options.image_resize
     )
-    runs = _Runs(model, validation)
-    original = runs.of(runs.reference)
-    return lambda data: score(asked, {ORIGINAL: original, FILE: runs.of_file(data)}, FILE).drop
+    return asked, _Runs(model, validation)
 
 
 def _pair(validation: Any) -> tuple[Any, Any]:

@@ -26,7 +26,7 @@ from kerasbn_export.export.lifted import Lifted
 from kerasbn_export.export.lifting import Target, lift_layers
 from kerasbn_export.export.measured import drop_of, measure_export
 from kerasbn_export.export.options import BEST, METRIC, ExportOptions
-from kerasbn_export.export.prepared import Prepared, kept_layers, prepare, recalibrated
+from kerasbn_export.export.prepared import Prepared, conversion_of, kept_layers, measured, prepare
 from kerasbn_export.export.records import ExportResult
 from kerasbn_export.export.routed import check_route, not_tried, routed
 from kerasbn_export.export.scoring import scorer
@@ -147,19 +147,21 @@ def _lifted(
         settled = choose_ranges(model, settled, options, samples, judged, on_step)
     prepared, _, trials = settled
     floats, longs = kept_layers(prepared, options)
-    make = recalibrated(prepared, options, samples, on_step)
+    ranges, files = conversion_of(prepared, options).ranges, measured(prepared, options, samples, on_step)
 
     def lifting(layers: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         free = layers - {*floats, *longs}
         more = tuple(name for name in prepared.programs[0].layers if name in free)
         return ((*floats, *more), longs) if options.lift == FLOAT else (floats, (*longs, *more))
 
+    def make(layers: frozenset[str]) -> bytes:
+        kept = dict(zip(("keep_float", "keep_int16"), lifting(layers), strict=True))
+        return files.quantized(ranges, **kept)
+
     target = _target(model, prepared, options, judged)
-    layers, lifted = lift_layers(
-        lambda layers: make(*lifting(layers)), prepared.programs, target, options.lift, on_step
-    )
+    layers, lifted = lift_layers(make, prepared.programs, target, options.lift, on_step)
     floats, longs = lifting(layers)
-    data = make(floats, longs)
+    data = files.quantized(ranges, keep_float=floats, keep_int16=longs)
     return _Made(prepared, data, samples, trials, slimming, floats=floats, longs=longs, lifted=lifted)
 
 

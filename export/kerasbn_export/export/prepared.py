@@ -9,6 +9,7 @@ from typing import Any
 from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
+from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.convert import calibrated, convert
 from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.conversion.options import ConversionOptions
@@ -182,10 +183,10 @@ def converted(
     return data
 
 
-def recalibrated(
+def measured(
     prepared: Prepared, options: ExportOptions, samples: Calibration, on_step: Callable[[str], None]
-) -> Callable[[tuple[str, ...], tuple[str, ...]], bytes]:
-    """Measures ranges once; from the layers in float and those of 16 bits to the content of the file.
+) -> Calibrated:
+    """The model with its ranges measured once, for one file after another.
 
     Args:
         prepared: What to convert.
@@ -193,16 +194,14 @@ def recalibrated(
         samples: What ranges are measured on.
         on_step: Called with the count of samples measured.
     """
-    how = conversion_of(prepared, options)
-    measured = calibrated(
+    return calibrated(
         prepared.programs,
-        how,
+        conversion_of(prepared, options),
         calibration=samples,
         batch_size=options.batch_size,
         isolate=options.isolate,
         on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
     )
-    return lambda floats, long: measured.quantized(how.ranges, keep_float=floats, keep_int16=long)
 
 
 def conversion_of(prepared: Prepared, options: ExportOptions) -> ConversionOptions:

@@ -122,40 +122,11 @@ def export_tflite(
         ConversionError: The TFLite converter failed, or its file breaks the contract of
             `kerasbn_export.conversion.contract`.
         MissingPackageError: The route's package is not installed.
-        MetricError: The file lost more than ``max_drop``; it is not written.
+        MetricError: The file lost more than ``max_drop``, or does not reach ``auto_precision``; it is not written.
         OutputError: The file cannot be written.
     """
-    asked: dict[str, Any] = {
-        "precision": precision,
-        "calibration": calibration,
-        "fold": fold,
-        "batch_size": batch_size,
-        "strict": strict,
-        "io_dtype": io_dtype,
-        "per_channel_dense": per_channel_dense,
-        "seed": seed,
-        "image_range": image_range,
-        "image_resize": image_resize,
-        "target": target,
-        "merge_branches": merge_branches,
-        "device": device,
-        "select_ops": select_ops,
-        "signature": signature,
-        "isolate": isolate,
-        "best": best,
-        "learn_rounding": learn_rounding,
-        "slim": slim,
-        "weights": weights,
-        "keep_float": keep_float,
-        "keep_int16": keep_int16,
-        "auto_precision": auto_precision,
-        "lift": lift,
-        "ranges": ranges,
-        "metric": metric,
-        "validation": validation,
-        "max_drop": max_drop,
-        "route": route,
-    }
+    given = dict(locals())
+    asked = {name: given[name] for name in ExportOptions.__dataclass_fields__}
     if isinstance(model, LearnedRounding):
         return written(model, path, asked)
     options = ExportOptions(**asked)

@@ -17,12 +17,12 @@ from kerasbn.quantized.numbers import FIXED
 from kerasbn_export.arrays import Array
 from kerasbn_export.quantization.grids import grid
 from kerasbn_export.quantization.tuned import Kernel, Tuned
+from kerasbn_export.tflite.file import CONVERSIONS
 from kerasbn_export.tflite.graph import LINEAR_OPS, TFLiteGraph
 from kerasbn_export.tflite.quantization import Quantization
 
 SAME = 1e-5
 """Scales may differ by so much of themselves: the file has them in float32."""
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 
 def disagreements(file: TFLiteGraph, tuned: Tuned) -> Iterator[str]:

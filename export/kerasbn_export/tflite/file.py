@@ -15,6 +15,8 @@ from kerasbn.errors import ModelFileError
 from kerasbn_export.files.reading import reading
 from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, op_name, opened
 
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+"""Operations that put numbers on a grid, or take them off it."""
 AFFINE_OPS = frozenset({"MUL", "ADD", "SUB", "DIV"})
 
 
@@ -151,13 +153,13 @@ class TFLiteFile:
 
     @property
     def precision(self) -> str:
-        """``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``, by the types that the tensors have."""
+        """The coarsest of ``float32``, ``float16``, ``dynamic``, ``int8`` and ``int16x8``, by the tensors' types."""
         results = {tensor.dtype for op in self.ops for tensor in op.outputs}
         weights = {tensor.dtype for op in self.ops for tensor in op.inputs if tensor.constant}
-        if "INT16" in results and "INT8" in weights:
-            return "int16x8"
         if "INT8" in results:
             return "int8"
+        if "INT16" in results and "INT8" in weights:
+            return "int16x8"
         if "FLOAT16" in weights:
             return "float16"
         return "dynamic" if "INT8" in weights else "float32"

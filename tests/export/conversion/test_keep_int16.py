@@ -1,5 +1,6 @@
 """Layers whose activations have 16 bits inside an int8 file: those that were meant, and the numbers are theirs."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +10,10 @@ from kerasbn.errors import ConversionError, InvalidArgumentError
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.cli.main import run
 from kerasbn_export.conversion import mixed as mixed_module
+from kerasbn_export.devices.profiles import find_device
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.tflite.flatbuffer import op_name, parse, schema, serialize
+from kerasbn_export.tflite.graph import TFLiteGraph
 
 
 def network(flavour, seed=1):
@@ -99,16 +102,21 @@ def test_more_layers_of_16_bits_mean_less_noise(keras_flavour, data, tmp_path):
     assert all(b > a for a, b in pairwise(reached)), reached
 
 
-def test_a_wrong_scale_of_16_bits_is_found(keras_flavour, data, tmp_path):
-    model = network(keras_flavour)
-    exported(model, data, tmp_path, keep_int16=["depthwise", "second", "sum"])
-    changed = parse((tmp_path / "m.tflite").read_bytes())
+def spoil_depthwise(path, wrong):
+    """The same file, with a depthwise kernel of 16-bit activations that is 1.3 times too large."""
+    changed = parse(path.read_bytes())
     graph = changed.subgraphs[0]
     depthwise = next(op for op in graph.operators if op_name(changed, op) == "DEPTHWISE_CONV_2D")
     assert graph.tensors[depthwise.outputs[0]].type == schema().TensorType.INT16
     grid = graph.tensors[depthwise.inputs[1]].quantization
     grid.scale = [1.3 * scale for scale in grid.scale]
-    (tmp_path / "wrong.tflite").write_bytes(serialize(changed))
+    wrong.write_bytes(serialize(changed))
+
+
+def test_a_wrong_scale_of_16_bits_is_found(keras_flavour, data, tmp_path):
+    model = network(keras_flavour)
+    exported(model, data, tmp_path, keep_int16=["depthwise", "second", "sum"])
+    spoil_depthwise(tmp_path / "m.tflite", tmp_path / "wrong.tflite")
     assert not verify(model, tmp_path / "wrong.tflite", data=data)
 
 
@@ -141,3 +149,34 @@ def test_float_and_16_bits_in_one_file(keras_flavour, data, tmp_path, capsys):
     assert "Kept in float as asked for: 1 CONV_2D of Conv2D 'third'." in out
     assert "Kept in int16 as asked for: 1 DEPTHWISE_CONV_2D of DepthwiseConv2D 'depthwise'." in out
     assert [op.name for op in read_tflite(tmp_path / "m.tflite").float_ops if op.name != "DEQUANTIZE"] == ["CONV_2D"]
+
+
+@pytest.mark.parametrize("device", ["edge-tpu", "xnnpack", "ethos-u55"])
+def test_a_device_without_16_bits_says_so(device, keras_flavour, data, tmp_path):
+    for kept in ([], ["third"]):
+        result = exported(network(keras_flavour), data, tmp_path, keep_int16=kept, device=device)
+        said = "CONV_2D of Conv2D 'third': has activations of 16 bits"
+        assert read_tflite(tmp_path / "m.tflite").precision == "int8"
+        assert any(said in line for line in result.device.lines()) == bool(
+            kept and "int16x8" not in find_device(device).precisions
+        )
+
+
+def test_only_a_change_of_width_is_looked_through(keras_flavour, data, tmp_path, monkeypatch):
+    """From 8 bits to 16 nothing is lost. Between two grids of 8 bits half a step is."""
+    model = network(keras_flavour)
+    exported(model, data, tmp_path, keep_int16=["third"])
+    graph = TFLiteGraph((tmp_path / "m.tflite").read_bytes(), "m.tflite")
+    widening = next(op for op in graph.operations if op.name == "QUANTIZE")
+    assert graph.beyond(widening.outputs[0])[0] != widening.outputs[0]
+    as_wide = [replace(tensor, dtype="int8") if tensor.dtype == "int16" else tensor for tensor in graph.tensors]
+    monkeypatch.setattr(graph, "tensors", as_wide)
+    assert graph.beyond(widening.outputs[0])[0] == widening.outputs[0]
+
+
+def test_without_looking_through_a_wrong_kernel_is_not_seen(keras_flavour, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(TFLiteGraph, "_puts_on_a_grid", lambda *_: False)
+    model = network(keras_flavour)
+    exported(model, data, tmp_path, keep_int16=["depthwise", "second", "sum"])
+    spoil_depthwise(tmp_path / "m.tflite", tmp_path / "wrong.tflite")
+    assert verify(model, tmp_path / "wrong.tflite", data=data)

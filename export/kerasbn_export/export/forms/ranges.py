@@ -13,11 +13,10 @@ from typing import Any
 from kerasbn.errors import ConversionError, UnsupportedModelError
 from kerasbn_export.calibration.ranges.methods import methods_for
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.convert import calibrated
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.search import Search
 from kerasbn_export.export.options import ExportOptions
-from kerasbn_export.export.prepared import Prepared, conversion_of, converted
+from kerasbn_export.export.prepared import Prepared, converted, measured
 from kerasbn_export.export.scoring import scorer
 
 Step = Callable[[str], None]
@@ -37,15 +36,9 @@ def try_ranges(search: Search[Prepared], options: ExportOptions, samples: Calibr
     on_step("convert: other ranges")
     form = search.form
     try:
-        measured = calibrated(
-            form.programs,
-            conversion_of(form, options),
-            calibration=samples,
-            batch_size=options.batch_size,
-            on_sample=lambda done, total: on_step(f"count values: sample {done + 1} of {total}"),
-        )
+        files = measured(form, options, samples, on_step)
         for method in methods_for(options.precision_taken):
-            search.attempt(f"ranges by {method}", replace(form, ranges=method), measured.quantized(method))
+            search.attempt(f"ranges by {method}", replace(form, ranges=method), files.quantized(method))
     except ConversionError:  # the file with the ranges as found is there, and is right
         on_step("other ranges: not possible")
 
