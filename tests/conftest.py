@@ -23,13 +23,16 @@ def pytest_configure(config):
     """The marks of kerasbn's tests."""
     config.addinivalue_line("markers", "quick: of `python -m pytest -m quick`, the inner loop")
     config.addinivalue_line("markers", "sweep: one of many cases of a kind; a run takes a part: kerasbn_testing.sweeps")
+    config.addinivalue_line(
+        "markers", "either_keras: a run takes it in the Keras that its name chooses: the same module"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
     """Leave out most cases of the sweeps, and put the longest files first, in this order."""
-    left = left_out(item for item in items if item.get_closest_marker("sweep"))
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in set(left)]
+    left = left_out(items)
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 

@@ -11,6 +11,8 @@ from tutorials import Network, build, counts, text
 
 from kerasbn.errors import ConversionError
 
+pytestmark = pytest.mark.either_keras
+
 SPREAD = ("image_similarity", "dcgan_generator", "involution", "pointnet")
 
 

@@ -1,12 +1,15 @@
 """`benchmarks/zoo.py` in small: networks of installed packages, what results keep, who judges a deep network."""
 
 import judged_model
+import pytest
 import zoo
 from judged_model import Referee, Step, distance, draw, judge_model, predict
 from tutorials import Network
 from zoo_networks import PACKAGES, absent, build, origin, rows
 
 from kerasbn_export import fold
+
+pytestmark = pytest.mark.either_keras
 
 SPREAD = ("applications MobileNet", "tcn batch", "kimm LCNet035", "kecam lcnet.LCNet050")
 

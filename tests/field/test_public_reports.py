@@ -87,6 +87,7 @@ def test_transposed_convolution_got_a_wrong_bias(keras, path, rng):
     np.testing.assert_allclose(gaps, wanted, rtol=1e-5)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["Conv1D", "Dense"])
 def test_pointwise_layer_of_sequences_kept_its_old_weights(keras, path, rng, kind):
     """fastmachinelearning/hls4ml#368: Conv1D of size 1, or Dense of rank 3, then BatchNorm."""

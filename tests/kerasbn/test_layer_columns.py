@@ -58,6 +58,7 @@ def widths(monkeypatch):
     return seen
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", NARROW)
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
 def test_outputs_gradients_and_averages(judge, shape, axis, dtype, widths):
@@ -70,6 +71,7 @@ def test_means_that_are_far(judge, offset):
     judge(*SHAPES[0], offset=offset)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", ROUNDING)
 @pytest.mark.parametrize(("shape", "axis"), [SHAPES[0], SHAPES[3]])
 def test_masks(judge, shape, axis, dtype, monkeypatch):

@@ -53,6 +53,7 @@ def relative_error(layer, x, exact, jit_compile):
     return np.abs(layer.moving_variance.numpy() / exact - 1).max()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("ratio", [1e2, 1e4])
 @pytest.mark.parametrize(("shape", "axis"), [((4096, 3), -1), ((64, 3, 64), 1), ((16, 16, 16, 3), -1)])

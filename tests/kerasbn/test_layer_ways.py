@@ -125,6 +125,7 @@ def test_every_way_is_the_definition(judge, taken, shape, axis, which):
     assert which in seen
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("which", Way)
 @pytest.mark.parametrize(("shape", "axis"), [SHAPES[0], SHAPES[2]])
 def test_every_way_with_an_unknown_batch_and_renorm(judge, taken, shape, axis, which):

@@ -125,6 +125,7 @@ def test_every_builder_takes_a_norm(name):
     assert_norm(KERAS, name, "group")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("norm", ["ghost", "renorm", "group"])
 def test_any_norm_trains(keras_flavour, norm, rng):
     model = small("mlp", keras_flavour, norm=NORMS[norm](keras_flavour))

@@ -14,6 +14,8 @@ from kerasbn_export.conversion.servable import model_inputs
 from kerasbn_export.ends import ModelInput
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 @pytest.fixture(autouse=True)
 def fewer_steps(monkeypatch):

@@ -11,6 +11,8 @@ import pytest
 from kerasbn.flavour import Flavour
 from kerasbn_export.cli.main import run
 
+pytestmark = pytest.mark.either_keras
+
 
 def model_with(flavour, *layers):
     x = y = flavour.keras.Input((5,), name="x")

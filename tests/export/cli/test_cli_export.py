@@ -10,6 +10,8 @@ from kerasbn_export.cli.export import command as export_command
 from kerasbn_export.cli.main import run
 from kerasbn_export.export.options import ExportOptions
 
+pytestmark = pytest.mark.either_keras
+
 INT8 = ["--precision", "int8", "--calibration", "x.npy"]
 QUANTIZED = {"precision": "int8", "calibration": "x.npy"}
 MEASURED = ["--validation", "x.npy", "--labels", "y.npy", "--metric", "accuracy"]

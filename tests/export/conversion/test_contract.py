@@ -16,6 +16,8 @@ from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.tflite.file import Op, Tensor, read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def model_with_batchnorm(flavour):
     """The converter leaves MUL and ADD of this BatchNorm: an activation comes before it."""
@@ -116,6 +118,7 @@ BREACHES = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", BREACHES)
 def test_each_other_breach_is_noticed_and_named(model, case):
     spoil, message = BREACHES[case]

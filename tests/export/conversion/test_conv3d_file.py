@@ -13,6 +13,8 @@ from kerasbn_export.conversion.convert import convert
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.tflite.file import read_ops
 
+pytestmark = pytest.mark.either_keras
+
 KINDS = {"Conv3D": "CONV_3D", "Conv3DTranspose": "CONV_3D_TRANSPOSE"}
 SHAPE = (4, 5, 5, 2)
 
@@ -74,6 +76,7 @@ def judge(model, path, rng):
     assert error(model, path, rng) <= 2e-6
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("behind", [relu_bn, relu6_bn, relu])
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_operation_is_written(keras_flavour, rng, tmp_path, kind, behind):

@@ -55,6 +55,7 @@ def expected(model, arrays, dicts):
     return [np.asarray(outputs["c"]), np.asarray(outputs["s"])]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dicts", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_inputs_and_outputs_have_the_names_and_the_order_of_the_model(keras_flavour, dicts, batch_size, rng):
@@ -83,6 +84,7 @@ def test_a_batch_that_the_model_fixes_is_kept(keras_flavour):
     assert [tensor.shape for tensor in file.inputs] == [(2, 6, 6, 3), (2, 4)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("precision", "io_dtype"),
     [(precision, io_dtype) for precision, row in PRECISIONS.items() for io_dtype in row.io_dtypes],

@@ -11,6 +11,8 @@ from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def network(flavour):
     layers = flavour.keras.layers
@@ -34,6 +36,7 @@ def exported(model, data, tmp_path, **options):
     return export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data, best=False, **options)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("kept", "in_float", "said"),
     [

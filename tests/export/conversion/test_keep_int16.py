@@ -15,6 +15,8 @@ from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.tflite.flatbuffer import op_name, parse, schema, serialize
 from kerasbn_export.tflite.graph import TFLiteGraph
 
+pytestmark = pytest.mark.either_keras
+
 
 def network(flavour, seed=1):
     """Convolutions, a depthwise one, a sum, a concatenation, pooling and a softmax."""
@@ -48,6 +50,7 @@ def long_ops(path):
     return sorted(op.name for op in read_tflite(path).ops if op.long and op.name != "QUANTIZE")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("kept", "long"),
     [

@@ -77,7 +77,6 @@ def flat(values):
 
 
 @pytest.mark.sweep
-@pytest.mark.sweep
 @pytest.mark.parametrize("group", GROUPS)
 def test_float_files_are_equal(keras_flavour, tmp_path, group):
     model = built(keras_flavour, GROUPS[group])
@@ -91,7 +90,6 @@ def test_float_files_are_equal(keras_flavour, tmp_path, group):
         assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
-@pytest.mark.sweep
 @pytest.mark.sweep
 @pytest.mark.parametrize("group", ["lstm", "cells", "both ways"])
 def test_int8_files_are_unrolled_and_equal(keras_flavour, tmp_path, group):
@@ -159,6 +157,7 @@ def test_layers_with_one_zero_state_do_not_share_it(tmp_path):
     assert verify(model, result.path, data=sequences()).status is Status.EQUAL
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("form", ["plain", "both ways"])
 def test_the_cell_of_an_lstm_is_not_clipped(keras_flavour, form, tmp_path):
     """The converter clips the fused one at 10. With gates that stay open the cell goes to 14, and back to 0."""
@@ -255,7 +254,6 @@ def test_a_loop_that_cannot_be_quantized_is_refused_by_name(keras_flavour, tmp_p
     assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
-@pytest.mark.sweep
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     "fault", ["quantised bias dropped", "one channels scale off by a percent", "calibrated on too little"]

@@ -6,6 +6,8 @@ import pytest
 from kerasbn_export import export_tflite, quantize_aware, verify
 from kerasbn_export.conversion import mended as mended_module
 
+pytestmark = pytest.mark.either_keras
+
 
 def network(flavour, kind):
     layers, rng = flavour.keras.layers, np.random.default_rng(0)

@@ -8,6 +8,8 @@ from kerasbn_export import export_tflite, fold, verify
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.sides.open import open_runnable
 
+pytestmark = pytest.mark.either_keras
+
 FUNCTIONS = {"keras": ("softplus", "log_sigmoid", "mish"), "tf_keras": ("softplus", "mish")}
 
 

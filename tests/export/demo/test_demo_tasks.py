@@ -231,6 +231,7 @@ IN_BOTH = [pytest.param("keras", name) for name in NAMED] + [
 """Every task in Keras 3; the builders give the same in both, which tests/models shows."""
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("_made_up")
 @pytest.mark.parametrize(("keras_flavour", "name"), IN_BOTH, indirect=["keras_flavour"])
 def test_networks_fit_their_data(keras_flavour, name, tmp_path):

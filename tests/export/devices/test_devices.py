@@ -21,6 +21,8 @@ from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def network(flavour, *, shape=(8, 8, 3), lone_relu=False):
     layers = flavour.keras.layers

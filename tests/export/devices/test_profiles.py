@@ -15,6 +15,8 @@ from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 PLAIN = 'name = "my-npu"\nprecisions = ["int8"]\n'
 
 

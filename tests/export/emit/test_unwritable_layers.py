@@ -57,6 +57,7 @@ def involution(flavour, *, dropout=False):
     return Involution(4, name="involution")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dropout", [False, True])
 def test_a_configuration_that_lacks_an_argument(keras_flavour, rng, tmp_path, dropout):
     model = model_with(keras_flavour, involution(keras_flavour, dropout=dropout))

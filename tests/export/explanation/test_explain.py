@@ -25,6 +25,8 @@ from kerasbn_export.explanation.ranking import is_harmless, ranked
 from kerasbn_export.explanation.records import Costs, Finding
 from kerasbn_models import digits_cnn
 
+pytestmark = pytest.mark.either_keras
+
 NETWORKS = (("keras", plain), ("tf_keras", separable))
 
 
@@ -90,6 +92,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("cause", FAULTS)
 def test_a_cause_is_found_and_named_first(bench, cause):
     found = explain(bench.file(FAULTS[cause](bench)), data=bench.x)

@@ -17,8 +17,8 @@ NAMES, KERASES = list(NETWORKS), ("keras", "tf_keras")
 
 
 def places(rows):
-    """Every row on every network in both Kerases; in a short run each row on one, of one Keras after the other."""
-    one = [(row, NAMES[i % 5], KERASES[i % 2]) for i, row in enumerate(rows)]
+    """Every row on every network in both Kerases; in a short run each row on one, and each network in one Keras."""
+    one = [(row, NAMES[i % 5], KERASES[i % 5 % 2]) for i, row in enumerate(rows)]
     return [(row, name, keras) for row in rows for name in NAMES for keras in KERASES] if ALL else one
 
 

@@ -13,6 +13,8 @@ from kerasbn_export.export.lifting import Target, lift_layers
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def network(flavour, coarse=()):
     """Four convolutions and a Dense; the channels of `coarse` ones span three decades, and the next layer undoes it."""
@@ -122,6 +124,7 @@ def test_the_command_line_prints_the_curve(keras_flavour, data, tmp_path, capsys
     assert "time 1.00, taken" in out
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(6))
 def test_no_smaller_set_is_overlooked_where_gains_add_up(keras_flavour, data, tmp_path, seed, monkeypatch):
     """With gains that add up the set found is the smallest that there is: all sets are tried."""

@@ -15,6 +15,8 @@ from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def search(scores):
     """A search whose forms are names and whose files are their bytes."""

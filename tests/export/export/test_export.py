@@ -36,6 +36,7 @@ def network(flavour, rng, *, training=False):
     return randomised(flavour.keras.Model(image, x), rng)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("batch_size", [1, 4, None])
 def test_a_float_file_has_no_batchnorm_and_computes_the_same(keras_flavour, rng, tmp_path, batch_size):
     model = network(keras_flavour, rng)
@@ -57,6 +58,7 @@ def test_a_float_file_has_no_batchnorm_and_computes_the_same(keras_flavour, rng,
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("precision", ["int8", "int16x8"])
 def test_a_quantized_file_is_calibrated_on_the_samples_given(keras_flavour, rng, tmp_path, precision):
     model, data = network(keras_flavour, rng), rng.normal(size=(40, 8, 8, 3)).astype("float32")

@@ -312,6 +312,7 @@ def swapped(path, side, first, second):
     return copy
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_swapped_ends_of_one_shape_are_caught_and_named(builder, rng, tmp_path, precision):
     first, second = builder.input("zeta"), builder.input("alpha")

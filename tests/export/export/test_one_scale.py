@@ -17,6 +17,8 @@ from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.layers.moved import _taken
 
+pytestmark = pytest.mark.either_keras
+
 SHAPE = (12, 12, 3)
 
 

@@ -26,6 +26,8 @@ from kerasbn_export.export.tflite import ExportOptions, export_tflite
 from kerasbn_export.tflite.file import read_ops, read_tflite
 from kerasbn_export.tflite.graph import TFLiteGraph
 
+pytestmark = pytest.mark.either_keras
+
 
 def many_operations(flavour, precision="int8"):
     """Fixed grids, shared grids, bounds and, where the precision has those, an input of whole numbers."""
@@ -169,6 +171,7 @@ def with_outliers(rng, count, size=40.0):
     return data
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "minmax"])
 def test_each_method_gains_where_a_few_samples_are_far_off(method, keras_flavour, rng, tmp_path):
     model, test = heavy_tailed(keras_flavour), Calibration((rng.normal(size=(64, 32, 32, 4)).astype("float32"),), "a")

@@ -14,6 +14,8 @@ from kerasbn_export.export.scoring import JUDGING, scorer, some_of
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def costly(flavour, rng):
     """Branches that merge and an average that a BatchNorm passes: both may cost accuracy."""
@@ -62,7 +64,6 @@ CASES = {  # as folded, in place, not folded, and what is looked for after these
 
 
 @pytest.mark.sweep
-@pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 def test_the_fastest_form_that_costs_nothing_is_taken(keras_flavour, rng, tmp_path, monkeypatch, case):
     values, taken = CASES[case]
@@ -90,6 +91,7 @@ def test_a_batchnorm_that_stays_for_it_says_so(keras_flavour, rng, tmp_path, mon
     assert report, report.verdict
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("options", [{"best": False}, {"strict": True}, {"select_ops": True}, {"fold": False}], ids=str)
 def test_where_there_is_no_choice_nothing_is_measured(keras_flavour, rng, tmp_path, monkeypatch, options):
     scores(monkeypatch)

@@ -9,6 +9,8 @@ import pytest
 from kerasbn.errors import OutputError
 from kerasbn_export.files.atomic import check_destination, replacing, save_model, write_bytes
 
+pytestmark = pytest.mark.either_keras
+
 # A real limit of the operating system on the size of files: the write itself fails, as on a full disk.
 LIMITED = """
 import pathlib, resource, sys

@@ -17,6 +17,8 @@ from kerasbn_export.cli.main import run
 from kerasbn_export.loading.config_limits import DEEPEST, check_config
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 SAMPLES = np.random.default_rng(0).normal(size=(8, 6, 6, 2)).astype("float32")
 
 

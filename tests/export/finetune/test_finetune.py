@@ -14,6 +14,8 @@ from kerasbn_export.finetune.finetune import finetune
 from kerasbn_export.finetune.judge import classes
 from kerasbn_export.finetune.records import NoBetterFileError, Worth
 
+pytestmark = pytest.mark.either_keras
+
 
 @pytest.fixture
 def files(keras_flavour, rng, tmp_path, monkeypatch):

@@ -56,6 +56,7 @@ def test_it_goes_where_algebra_allows(rng, name, norm):
     assert_folds(model, data_for(model, rng))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", STAYS)
 def test_else_it_has_a_verdict_and_its_file_is_verified(rng, tmp_path, name):
     model = network(*STAYS[name], L.BatchNormalization, rng)

@@ -17,6 +17,8 @@ from kerasbn_export.metrics.records import MetricReport, Scored
 from kerasbn_export.metrics.score import measuring, score
 from kerasbn_export.verification.report.recheck import read_report
 
+pytestmark = pytest.mark.either_keras
+
 quick = pytest.mark.quick
 
 

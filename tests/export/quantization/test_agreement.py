@@ -13,6 +13,8 @@ from kerasbn_export.quantization import agreement, tuned
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.records.outputs import Status
 
+pytestmark = pytest.mark.either_keras
+
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
 def pair(request, tmp_path_factory):

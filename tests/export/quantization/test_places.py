@@ -5,6 +5,8 @@ import pytest
 from kerasbn.errors import UnsupportedModelError
 from kerasbn_export import export_tflite, quantize_aware, verify
 
+pytestmark = pytest.mark.either_keras
+
 ONE = {
     "max pooling": lambda k: k.layers.MaxPooling2D(2),
     "average pooling": lambda k: k.layers.AveragePooling2D(2),

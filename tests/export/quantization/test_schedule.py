@@ -10,6 +10,8 @@ from kerasbn.errors import InvalidArgumentError
 from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export import export_tflite, quantization_schedule, quantize_aware, verify
 
+pytestmark = pytest.mark.either_keras
+
 
 def states(tuned):
     """The moving statistics and the ranges."""
@@ -35,6 +37,7 @@ def test_statistics_freeze_then_ranges_and_gamma_goes_on(keras_flavour, rng, tmp
     assert steps_apart(tmp_path / "m.tflite", tuned, x) <= 1
 
 
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # Keras: fewer weights are trained
 @pytest.mark.parametrize("ranges", ["ema", "learned"])
 def test_frozen_ranges_are_saved_and_exported(keras_flavour, rng, tmp_path, ranges):

@@ -16,6 +16,8 @@ from kerasbn_export.rounding.relaxation import Problem, learned_weights
 from kerasbn_export.rounding.rows import Rows, rows
 from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, op_name, parse, serialize
 
+pytestmark = pytest.mark.either_keras
+
 MADE = {}
 
 

@@ -12,6 +12,8 @@ from kerasbn_export.rounding import renew
 from kerasbn_export.rounding.layers import layers_of, scale_of
 from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, parse, serialize
 
+pytestmark = pytest.mark.either_keras
+
 FACTOR = 1.06
 WIDE = 127 * 2 * (FACTOR - 1)
 """Steps that a weight may be away from the float one where scales were moved."""

@@ -12,6 +12,8 @@ from kerasbn_export.slim import cut, remove
 from kerasbn_export.slim.channels import Channels
 from kerasbn_export.slim.flow import State
 
+pytestmark = pytest.mark.either_keras
+
 
 def network(flavour, rng):
     """Two padded convolutions, a depthwise layer, a sum and a valid convolution; a third of the gammas are zero."""
@@ -88,6 +90,7 @@ def test_the_network_is_slimmed_right(keras_flavour, rng):
     assert error(model, rng)[0] <= 1e-5
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_seen(fault, keras_flavour, rng, monkeypatch):
     model = network(keras_flavour, rng)

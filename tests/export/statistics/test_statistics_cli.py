@@ -11,6 +11,8 @@ from kerasbn_export.cli.main import run
 from kerasbn_export.loading.load import load_model
 from kerasbn_export.statistics.training_steps import training_steps
 
+pytestmark = pytest.mark.either_keras
+
 
 @pytest.fixture
 def folder(keras_flavour, rng, tmp_path, monkeypatch):

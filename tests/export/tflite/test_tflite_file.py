@@ -11,6 +11,8 @@ from kerasbn_export.conversion.servable import model_inputs
 from kerasbn_export.precision import PRECISIONS
 from kerasbn_export.tflite.file import Op, Tensor, read_ops, read_tflite
 
+pytestmark = pytest.mark.either_keras
+
 
 def model_with_a_stray_batchnorm(flavour, rng):
     """Conv -> ReLU -> BatchNorm -> MaxPool -> Dense: the converter leaves MUL and ADD."""

@@ -12,6 +12,8 @@ from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.layers.divergence import _may_be_moved
 from kerasbn_export.verification.records.layers import LayerComparison
 
+pytestmark = pytest.mark.either_keras
+
 KERAS_3 = ["net_1/bn_1/add", "net_1/add_1", "net_1/dense_1/MatMul;net_1/dense_1/BiasAdd", "net_1/lstm_1/cell_1/add"]
 
 

@@ -15,6 +15,8 @@ from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.sides.open import open_runnable
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
+pytestmark = pytest.mark.either_keras
+
 DEPTH = 150
 """Dense layers, each with a LeakyReLU: 300 operations."""
 QUESTION = Question(data=None, seed=0, samples=2, scales=(1.0,), tolerance=None, min_sqnr=None, layers=True)

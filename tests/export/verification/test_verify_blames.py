@@ -7,6 +7,8 @@ import tensorflow as tf
 from kerasbn_export import fold, verify
 from kerasbn_export.verification.network.elementwise import is_elementwise, passed_on
 
+pytestmark = pytest.mark.either_keras
+
 CUSTOM = "kerasbn_tests"
 
 

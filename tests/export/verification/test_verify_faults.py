@@ -12,6 +12,8 @@ from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, NUMBERS, SUBJECTS, convert
 from kerasbn_export.verification.sides.open import open_runnable
 
+pytestmark = pytest.mark.either_keras
+
 QUESTION = Question(data=None, seed=0, samples=3, scales=(1.0, 10.0), tolerance=None, min_sqnr=None, layers=True)
 NAMES = [subject.name for subject in SUBJECTS]
 CHEAP = ["plain", "signal", "depthwise", "branches"]

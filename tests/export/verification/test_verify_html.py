@@ -11,6 +11,8 @@ from kerasbn_export.verification import verify
 from kerasbn_export.verification.faults import NUMBERS, SUBJECTS, convert
 from kerasbn_export.verification.report import to_html
 
+pytestmark = pytest.mark.either_keras
+
 
 def converted(model, fault=None):
     graph = capture(model)

@@ -12,6 +12,8 @@ from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.outputs import OutputComparison, Status
 
+pytestmark = pytest.mark.either_keras
+
 STEPS, IMAGE, STEEP = (6, 4), (8, 8, 3), 16
 
 
@@ -47,6 +49,7 @@ def exported(model, folder, rng, precision="int8"):
     return export_tflite(model, folder / "m.tflite", precision=precision, **options).path, data[:8]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("build", [attention, einsum])
 def test_a_bias_that_moves_out_of_a_layer(keras_flavour, rng, tmp_path, build):
     model = build(keras_flavour)
@@ -60,6 +63,7 @@ def test_a_bias_that_moves_out_of_a_layer(keras_flavour, rng, tmp_path, build):
         layer.set_weights(held)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["Max", "Average"])
 def test_values_that_a_later_operation_clips(keras_flavour, rng, tmp_path, kind):
     model = pooled(keras_flavour, kind)

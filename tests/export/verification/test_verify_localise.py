@@ -11,6 +11,8 @@ from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.report import recheck
 from kerasbn_models import digits_cnn
 
+pytestmark = pytest.mark.either_keras
+
 WRONG = {3: ("kernel", 0.2), 6: ("bias", 0.2)}
 """By stage: which weight is wrong, and by how much in one of its channels."""
 

@@ -8,6 +8,8 @@ from kerasbn_export import verify
 from kerasbn_export.verification.outputs.judge import CHANCE, Judgement, judge_referee
 from kerasbn_export.verification.records.outputs import RefereeFinding, Status
 
+pytestmark = pytest.mark.either_keras
+
 FAR = 3000.0
 """Where a signal of size 1 is moved to and back, which leaves it no more than three digits."""
 

@@ -113,6 +113,7 @@ def test_a_fold_equals_its_model(model):
     assert all(layer.passed for layer in report.per_layer)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_conversion_is_equal_on_every_backend(keras_flavour, model, write, backend):
     report = verify(model, write(converted(keras_flavour.name, "float32")), backend=backend)

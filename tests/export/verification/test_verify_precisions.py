@@ -20,6 +20,8 @@ from kerasbn_export.verification.report import recheck
 from kerasbn_export.verification.sides.ports import Port
 from kerasbn_export.verification.sides.sides import Batch, Sides
 
+pytestmark = pytest.mark.either_keras
+
 
 def augmenting(flavour):
     """Layers that are active unless told otherwise, some of them within others."""
@@ -86,6 +88,7 @@ def half(flavour, policy, rng):
     return model
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_model_in_half_precision_is_the_inaccurate_side(keras_flavour, rng, tmp_path, policy):
     """And a file that errs by less than it does differs all the same."""

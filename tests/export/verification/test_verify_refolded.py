@@ -20,6 +20,8 @@ from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.sides.open import open_runnable
 from kerasbn_export.verification.sides.sides import Sides
 
+pytestmark = pytest.mark.either_keras
+
 
 def scaled(flavour, rng):
     """A magnitude that goes back over a ReLU, a sign and a shift that go forward, a ReLU with a companion."""
@@ -86,6 +88,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CHANGES)
 def test_where_the_file_is_not_of_this_fold_the_model_stays_as_it_is(case, name):
     model, path, data = case

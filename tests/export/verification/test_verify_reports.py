@@ -18,6 +18,8 @@ from kerasbn_export.verification import assert_equivalent, verify
 from kerasbn_export.verification.faults import NUMBERS, SUBJECTS, convert
 from kerasbn_export.verification.report import read_report, recheck, to_junit, to_text
 
+pytestmark = pytest.mark.either_keras
+
 
 @pytest.fixture(scope="module")
 def model():

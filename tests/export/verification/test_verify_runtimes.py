@@ -10,6 +10,8 @@ from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.sides import runtimes as module
 from kerasbn_export.verification.sides.runtimes import PACKAGES, RUNTIMES, open_file
 
+pytestmark = pytest.mark.either_keras
+
 NEEDS = {"compiled": "ai_edge_litert", "micro": "tflite_micro", "openvino": "openvino"}
 
 

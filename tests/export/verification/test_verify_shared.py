@@ -5,6 +5,8 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import export_tflite, verify
 
+pytestmark = pytest.mark.either_keras
+
 
 def one_relu_twice(flavour):
     """A ReLU layer that is called on two convolutions of the same size."""
@@ -34,6 +36,7 @@ def case(request, keras_flavour, rng, tmp_path):
     return model, tmp_path / "m.tflite", data
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_each_call_has_the_weights_of_its_own_layer(case, precision):
     model, path, data = case
@@ -44,6 +47,7 @@ def test_each_call_has_the_weights_of_its_own_layer(case, precision):
     assert all(record.passed for record in report.weights)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("wrong", ["one", "two"])
 def test_the_wrong_one_is_named(case, rng, wrong):
     model, path, data = case

@@ -10,6 +10,8 @@ from kerasbn_export.verification import compare as comparing
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.report import read_report, to_html, to_junit
 
+pytestmark = pytest.mark.either_keras
+
 DECIDING = ("judge_outputs", "moved_on_purpose", "locate", "allowing_for_growth")
 
 
@@ -29,6 +31,7 @@ def broken(*_, **__):
     raise KeyError("of nobody's")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("check", DECIDING)
 def test_a_check_that_fails_gives_no_verdict(pair, check, monkeypatch):
     right = verify(*pair)

@@ -6,6 +6,8 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import export_tflite, verify
 
+pytestmark = pytest.mark.either_keras
+
 
 def gate_of(flavour, kind):
     """A sigmoid made of straight lines."""
@@ -31,6 +33,7 @@ def gated(flavour, kind, rng):
     return model
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["own", "hard_sigmoid"])
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_gate_of_straight_lines_is_equal_and_a_wrong_weight_before_it_is_not(

@@ -45,6 +45,7 @@ def is_fused_in_stock(flavour, rank):
     return flavour.name == "tf_keras" and rank in (4, 5)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("shape", [(333, 5), (200, 7, 5), (150, 6, 6, 5)])
 def test_the_first_layer_has_the_statistics_of_numpy(batchnorm, keras_flavour, rng, shape):
     x, layer = inputs(rng, *shape), batchnorm()
@@ -112,6 +113,7 @@ def test_nothing_else_moves(batchnorm, keras_flavour, rng):
     assert all("call" not in vars(layer) for layer in model._flatten_layers())
 
 
+@pytest.mark.sweep
 def test_exact_is_what_each_layer_sees_when_it_is_deployed(batchnorm, keras_flavour, rng):
     layers, x = keras_flavour.keras.layers, inputs(rng, 90, 6)
     second, third = batchnorm(), batchnorm()
@@ -139,6 +141,7 @@ def test_one_pass_is_not_exact_in_deeper_layers(keras_flavour, rng):
         assert_is_of(second, np.asarray(before), tolerance=1e-5)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["list", "dict", "dataset", "generator", "function", "sequence", "labels"])
 def test_data_of_every_kind(keras_flavour, rng, kind):
     keras, x = keras_flavour.keras, inputs(rng, 100, 4)
@@ -258,6 +261,7 @@ def failing(rng):
     raise KeyboardInterrupt
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("make", "error"),
     [
