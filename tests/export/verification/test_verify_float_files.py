@@ -17,7 +17,10 @@ from kerasbn_export.verification.layers.forward import with_affine
 from kerasbn_export.verification.sides.open import open_runnable
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
-pytestmark = [pytest.mark.either_keras, pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")]
+pytestmark = [
+    pytest.mark.either_keras,
+    pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated"),
+]
 QUESTION = Question(data=None, seed=0, samples=4, scales=(1.0,), tolerance=None, min_sqnr=None, layers=True)
 
 

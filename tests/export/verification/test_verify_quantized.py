@@ -19,7 +19,8 @@ from kerasbn_export.verification.layers.locate import Located
 from kerasbn_export.verification.sides.open import open_runnable
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
-pytestmark = [pytest.mark.either_keras, 
+pytestmark = [
+    pytest.mark.either_keras,
     pytest.mark.filterwarnings("ignore:Statistics for quantized inputs"),  # the stock converter, of float inputs
     pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated"),  # it calibrates with it
 ]
