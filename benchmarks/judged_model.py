@@ -42,8 +42,10 @@ GATES = {"folded": 2e-5, "float32": 2e-5, "float16": 5e-3}
 """Largest difference as a part of the largest value."""
 GATE_DB, SLACK_DB, EXACT_DB = 15.0, 0.3, 60.0
 """Of int8: what a file has to reach, how far below stock's it may be, and what is as good as exact."""
-HALF, ROUNDINGS, CHANCE = 2.0**-11, 4, 2.0
-"""What float16 rounds of a number, draws of such roundings, and how much further than these one may be."""
+HALF = {"float16": 2.0**-11, "float32": 2.0**-23}
+"""What a precision rounds of a number; in float32 the whole last bit, so that about half of the numbers move."""
+ROUNDINGS, CHANCE = 4, 2.0
+"""Draws of such roundings, and how much further than these one may be."""
 CALIBRATING, JUDGING, VERIFIED = 128, 32, 8
 """Samples that ranges are measured on, that files are judged by, and that the verifier gets."""
 DRAWS = 4
@@ -132,7 +134,8 @@ class Referee:
     """The model made again in float64: whose error is a difference in float32?
 
     In a deep network with random weights a rounding may grow a thousand times, and then two right models in float32
-    differ. A right one is not much further from float64 than the model itself.
+    differ. A right one is not much further from float64 than the model itself, or than that model with weights that
+    are rounded anew, as folding rounds them.
     """
 
     def __init__(self, build: Builder, model: Any, inputs: Arrays, wanted: Arrays) -> None:
@@ -141,7 +144,13 @@ class Referee:
     def agrees(self, found: Arrays) -> bool:
         """Whether numbers are no further from float64 than those of the model, by chance."""
         exact = self._exact
-        return exact is not None and distance(exact, found) <= CHANCE * distance(exact, self._wanted)
+        return exact is not None and distance(exact, found) <= CHANCE * self._noise
+
+    @cached_property
+    def _noise(self) -> float:
+        """How far the model is from float64, as it is and with weights that are rounded anew."""
+        exact = self._exact or []
+        return max(distance(exact, self._wanted), rounded_anew(self._model, "float32", self._inputs, exact))
 
     @cached_property
     def _exact(self) -> Arrays | None:
@@ -220,17 +229,20 @@ def _stock_error(model: Any, inputs: Arrays, wanted: Arrays) -> float:
 
 def _rounding_does_it(model: Any, precision: str, inputs: Arrays, wanted: Arrays, error: float) -> bool:
     """Whether weights that move by what float16 rounds move the outputs as far, as behind a threshold."""
-    if precision != "float16":
-        return False
+    return precision == "float16" and error <= CHANCE * rounded_anew(model, precision, inputs, wanted)
+
+
+def rounded_anew(model: Any, precision: str, inputs: Arrays, wanted: Arrays) -> float:
+    """The largest distance from ``wanted`` of the model with weights that move by what a precision rounds of them."""
     rng, held, moved = np.random.default_rng(0), model.get_weights(), 0.0
     for _ in range(ROUNDINGS):
-        drawn = [
-            w * (1 + HALF * rng.uniform(-1, 1, w.shape)).astype("float32") if w.dtype == "float32" else w for w in held
-        ]
-        model.set_weights(drawn)
+        factors = [1 + HALF[precision] * rng.uniform(-1, 1, weight.shape) for weight in held]
+        model.set_weights(
+            [w * f.astype("float32") if w.dtype == "float32" else w for w, f in zip(held, factors, strict=True)]
+        )
         moved = max(moved, distance(wanted, predict(model, inputs)))
     model.set_weights(held)
-    return error <= CHANCE * moved
+    return moved
 
 
 def _verify(model: Any, path: Path, data: Any, precision: str, exported: str) -> Step:
