@@ -14,6 +14,13 @@ from typing import Any
 from kerasbn.errors import InvalidArgumentError
 
 NAMES = ("keras", "tf_keras")
+CONSTRUCTOR_ONLY = frozenset(
+    {
+        *("__init__", "__module__", "__qualname__", "__doc__", "__annotations__", "__dict__", "__weakref__"),
+        *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
+    }
+)
+"""What a class may define and still compute what the class does that it is derived from."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,30 @@ class Flavour:
         return importlib.import_module(f"kerasbn.{self.name}").BatchNormalization
 
     def stock_name(self, layer: Any) -> str | None:
-        """The public name of the layer's class, or None if the class is not exactly a stock one.
+        """The public name of `stock_class`, or None."""
+        cls = self.stock_class(layer)
+        return None if cls is None else self._listed(cls)
+
+    def stock_class(self, layer: Any) -> Any:
+        """The stock class that computes what a layer does: its own, or the one that its own is derived from.
 
         Args:
-            layer: A layer. An instance of a subclass gives None: it may override ``call``.
+            layer: A layer. A subclass that defines more than a constructor gives None: it may override ``call``.
         """
-        name, layers = type(layer).__name__, self.keras.layers
+        for cls in type(layer).__mro__:
+            if self._listed(cls) is not None:
+                return None if cls is self.keras.layers.Layer and cls is not type(layer) else cls
+            if vars(cls).keys() - CONSTRUCTOR_ONLY or "call" in vars(layer):
+                return None
+        return None
+
+    def _listed(self, cls: type) -> str | None:
+        name, layers = cls.__name__, self.keras.layers
         homes = (layers, getattr(layers, "experimental", None))  # where Keras 2 keeps SyncBatchNormalization
-        if any(getattr(home, name, None) is type(layer) for home in homes):
+        if any(getattr(home, name, None) is cls for home in homes):
             return name
         # Keras 3 lists GroupedQueryAttention as GroupQueryAttention.
-        return next((listed for listed, it in vars(layers).items() if it is type(layer)), None)
+        return next((listed for listed, it in vars(layers).items() if it is cls), None)
 
 
 KERAS = Flavour("keras")

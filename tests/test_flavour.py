@@ -17,11 +17,28 @@ def test_stock_name_is_exact(keras_flavour):
     dense = keras_flavour.keras.layers.Dense
 
     class Subclass(dense):
-        pass
+        def call(self, inputs):
+            return super().call(inputs)
 
     Subclass.__name__ = "Dense"
     assert keras_flavour.stock_name(dense(2)) == "Dense"
     assert keras_flavour.stock_name(Subclass(2)) is None
+
+
+def test_a_subclass_with_other_defaults_is_the_stock_layer(keras_flavour):
+    layers = keras_flavour.keras.layers
+
+    class Pair(layers.Dense):
+        def __init__(self):
+            super().__init__(2)
+
+    class Nothing(layers.Layer):
+        def __init__(self):
+            super().__init__()
+
+    assert keras_flavour.stock_name(Pair()) == "Dense"
+    assert keras_flavour.stock_class(Pair()) is layers.Dense
+    assert keras_flavour.stock_name(Nothing()) is None
 
 
 def test_what_is_no_keras_object_is_refused():

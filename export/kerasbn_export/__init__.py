@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasbn_export.capture.tensorflow_function import TensorFlowFunction
     from kerasbn_export.explanation.explain import Explanation, explain
     from kerasbn_export.export.learning import LearnedRounding, learn_rounding
     from kerasbn_export.export.tflite import ExportResult, export_tflite
@@ -29,6 +30,7 @@ __all__ = [
     "LearnedRounding",
     "Reason",
     "SlimResult",
+    "TensorFlowFunction",
     "Verdict",
     "assert_equivalent",
     "explain",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "capture.tensorflow_function": ("TensorFlowFunction",),
     "explanation.explain": ("Explanation", "explain"),
     "export.learning": ("LearnedRounding", "learn_rounding"),
     "export.tflite": ("ExportResult", "export_tflite"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +28,7 @@ def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str,
         UnsupportedModelError: The run failed, or gave something that is no symbolic tensor of this run.
     """
     unbuilt = [inner for inner in layers_inside(layer) if not inner.built]
-    with untouched(layer):
+    with untouched(layer), _functions_of_tensorflow(flavour):
         try:
             outputs = plain(layer.call(*args, **_in_inference(layer, args, kwargs)))
             # Keras and TensorFlow raise nearly every type when user code meets a symbolic tensor.
@@ -41,7 +43,18 @@ def trace(flavour: Flavour, layer: Any, args: tuple[Any, ...], kwargs: dict[str,
                 _refusal(layer, f"new weights: layer {late[0]!r} was never built, so that it has not been trained")
             )
         inputs = [leaf for leaf in leaves([list(args), kwargs]) if is_symbolic(leaf)]
-        return Symbolic([*args, kwargs], outputs, list(_events(flavour, layer, inputs, outputs)), replays=False)
+        events = list(_events(flavour, layer, inputs, outputs))
+        if any(_hides_a_tensor(leaf) for event in events for leaf in leaves([list(event.args), event.kwargs])):
+            raise UnsupportedModelError(_refusal(layer, "a slice whose ends are tensors, which Keras 3 does not track"))
+        return Symbolic([*args, kwargs], outputs, events, replays=False)
+
+
+def _functions_of_tensorflow(flavour: Flavour) -> contextlib.AbstractContextManager[None]:
+    """They take symbolic tensors of tf_keras by themselves."""
+    if flavour.name != "keras":
+        return contextlib.nullcontext()
+    module = importlib.import_module("kerasbn_export.capture.tensorflow_function")  # imports TensorFlow and Keras
+    return module.recorded_functions()  # type: ignore[no-any-return]
 
 
 def _events(flavour: Flavour, layer: Any, inputs: list[Any], outputs: Any) -> Iterator[Event]:
@@ -62,6 +75,10 @@ def _events(flavour: Flavour, layer: Any, inputs: list[Any], outputs: Any) -> It
         else:
             done.add(id(pending.pop()))
             yield event_of(flavour, node)
+
+
+def _hides_a_tensor(leaf: Any) -> bool:
+    return isinstance(leaf, slice) and any(map(is_symbolic, (leaf.start, leaf.stop, leaf.step)))
 
 
 def _node(tensor: Any) -> Any:

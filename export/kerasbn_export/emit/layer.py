@@ -55,7 +55,7 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
 
 def _from_config(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -> Any:
     source = layer.source
-    cls = getattr(flavour.keras.layers, str(layer.kind)) if source is None else type(source)
+    cls = getattr(flavour.keras.layers, str(layer.kind)) if source is None else _class(flavour, source)
     try:
         fresh = map_leaves(lambda leaf: leaf, {**layer.config, "name": name})  # some from_config take entries out
         config = complete(source, retyped(fresh, dtype))
@@ -69,6 +69,11 @@ def _from_config(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -
             f"Layer {layer.path!r} ({cls.__module__}.{cls.__qualname__}) cannot be made again from its get_config(): "
             f"{type(error).__name__}: {error}. Its get_config() must return all that its constructor needs."
         ) from error
+
+
+def _class(flavour: Flavour, source: Any) -> Any:
+    """Where a class of the user's only has a constructor of its own, that may not take the configuration."""
+    return flavour.stock_class(source) or type(source)
 
 
 def _reshape(flavour: Flavour, shape: list[int], name: str) -> Any:

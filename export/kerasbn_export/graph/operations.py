@@ -47,6 +47,9 @@ ALIASES = {
 FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda")
 """What tf_keras makes of TensorFlow's functions."""
 
+FUNCTIONS, HOMES = (*FUNCTION_LAYERS, "TensorFlowFunction"), ("tf_keras.src.", "kerasbn_export.capture.")
+"""These, and what `capture` makes of them in Keras 3; the modules that they come from."""
+
 BILINEAR = "bilinear"
 
 
@@ -69,7 +72,7 @@ class Operation:
         for name in names:
             if name in self.kwargs:
                 return self.kwargs[name]
-            if self.source.__class__.__name__ not in FUNCTION_LAYERS and name in vars(self.source):
+            if self.source.__class__.__name__ not in FUNCTIONS and name in vars(self.source):
                 return getattr(self.source, name)
         return self.args[position] if position < len(self.args) else default
 
@@ -92,7 +95,7 @@ def operation_kind(source: Any) -> str | None:
         module = "image." if cls.__module__.endswith(".image") else ""
         name = module + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         return PREFIX + ALIASES.get(name, name)
-    if not cls.__module__.startswith("tf_keras.src.") or cls.__name__ not in FUNCTION_LAYERS or not source.symbol:
+    if not cls.__module__.startswith(HOMES) or cls.__name__ not in FUNCTIONS or not source.symbol:
         return None
     name = str(source.symbol)
     for module in SUBMODULES:
@@ -133,7 +136,7 @@ def _cast(operation: Operation) -> Meaning | None:
 
 
 def _leaky_relu(operation: Operation) -> Meaning:
-    keras2 = type(operation.source).__name__ in FUNCTION_LAYERS
+    keras2 = type(operation.source).__name__ in FUNCTION_LAYERS  # a TensorFlowFunction is of Keras 3
     slope = operation.option(1, "negative_slope", "alpha", default=0.2)
     return "LeakyReLU", {"alpha" if keras2 else "negative_slope": float(slope)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def load_model(path: str | Path, *, allow_code: bool = False) -> Any:
     """
     file = read_model_file(path)
     _ = file.flavour.batch_normalization  # importing the layer registers it
+    if file.flavour.name == "keras":
+        importlib.import_module("kerasbn_export.capture.tensorflow_function")  # and so does this
     if not allow_code:
         _refuse_code(file)
     return _load(file, allow_code)

@@ -5,7 +5,7 @@ Left out on purpose: ``Lambda`` (carries bytecode), ``TFSMLayer`` (loads another
 A test compares these lists with the installed Kerases, so that a new layer class is not forgotten.
 """
 
-from kerasbn_export.loading.safe_operations import names_in
+from kerasbn_export.graph.pure_operations import names_in
 
 LAYERS = names_in(
     """

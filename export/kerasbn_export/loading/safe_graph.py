@@ -1,8 +1,8 @@
 """Says what in the graph of a SavedModel is more than arithmetic on values in memory, before TensorFlow loads it.
 
 A SavedModel is a program: its functions may read and write files, and its initializers run when it is loaded. So every
-operation of every function, and of the main graph, must be on a list (`safe_operations`). Beyond the list stands what
-TensorFlow itself writes into every SavedModel, where it cannot do harm: the functions that save and restore the
+operation of every function, and of the main graph, must be on a list (`graph.pure_operations`). Beyond the list stands
+what TensorFlow itself writes into every SavedModel, where it cannot do harm: the functions that save and restore the
 variables, which nothing else may call, and a table that is read from a file of the SavedModel's own.
 """
 
@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kerasbn.lazy import LazyModule
-from kerasbn_export.loading.safe_operations import ALLOWED
+from kerasbn_export.graph.pure_operations import ALLOWED
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 

@@ -3,8 +3,8 @@
 A saved Keras model is a description of layers, and a description can name code: a Lambda layer carries marshalled
 bytecode, a class or function is looked up by importing the module written beside it, and an operator read as a layer
 calls any function of TensorFlow. So every name in the description must be on a list of what computes with tensors and
-does no more (`safe_classes`, `safe_functions`), or be registered in this process by the user. What is on no list is
-found here, by the same rules for every format and both Kerases.
+does no more (`safe_classes`, `graph.pure_functions`), or be registered in this process by the user. What is on no list
+is found here, by the same rules for every format and both Kerases.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kerasbn_export.graph import pure_functions as functions
+from kerasbn_export.graph.pure_operations import STATELESS, names_in
 from kerasbn_export.loading import safe_classes as classes
-from kerasbn_export.loading import safe_functions as functions
-from kerasbn_export.loading.safe_operations import STATELESS, names_in
 
 CLASSES = classes.LAYERS | classes.PARTS | classes.TRAINING | classes.OPERATIONS | classes.COLUMNS
 FUNCTIONS = classes.ACTIVATIONS | classes.FUNCTIONS
@@ -211,9 +211,10 @@ def _calls(what: str) -> str:
 OPERATORS: dict[str, Callable[[dict[str, Any]], str | None]] = {
     "TFOpLambda": _judge_symbol,
     "SlicingOpLambda": _judge_symbol,
+    "TensorFlowFunction": _judge_symbol,
     "ClassMethod": _judge_class_method,
     "InstanceMethod": _judge_method,
     "InstanceProperty": _judge_property,
     "TensorFlowOpLayer": _judge_node,
 }
-"""The layers of tf_keras that call what their configuration names, and how each is judged."""
+"""What calls a function that its configuration names, of tf_keras and kerasbn, and how each is judged."""

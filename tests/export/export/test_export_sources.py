@@ -163,6 +163,9 @@ def test_a_model_that_cannot_be_traced_is_converted_as_it_is_and_the_result_says
     found = run_signature(result.path, "serving_default", **{file.input_names[0]: image})
     for name, want in model(image).items():
         np.testing.assert_allclose(found[name], want, atol=1e-4 * np.abs(want).max())
+    assert verify(model, result.path)  # as a whole: layers are not known
+    model.conv.set_weights([weight * 1.01 for weight in model.conv.get_weights()])
+    assert verify(model, result.path).exit_code == 1
     with pytest.raises(NotFoldedError, match=r"cannot be folded: .*cannot be traced"):
         export_tflite(model, tmp_path / "n.tflite", strict=True)
 

@@ -16,8 +16,8 @@ from kerasbn_testing.watched import watched
 import kerasbn.keras
 import kerasbn.tf_keras  # noqa: F401 - so that the name of ours is registered in both
 from kerasbn.errors import UnsafeModelError
+from kerasbn_export.graph.pure_operations import names_in
 from kerasbn_export.loading.load import load_source
-from kerasbn_export.loading.safe_operations import names_in
 from kerasbn_export.loading.safety import find_code
 
 TRUSTED = {

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from kerasbn.errors import UnsafeModelError
+from kerasbn_export.graph.pure_functions import FUNCTIONS
+from kerasbn_export.graph.pure_operations import ALLOWED, IN_MEMORY, STATELESS, TABLES, names_in
 from kerasbn_export.loading import safe_classes as classes
 from kerasbn_export.loading.load import load_model, load_source
-from kerasbn_export.loading.safe_functions import FUNCTIONS
 from kerasbn_export.loading.safe_graph import CALLS
-from kerasbn_export.loading.safe_operations import ALLOWED, IN_MEMORY, STATELESS, TABLES, names_in
 from kerasbn_export.loading.safety import CLASSES, find_code
 
 GUESSES = {

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.verification.network.bound import Bound
@@ -84,6 +86,11 @@ class Step:
 def shaped(array: Array, like: Array) -> Array:
     """The same numbers in the shape of another array of as many."""
     return array.reshape(like.shape)
+
+
+def as_numbers(array: Array) -> Array:
+    """Truth values as 0 and 1, whose differences can be measured; anything else as it is."""
+    return array.astype(np.float32) if array.dtype == bool else array
 
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

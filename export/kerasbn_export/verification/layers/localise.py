@@ -22,7 +22,7 @@ from kerasbn_export.arrays import Array
 from kerasbn_export.graph.batchnorm import is_batchnorm
 from kerasbn_export.graph.model import Call, Value
 from kerasbn_export.tflite.graph import TFLiteGraph
-from kerasbn_export.verification.layers.fit import Fit, KeptTensor, Step, shaped, squeezed
+from kerasbn_export.verification.layers.fit import Fit, KeptTensor, Step, as_numbers, shaped, squeezed
 from kerasbn_export.verification.layers.grids import Grids, Place
 from kerasbn_export.verification.layers.inexact import Inexact
 from kerasbn_export.verification.layers.offset import adds_constant, lacks_bias, offset
@@ -209,8 +209,8 @@ class Localiser:
         for tensor in [self.ends[step.end]] if step.end in self.ends else tensors:
             if squeezed(tensor.shape) == squeezed(step.array.shape) and (step.end, tensor.name) not in self.refused:
                 lacks = self._lacks(step, tensor)
-                right = step.array if lacks is None else step.array - lacks
-                array = shaped(tensor.load(), right)
+                right = as_numbers(step.array if lacks is None else step.array - lacks)
+                array = as_numbers(shaped(tensor.load(), right))
                 found = measure(right, array)
                 if self.grids:
                     rounding = self.grids.ratio(tensor.index, array, right, place, step.bound)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kerasbn.errors import InvalidArgumentError, ModelFileError
+from kerasbn.errors import InvalidArgumentError, ModelFileError, UnsupportedModelError
 from kerasbn_export.files.reading import reading
 from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.ports import Runnable
@@ -44,7 +44,7 @@ def open_runnable(side: Any, *, backend: str, allow_code: bool, signature: str |
     Raises:
         ModelFileError: The file is missing or is no model.
         InvalidArgumentError: It is no model of either Keras, or has no such signature.
-        UnsupportedModelError: The model cannot be traced.
+        UnsupportedModelError: The model was never called, so that the shapes of its inputs are not known.
     """
     if hasattr(side, "run_with_scores"):  # a `Runnable` already
         runnable: Runnable = side
@@ -77,8 +77,8 @@ def _is_tflite(path: Path) -> bool:
         return path.suffix == ".tflite" or file.read(8)[4:] == b"TFL3"
 
 
-def _runner(model: Any, name: str) -> KerasRunner:
-    """A model that is not functional is run as the functional one that its graph gives."""
+def _runner(model: Any, name: str) -> Runnable:
+    """A model that is not functional is run as the functional one that its graph gives; as a whole if it has none."""
     from kerasbn.flavour import flavour_of
 
     flavour = flavour_of(model)
@@ -86,7 +86,17 @@ def _runner(model: Any, name: str) -> KerasRunner:
     plain = type(model).__name__ in ("Functional", "Sequential") and bool(getattr(model, "inputs", None))
     if plain and type(model).__name__ == "Sequential":  # in Keras 3 it knows its inputs only once it was called
         return KerasRunner(flavour.keras.Model(model.inputs, model.outputs, name=model.name), label, model)
-    return KerasRunner(model if plain else _functional(model), label, model)
+    try:
+        return KerasRunner(model if plain else _functional(model), label, model)
+    except UnsupportedModelError as error:
+        return _whole(model, str(error))
+
+
+def _whole(model: Any, reason: str) -> Runnable:
+    from kerasbn_export.program.program import subclassed_program
+    from kerasbn_export.verification.sides.program_runner import ProgramRunner
+
+    return ProgramRunner(subclassed_program(model, reason))
 
 
 def _functional(model: Any) -> Any:

@@ -4,7 +4,7 @@
 from tensors, and neither reads nor writes a file, nor prints, nor changes a setting, nor takes a function to call.
 """
 
-from kerasbn_export.loading.safe_operations import STATELESS, names_in
+from kerasbn_export.graph.pure_operations import STATELESS, names_in
 
 _FUNCTIONS = {
     "": """
