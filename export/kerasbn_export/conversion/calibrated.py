@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from kerasbn.errors import ConversionError, KerasBNError
+from kerasbn_export.calibration.ranges.choosing import holding_what_is_chosen_from
 from kerasbn_export.calibration.ranges.histogram import Counting
 from kerasbn_export.calibration.ranges.observed import count_values
 from kerasbn_export.calibration.ranges.places import Place, places
@@ -97,7 +98,9 @@ class Calibrated:
         if method is None:
             return self._finished(self._made(self.data, options))
         if method not in self._changed:
-            self._changed[method] = with_ranges(self.data, self.places, self.counted, method, self.options.precision)
+            ranged = with_ranges(self.data, self.places, self.counted, method, self.options.precision)
+            sources = {place.source for place in self.places}
+            self._changed[method] = holding_what_is_chosen_from(ranged, self.data, sources)
             self._check(method)
         return self._finished(self._made(self._changed[method], options))
 

@@ -22,12 +22,21 @@ of such a bias are equal, the converter puts all of them on the grid of the firs
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, dtype_name, op_name, parse, schema, serialize
+from kerasbn_export.tflite.flatbuffer import (
+    add_buffer,
+    content_of,
+    dtype_name,
+    has_any,
+    op_name,
+    parse,
+    schema,
+    serialize,
+)
 from kerasbn_export.tflite.graph import LINEAR_OPS, TRANSPOSED_OPS
 
 REVERSE = "REVERSE_V2"
@@ -44,20 +53,12 @@ def mended(data: bytes) -> bytes:
     Args:
         data: A ``.tflite`` file.
     """
-    if not (_has_any(data, (REVERSE, *KEEPING)) or _has_16_bits(data)):
+    if not (has_any(data, (REVERSE, *KEEPING)) or _has_16_bits(data)):
         return data
     model = parse(data)
     mends = (requantize_reversed, separate_states, unclip_cells, widen_biases, separate_biases)
     changed = [mend(model, graph) for mend in mends for graph in model.subgraphs]
     return serialize(model) if any(changed) else data
-
-
-def _has_any(data: bytes, kinds: Collection[str]) -> bool:
-    """Whether a file has one of some operations; it is not read as a whole."""
-    model = schema().Model.GetRootAs(data, 0)
-    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-    present = {max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) for code in codes}
-    return any(getattr(schema().BuiltinOperator, kind) in present for kind in kinds)
 
 
 def _has_16_bits(data: bytes) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.lazy import LazyModule
+from kerasbn_export.calibration.ranges.choosing import holding_what_is_chosen_from
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.mixed import LONG, Quantizer
 from kerasbn_export.conversion.options import ConversionOptions
@@ -48,7 +49,7 @@ def convert_servable(
         options: How to convert.
         calibration: Samples of the inputs.
         on_sample: See `convert`.
-        finish: From the calibrated file to the quantized one, where that takes more than one step.
+        finish: From the calibrated file to the quantized one, where that takes more than the converter's own step.
     """
     if not available():
         raise ConversionError(
@@ -63,13 +64,19 @@ def convert_servable(
     with warnings.catch_warnings(), _old_objects_frozen():
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
-            converter._experimental_calibrate_only = finish is not None  # noqa: SLF001 - there is no other switch
+            measuring = converter.representative_dataset is not None
+            converter._experimental_calibrate_only = measuring  # noqa: SLF001 - there is no other switch
             made = bytes(converter.convert())
-            return made if finish is None else finish(made, partial(quantized, options=options))
+            quantize = partial(quantized, options=options)
+            return (finish or _whole)(holding_what_is_chosen_from(made), quantize) if measuring else made
         except KerasBNError:
             raise
         except Exception as error:  # the converter raises many types, none of them public
             raise failure(error, servable.signatures[0].inputs, calibration) from error
+
+
+def _whole(calibrated: bytes, quantize: Quantizer) -> bytes:
+    return quantize(calibrated, kept=())
 
 
 def quantized(calibrated: bytes, options: ConversionOptions, kept: Sequence[str], bits: int = 8) -> bytes:

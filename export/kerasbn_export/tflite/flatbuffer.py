@@ -6,6 +6,7 @@ made, and looks at what they say of themselves first.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -72,6 +73,14 @@ def enumeration(name: str) -> dict[int, str]:
     """The names of an enumeration of the schema, by number."""
     members = vars(getattr(schema(), name)).items()
     return {number: word for word, number in members if not word.startswith("_")}
+
+
+def has_any(content: bytes, kinds: Collection[str]) -> bool:
+    """Whether a file has one of some operations, by their names; it is not read as a whole."""
+    model = schema().Model.GetRootAs(content, 0)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    present = {max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) for code in codes}
+    return any(getattr(schema().BuiltinOperator, kind) in present for kind in kinds)
 
 
 def op_name(model: Any, op: Any) -> str:
