@@ -250,7 +250,7 @@ class Graph:
     def insert_after(self, value: Value, layer: Layer, users: Collection[Call] | None = None) -> Call:
         """Call an elementwise layer on a value; who took the value takes the result, or only some of the calls do."""
         result = Value(value.shape, value.dtype, value.masked)
-        call = Call(layer, (value,), {}, [result])
+        call = Call(layer.as_stock, (value,), {}, [result])
         for user in self.users(value) if users is None else users:
             self._rewire(user, value, result)
         if users is None:
@@ -269,7 +269,7 @@ class Graph:
     def replace(self, call: Call, layer: Layer, given: Value | list[Value]) -> None:
         """Let the call be one of another layer, on one value, or a list of them, and nothing else."""
         self._unregister(call)
-        call.layer, call.args, call.kwargs = layer, (given,), {}
+        call.layer, call.args, call.kwargs = layer.as_stock, (given,), {}
         self._register(call)
 
     def in_order(self) -> list[Call]:

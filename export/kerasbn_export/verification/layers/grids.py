@@ -4,7 +4,7 @@ For an operation whose inputs lie on their own grids, with the step ``d`` of the
 bias on grids of their own, their steps ``d_W`` and ``d_b``::
 
     linear      |error| <= 2*d + d_b + 6*sqrt(x^2 conv d_W^2 / 12)
-    maximum     |error| <= d/100              for it copies integers
+    maximum     |error| <= d/100              for it copies integers; d/2 more with a bound, as 6, that is on no grid
     any other   |error| <= 2*d                and over n elements  |mean error| <= (0.6 + 0.5/sqrt(n))*d
     + constant  |error| <= 2*d + d_c          for a sum with a constant that is rounded to a grid of step d_c
 
@@ -40,8 +40,10 @@ COPYING = ("MAX_POOL_2D",)
 """Operations that choose among integers: what they take and what they give lies on one grid."""
 SUMS = ("ADD", "SUB")
 """Operations in which the rounding of a constant is as large in what they give."""
-COPIED = 0.01
-"""Steps: room for float64."""
+COPIED, ROUNDED = 0.01, 0.5
+"""Steps: room for float64, and for the bound of an activation, which is rounded to the grid."""
+BOUNDED = ("RELU6", "RELU_N1_TO_1")
+"""Activations with a bound other than 0, which every grid has."""
 
 DEVIATIONS = 6.0
 
@@ -157,7 +159,7 @@ class Grids:
         if constant:
             return _part(error, np.full(1, STEPS * step + constant)) if operation.name in SUMS else None
         if operation.name in COPYING:
-            return _part(error, np.full(1, COPIED * step))
+            return _part(error, np.full(1, (COPIED + ROUNDED * (operation.activation in BOUNDED)) * step))
         mean = abs(float(error.mean())) / ((0.6 + 0.5 / math.sqrt(error.size)) * step)
         return max(mean, _part(error, np.full(1, STEPS * step)))
 
