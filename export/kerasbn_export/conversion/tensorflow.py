@@ -25,6 +25,30 @@ from kerasbn_export.program.traced import End
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
 
+MEANINGS = {
+    r"(?:TF Select|Custom) ops: (.*BitwiseAnd.*)": (
+        "TFLite has no builtin operation for {}, which argmax and argmin of Keras 3 need. Leave them out of the model, "
+        "and take them of the numbers that the file gives; or keep them with select_ops=True (--select-ops)."
+    ),
+    r"(?:TF Select|Custom) ops: (.*Pool3D.*)": (
+        "TFLite has no builtin operation for {}. route='litert' (--route litert) makes a float32 file without it; "
+        "select_ops=True (--select-ops) keeps it as TensorFlow's, for runtimes that have it."
+    ),
+    r"(?:TF Select|Custom) ops: (.+)": (
+        "TFLite has no builtin operation for {}. select_ops=True (--select-ops) keeps TensorFlow's operations as they "
+        "are, for runtimes that have them; Python code (PyFunc) runs in none."
+    ),
+    r"16x8-bit not yet supported for op: '(\w+)'": (
+        "int16x8 has no {}. Use precision 'int8', with keep_int16 for the layers that need 16 bits, or 'float16'."
+    ),
+    r"should be recorded during calibration: Failed for tensor (\S+)": (
+        "no range could be measured of {!r}, as of whole numbers that the model computes with; int16x8 has no "
+        "arithmetic for them. Use precision 'int8', or 'float16'."
+    ),
+}
+"""From what the converter says to what it means; the parts in parentheses are put in."""
+
+
 def available() -> bool:
     """Whether this TensorFlow has the converter, which is announced to leave it."""
     return hasattr(getattr(tf, "lite", None), "TFLiteConverter")
@@ -201,13 +225,11 @@ def _whole_numbers(text: str, inputs: Sequence[End], calibration: Calibration | 
 
 
 def _reason(error: Exception) -> str:
-    """The one line of the converter's message that says what is wrong."""
+    """What is wrong and what to do, where the message is a known one; else the line of it that says what is wrong."""
     text = str(error)
-    missing = re.search(r"(?:TF Select|Custom) ops: (.+)", text)
-    if missing:
-        return (
-            f"TFLite has no builtin operation for {missing.group(1).strip()}. select_ops=True (--select-ops) keeps "
-            "TensorFlow's operations as they are, for runtimes that have them; Python code (PyFunc) runs in none."
-        )
+    known = ((re.search(pattern, text), meaning) for pattern, meaning in MEANINGS.items())
+    for found, meaning in known:
+        if found is not None:
+            return meaning.format(found[1].strip())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)

@@ -12,7 +12,7 @@ from kerasbn_export.conversion import isolate
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import model_inputs
-from kerasbn_export.conversion.tensorflow import _old_objects_frozen
+from kerasbn_export.conversion.tensorflow import _old_objects_frozen, failure
 from kerasbn_export.precision import CALIBRATED, PRECISIONS
 from kerasbn_export.tflite.file import read_tflite
 
@@ -207,3 +207,20 @@ def test_what_the_user_froze_stays_frozen():
     with _old_objects_frozen():
         pass
     assert gc.get_freeze_count() == frozen
+
+
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ("TF Select ops: BitwiseAnd, Sign\nDetails:", "BitwiseAnd, Sign, which argmax and argmin of Keras 3 need"),
+        ("TF Select ops: MaxPool3D\nDetails:", r"MaxPool3D. route='litert'"),
+        ("Custom ops: MyOp\nDetails:", r"builtin operation for MyOp. select_ops=True"),
+        ("Quantization to 16x8-bit not yet supported for op: 'NEG'.\n", r"int16x8 has no NEG. Use precision 'int8'"),
+        ("x should be recorded during calibration: Failed for tensor a/Cast\n", "measured of 'a/Cast'.*'int8'"),
+        ("something\nloc: error: other {thing}\n", "loc: error: other {thing}"),
+        ("", "ValueError"),
+    ],
+)
+def test_what_the_converter_says_is_put_in_words(said, understood):
+    with pytest.raises(ConversionError, match=f"The TFLite converter failed: .*{understood}"):
+        raise failure(ValueError(said), [], None)
