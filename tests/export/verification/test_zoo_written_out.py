@@ -26,7 +26,10 @@ def gated(flavour, kind, rng):
     inputs = keras.Input((8, 8, 3))
     x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(inputs)))
     gate = layers.Conv2D(4, 1, activation="relu", name="one")(layers.GlobalAveragePooling2D(keepdims=True)(x))
-    gate = layers.Activation(gate_of(flavour, kind), name="gate")(layers.Conv2D(8, 1, name="two")(gate))
+    if kind == "inside":
+        gate = layers.Conv2D(8, 1, activation="hard_sigmoid", name="two")(gate)
+    else:
+        gate = layers.Activation(gate_of(flavour, kind), name="gate")(layers.Conv2D(8, 1, name="two")(gate))
     x = layers.Conv2D(6, 1)(layers.Multiply()([x, gate]))
     model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     randomise(model, rng)
@@ -34,7 +37,7 @@ def gated(flavour, kind, rng):
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("kind", ["own", "hard_sigmoid"])
+@pytest.mark.parametrize("kind", ["own", "hard_sigmoid", "inside"])
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_gate_of_straight_lines_is_equal_and_a_wrong_weight_before_it_is_not(
     keras_flavour, kind, precision, rng, tmp_path

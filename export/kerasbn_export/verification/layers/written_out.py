@@ -2,9 +2,9 @@
 
     hard_sigmoid(x) = min(max(x/6 + 1/2, 0), 1)
 
-The converter writes such an activation out, and multiplies its 1/6 and adds its 1/2 into the weights of the layer
-before. The tensor that this layer then gives has the names of both. The next one with the activation's name holds what
-the activation gives.
+The converter writes such an activation out, and multiplies its 1/6 (0.2 in Keras 2) and adds its 1/2 into the weights of
+the layer before. The tensor that this layer then gives has the names of both. The next one with the activation's name
+holds what the activation gives. The activation may be the layer's own.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kerasbn_export.algebra.linear import LINEAR
 from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.verification.layers.fit import KeptTensor
+
+
+STRAIGHT = "hard_sigmoid"
+"""The activation of Keras that is made of straight lines, with a slope other than 1."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,13 @@ def written_out(graph: Graph, tensors: Sequence[KeptTensor]) -> WrittenOut:
     for call in graph:
         before = _layer_before(call)
         own = [tensor for tensor in tensors if call.layer.path in tensor.layers] if before else []
-        found += [(tensor, str(before)) for tensor in own[:-1] if before in tensor.layers]
+        found += [(tensor, before) for tensor in own[:-1] if before is not None and before in tensor.layers]
     return WrittenOut(frozenset(id(tensor) for tensor, _ in found), frozenset(path for _, path in found))
 
 
 def _layer_before(call: Call) -> str | None:
-    """The path of the layer that gives an activation its input."""
+    """The path of the layer that gives an activation its input; its own where the activation is inside."""
+    if call.layer.kind in LINEAR and call.layer.config.get("activation") == STRAIGHT:
+        return str(call.layer.path)
     producer = call.inputs[0].producer if call.layer.kind == "Activation" and call.inputs else None
     return None if producer is None else str(producer.layer.path)
