@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,10 +96,11 @@ class Contract:
         found = {signature.name: signature for signature in file.signatures}
         if set(found) != set(wanted):
             yield f"its signatures are {sorted(found)}, asked for were {sorted(wanted)}"
+        taken = {tensor.name for op in file.ops for tensor in op.inputs}
         for name in sorted(set(found) & set(wanted)):
-            yield from self._ends(found[name], wanted[name])
+            yield from self._ends(found[name], wanted[name], taken)
 
-    def _ends(self, found: FileSignature, wanted: Program) -> Iterator[str]:
+    def _ends(self, found: FileSignature, wanted: Program, taken: Collection[str]) -> Iterator[str]:
         inputs = [(end.name, tuple(-1 if size is None else size for size in end.shape))
                   for end in wanted.fixed(self.batch_size)]  # fmt: skip
         named = [(name, tensor.shape) for name, tensor in zip(found.input_names, found.inputs, strict=True)]
@@ -109,14 +110,16 @@ class Contract:
         if found.output_names != names:
             yield f"its outputs are {found.output_names}, asked for were {names}"
             return
-        yield from self._types("input", wanted.inputs, found.inputs)
-        yield from self._types("output", wanted.outputs, found.outputs)
+        both = list(zip(wanted.inputs, found.inputs, strict=True))
+        yield from self._types("input", [(end, tensor) for end, tensor in both if tensor.name in taken])
+        yield from self._types("output", list(zip(wanted.outputs, found.outputs, strict=True)))
         for end, tensor in zip(wanted.outputs, found.outputs, strict=True):
             if not _may_be(tensor.shape, end.shape):
                 yield f"output {end.name!r} has shape {tensor.shape}, asked for was {_open(end.shape)}"
 
-    def _types(self, side: str, ends: Sequence[ModelInput], tensors: Sequence[Tensor]) -> Iterator[str]:
-        for end, tensor in zip(ends, tensors, strict=False):
+    def _types(self, side: str, ends: Sequence[tuple[ModelInput, Tensor]]) -> Iterator[str]:
+        """Of ends that something reads or gives: what nothing reads has no grid."""
+        for end, tensor in ends:
             dtype = self.io_dtype if "float" in end.dtype else end.dtype
             if tensor.dtype.lower() != dtype:
                 yield f"{side} {end.name!r} is {tensor.dtype.lower()}, asked for was {dtype}"
@@ -136,7 +139,7 @@ class Contract:
             yield f"{op.name} of BatchNorm {layer.name!r} computes the statistics of the batch at run time"
         elif op.affine and not self._explained(layer):
             yield f"{op.name} is left of BatchNorm {layer.name!r}, which has no verdict that says so"
-        elif op.affine and op.name in {"MUL", "DIV"} and kind.startswith(LINEAR) and not _is_product(layer):
+        elif op.affine and op.name in {"MUL", "DIV"} and kind.startswith(LINEAR) and not _multiplies(layer):
             yield f"{op.name} by a per-channel constant is left behind {kind} {layer.name!r}"
 
     def _explained(self, layer: Any) -> bool:
@@ -148,10 +151,19 @@ class Contract:
         return not stands_for_one or any(not verdict.gone for verdict in own)
 
 
-def _is_product(layer: Any) -> bool:
-    """Whether a linear layer multiplies one number by its kernel: the converter writes that as a MUL."""
+def _multiplies(layer: Any) -> bool:
+    """Whether a linear layer has a product of its own: its activation's, or that of one number by its kernel."""
+    activation = getattr(layer, "activation", None)
+    if activation is not None and not _is_elementwise(activation):
+        return True
     kernel = next((weight for weight in layer.weights if "kernel" in weight.name), None)
     return kernel is not None and all(size == 1 for size in kernel.shape[:-1])
+
+
+def _is_elementwise(activation: Any) -> bool:
+    """Whether an activation of Keras treats all channels alike; of another nobody knows."""
+    of_keras = str(getattr(activation, "__module__", "")).startswith(("keras.", "tf_keras.", "tensorflow."))
+    return of_keras and getattr(activation, "__name__", "") != "sparsemax"
 
 
 def _names(verdict: Verdict, layer: Any) -> bool:

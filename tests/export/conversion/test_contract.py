@@ -219,3 +219,34 @@ def test_a_dense_of_one_input_channel_is_a_product(keras_flavour, rng, tmp_path,
     result = export_tflite(model, tmp_path / "m.tflite", precision=precision, calibration=calibration)
     assert result.ops["MUL"] == 1
     assert verify(model, tmp_path / "m.tflite", data=x)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("activation", ["sparsemax", "of its own"])
+def test_an_activation_may_multiply_channels(keras_flavour, rng, tmp_path, precision, activation):
+    if activation == "sparsemax" and keras_flavour.name == "tf_keras":
+        activation = "softmax"  # it has no sparsemax
+    elif activation == "of its own":
+
+        def activation(x):
+            return x * np.array([1.0, 2.0, 3.0, 4.0], "float32")
+
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((6,))
+    x = layers.Dense(4, activation=activation)(layers.BatchNormalization()(layers.Dense(5)(inputs)))
+    model = keras_flavour.keras.Model(inputs, layers.Dense(3)(x))
+    randomise(model, rng)
+    x = rng.normal(size=(64, 6)).astype("float32")
+    calibration = x if precision == "int8" else None
+    result = export_tflite(model, tmp_path / "m.tflite", precision=precision, calibration=calibration)
+    assert verify(model, result.path, data=x)
+
+
+def test_an_input_that_nothing_reads_has_no_grid(keras_flavour, rng, tmp_path):
+    layers, keras = keras_flavour.keras.layers, keras_flavour.keras
+    used, unused = keras.Input((6,), name="used"), keras.Input((3,), name="unused")
+    model = keras.Model([used, unused], layers.Dense(2)(layers.BatchNormalization()(layers.Dense(4)(used))))
+    randomise(model, rng)
+    data = [rng.normal(size=(64, size)).astype("float32") for size in (6, 3)]
+    result = export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data)
+    assert verify(model, result.path, data=data)

@@ -270,3 +270,41 @@ def test_one_wrong_step_of_many_is_caught_in_int8(keras_flavour, tmp_path, fault
     report = verify(model, tmp_path / "wrong.tflite", data=data[:8], backend="builtin")
     assert report.status is Status.DIFFERS
     assert report.first_divergence.layer == "gru"
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_cell_of_ones_own_with_a_batchnorm_inside(keras_flavour, tmp_path, precision):
+    """The converter folds that BatchNorm into the kernel of every step, which is then no kernel of the layer."""
+    layers = keras_flavour.keras.layers
+
+    class Cell(layers.Layer):
+        def __init__(self, units, **options):
+            super().__init__(**options)
+            self.units = self.state_size = self.output_size = units
+            self.dense, self.again = layers.Dense(units), layers.Dense(units, use_bias=False)
+            self.norm = layers.BatchNormalization()
+
+        def build(self, shape):
+            self.dense.build(shape)
+            self.again.build((shape[0], self.units))
+            self.norm.build((shape[0], self.units))
+            self.built = True
+
+        def call(self, x, states, training=None):
+            h = tf.tanh(self.norm(self.dense(x), training=training) + self.again(states[0]))
+            return h, [h]
+
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    x = keras_flavour.keras.Input((STEPS, 3))
+    model = keras_flavour.keras.Model(x, layers.Dense(2)(layers.BatchNormalization()(layers.RNN(Cell(4))(x))))
+    rng = np.random.default_rng(3)
+    model.set_weights([rng.uniform(0.5, 1.5, w.shape) - 1.0 * (w.ndim > 1) for w in model.get_weights()])
+    data = rng.normal(size=(48, STEPS, 3)).astype("float32")
+    calibration = data if precision == "int8" else None
+    result = export_tflite(model, tmp_path / "m.tflite", precision=precision, calibration=calibration)
+    assert verify(model, result.path, data=data).status is Status.EQUAL
+    cell = next(layer for layer in model.layers if hasattr(layer, "cell")).cell
+    cell.norm.set_weights([2.0 * weight for weight in cell.norm.get_weights()])
+    assert verify(model, result.path, data=data).status is Status.DIFFERS

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasbn.flavour import layers_inside
 from kerasbn_export.algebra.affine import Affine
 from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call
@@ -60,11 +61,18 @@ def by_steps(localiser: Localiser, file: TFLiteGraph, found: Found, *, own_data:
     """
     parts: dict[str, list[Part]] = {}
     for call in localiser.network.computing():  # the calls of one layer may have become layers of one name
-        if call.layer.kind in DENSE and _activations(call.layer.config) <= NOT_LINEAR:
+        if _is_known(localiser, call):
             parts.setdefault(call.layer.path, []).extend(_parts(call.layer.weights, *_before(localiser, call)))
     steps = _Steps(localiser, file, own_data)
     worst = {path: steps.worst(path, its) for path, its in parts.items()}
     return [(call, _failed(record, worst.get(call.layer.path, 0.0))) for call, record in found]
+
+
+def _is_known(localiser: Localiser, call: Call) -> bool:
+    """Whether each step multiplies by the kernels as they are: a cell of the user's may scale what they give."""
+    if call.layer.kind not in DENSE or not _activations(call.layer.config) <= NOT_LINEAR:
+        return False
+    return all(localiser.network.graph.flavour.stock_name(inner) for inner in layers_inside(call.layer.source))
 
 
 def _activations(config: Any) -> set[str]:

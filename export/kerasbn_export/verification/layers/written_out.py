@@ -2,7 +2,7 @@
 
     hard_sigmoid(x) = min(max(x/6 + 1/2, 0), 1)
 
-The converter writes such an activation out, and multiplies its 1/6 (0.2 in Keras 2) and adds its 1/2 into the weights of
+The converter writes such an activation out. Its 1/6 (0.2 in Keras 2) and its 1/2 go into the weights of
 the layer before. The tensor that this layer then gives has the names of both. The next one with the activation's name
 holds what the activation gives. The activation may be the layer's own.
 """
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from kerasbn_export.algebra.linear import LINEAR
 from kerasbn_export.graph.model import Call, Graph
 from kerasbn_export.verification.layers.fit import KeptTensor
-
 
 STRAIGHT = "hard_sigmoid"
 """The activation of Keras that is made of straight lines, with a slope other than 1."""
