@@ -53,7 +53,7 @@ def _of_keras_3(flavour: Flavour, source: Any, name: str) -> Any:
         has_its_weights = True
 
         def build(self, *_: Any) -> None:
-            for variable in source.variables:
+            self.copies = [  # in the order of the source: Keras lists the trainable ones of a layer first
                 self.add_weight(
                     name=variable.name,
                     shape=variable.shape,
@@ -61,10 +61,12 @@ def _of_keras_3(flavour: Flavour, source: Any, name: str) -> Any:
                     trainable=variable.trainable,
                     initializer="zeros",
                 )
+                for variable in source.variables
+            ]
             self.built = True
 
         def call(self, *args: Any, **kwargs: Any) -> Any:
-            own = dict(zip([id(variable) for variable in source.variables], self.variables, strict=True))
+            own = dict(zip(map(id, source.variables), self.copies, strict=True))
             groups = (source.trainable_variables, source.non_trainable_variables)
             trainable, rest = ([own[id(variable)] for variable in group] for group in groups)
             return source.stateless_call(trainable, rest, *args, **kwargs)[0]
@@ -75,6 +77,6 @@ def _of_keras_3(flavour: Flavour, source: Any, name: str) -> Any:
     copied = Copied(name=name, dtype=source.dtype_policy)
     copied.supports_masking = source.supports_masking
     copied.build()
-    for variable, original in zip(copied.variables, source.variables, strict=True):
+    for variable, original in zip(copied.copies, source.variables, strict=True):
         variable.assign(original)
     return copied

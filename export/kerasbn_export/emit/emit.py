@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from kerasbn.errors import KerasBNError, UnsupportedModelError
-from kerasbn_export.emit.layer import build_layer, retyped_arguments, set_weights
+from kerasbn_export.emit.copied import copied_layer
+from kerasbn_export.emit.layer import build_layer, can_be_copied, is_alike, retyped_arguments, set_weights
 from kerasbn_export.files.reading import first_line
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.graph.structure import leaves, map_leaves
@@ -76,20 +77,28 @@ class _Emission:
         if call.layer.kind == "InputLayer":
             self.tensors[call.output] = self._input(call.layer)
             return
-        target = self._layer(call.layer)
         args, kwargs = retyped_arguments((call.args, call.kwargs), self.dtype)
-        args, kwargs = map_leaves(self._tensor, (args, kwargs))
+        outputs = self._outputs(call.layer, *map_leaves(self._tensor, (args, kwargs)))
+        for value, tensor in zip(call.outputs, leaves(outputs), strict=True):
+            self.tensors[value] = tensor
+
+    def _outputs(self, layer: Layer, args: Any, kwargs: Any) -> Any:
+        """What a layer gives; a copy of it where the one that its configuration makes is another."""
+        target = self._layer(layer)
         try:
             outputs = target(*args, **kwargs)
+            if is_alike(layer, target):
+                return outputs
         except KerasBNError:
             raise
         except Exception as error:  # both Kerases raise nearly every type from the code of their layers
-            raise UnsupportedModelError(
-                f"Layer {call.layer.name!r} ({call.layer.kind}) cannot be called again in a new model: "
-                f"{first_line(str(error))}."
-            ) from error
-        for value, tensor in zip(call.outputs, leaves(outputs), strict=True):
-            self.tensors[value] = tensor
+            if not can_be_copied(layer, target, self.dtype):
+                raise UnsupportedModelError(
+                    f"Layer {layer.name!r} ({layer.kind or type(layer.source).__name__}) cannot be called again in a "
+                    f"new model: {first_line(str(error))}."
+                ) from error
+        self.built[layer] = copied_layer(self.graph.flavour, layer.source, target.name)
+        return self.built[layer](*args, **kwargs)
 
     def _tensor(self, leaf: Any) -> Any:
         return self.tensors[leaf] if isinstance(leaf, Value) else leaf

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn.flavour import Flavour
+from kerasbn.flavour import Flavour, layers_inside
 from kerasbn_export.algebra.affine import round_to
 from kerasbn_export.emit.copied import copied_layer
 from kerasbn_export.emit.state import complete, has_vocabulary, make_alike
@@ -51,6 +51,22 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
     if source is not None and not layer.changed:
         make_alike(flavour, source, target, retyped=dtype is not None)
     return target
+
+
+def can_be_copied(layer: Layer, target: Any, dtype: str | None) -> bool:
+    """Whether a layer of the user's, made again from its configuration, may be a copy of the layer instead."""
+    source = layer.source
+    of_a_class = layer.kind is None and hasattr(source, "get_config") and hasattr(source, "compute_dtype")
+    copied = getattr(target, "has_its_weights", False)
+    return bool(of_a_class and not copied and not layer.changed and dtype in (None, source.compute_dtype))
+
+
+def is_alike(layer: Layer, target: Any) -> bool:
+    """Whether a layer made again has the layers inside that its source has: a configuration may not say all."""
+    if not can_be_copied(layer, target, None):
+        return True
+    inside = ([type(inner) for inner in layers_inside(each)] for each in (layer.source, target))
+    return next(inside) == next(inside)
 
 
 def _from_config(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -> Any:

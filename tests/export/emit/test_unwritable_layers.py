@@ -6,7 +6,7 @@ from kerasbn_testing.judging import assert_unchanged, relative_error, state
 from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export import Reason, export_tflite, fold, verify
 
 
 def model_with(flavour, layer, **end):
@@ -23,7 +23,7 @@ def judged(model, rng):
     expected = model.predict(data, verbose=0)
     before = state(model)
     result = fold(model)
-    assert all(verdict.gone for verdict in result.verdicts)
+    assert all(verdict.gone or verdict.reason is Reason.OPAQUE for verdict in result.verdicts)
     assert relative_error([result.model.predict(data, verbose=0)], [expected]) <= 2e-5
     assert not {id(v) for v in model.weights} & {id(v) for v in result.model.weights}
     for variable in result.model.weights:
@@ -125,3 +125,36 @@ def test_what_exists_in_half_precision_alone_is_refused(keras_flavour, tmp_path)
         keras.mixed_precision.set_global_policy("float32")
     with pytest.raises(UnsupportedModelError, match=r"'involution' .* cannot be made again from its get_config\(\)"):
         export_tflite(model, tmp_path / "m.tflite")
+
+
+def padded(flavour, *, fails):
+    """As kimm's reparameterizable convolution: it changes the argument that its configuration then tells."""
+    layers = flavour.keras.layers
+
+    class Padded(layers.Layer):
+        def __init__(self, padding=None, **options):
+            super().__init__(**options)
+            self.pad = None
+            if padding is None:
+                padding, self.pad = "valid", layers.ZeroPadding2D(1)
+            self.padding = padding
+            self.conv, self.norm = layers.Conv2D(4, 3, padding=padding), layers.BatchNormalization()
+            self.last = layers.Conv2D(4, 1)
+
+        def call(self, x):
+            if "KerasTensor" in type(x).__name__:
+                raise TypeError("not on symbols")  # so that it stays closed
+            if self.pad is None and fails:
+                return x + self.conv(x)
+            return self.last(self.norm(self.conv(x if self.pad is None else self.pad(x))))
+
+        def get_config(self):
+            return {**super().get_config(), "padding": self.padding}
+
+    return Padded(name="padded")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_configuration_that_makes_another_layer(keras_flavour, rng, fails):
+    """What it makes cannot be called, or computes something else: both are seen, and the layer is copied."""
+    judged(model_with(keras_flavour, padded(keras_flavour, fails=fails)), rng)
