@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kerasbn.errors import KerasBNError, UnsupportedModelError
+from kerasbn_export.capture import capture
 from kerasbn_export.emit.copied import copied_layer
 from kerasbn_export.emit.layer import build_layer, can_be_copied, is_alike, retyped_arguments, set_weights
 from kerasbn_export.files.reading import first_line
@@ -34,6 +35,16 @@ def emit(graph: Graph, *, dtype: str | None = None, batch_size: int | None = Non
         UnsupportedModelError: A layer cannot be made again from its configuration.
     """
     return _Emission(graph, dtype, batch_size).model(name or graph.name)
+
+
+def functional(model: Any) -> Any:
+    """A model that has a graph of its own, or the functional one that its ``call`` gives.
+
+    Raises:
+        UnsupportedModelError: Its ``call`` cannot be traced.
+    """
+    plain = type(model).__name__ in ("Functional", "Sequential") and bool(getattr(model, "inputs", None))
+    return model if plain else emit(capture(model))
 
 
 @contextmanager

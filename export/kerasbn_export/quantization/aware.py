@@ -17,7 +17,7 @@ from kerasbn.quantized.numbers import BITS, FIXED
 from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.calibration.samples import Calibration, read_calibration
 from kerasbn_export.capture import capture
-from kerasbn_export.emit.emit import emit
+from kerasbn_export.emit.emit import emit, functional
 from kerasbn_export.folding.choices import choices
 from kerasbn_export.folding.engine import fold_batchnorms
 from kerasbn_export.folding.verdict import Reason
@@ -93,7 +93,7 @@ def quantize_aware(
 
 def samples_for(model: Any, calibration: Any, seed: int) -> Calibration:
     """Samples in any form, or made from the BatchNorms where the text ``"data-free"`` is given."""
-    inputs = functional_program(model).inputs
+    inputs = functional_program(functional(model)).inputs
     if isinstance(calibration, str) and calibration == "data-free":
         from kerasbn_export.calibration.data_free import data_free_calibration
 

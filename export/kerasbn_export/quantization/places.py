@@ -92,6 +92,8 @@ class Places:
             return Role.WHOLE
         if self.is_float(layer):
             return Role.FLOAT
+        if layer.kind != "Embedding" and any("float" not in value.dtype for value in call.inputs):
+            return None  # makes floats of whole numbers
         how = layer.config.get("interpolation", "bilinear") if layer.kind in RESIZING else None
         if layer.kind in JOINING or (layer.kind in KEEPING and len(call.inputs) > 1):
             return Role.JOINS

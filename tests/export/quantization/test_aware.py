@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from kerasbn_testing.tuning import every_place, images, small, steps_apart, train
 
 from kerasbn import check
@@ -286,3 +287,32 @@ def test_what_stays_in_float_keeps_the_activation_inside_it(keras_flavour, rng):
     tuned = quantize_aware(keras_flavour.keras.Model(inputs, layers.Conv2D(2, 1)(x)), images(rng, 8), keep_float="kept")
     assert type(tuned.get_layer("kept")).__name__ == "Conv2D"
     assert not any("sigmoid" in layer.name for layer in tuned.layers)
+
+
+def test_a_model_with_a_call_of_its_own(keras_flavour, rng, tmp_path):
+    layers = keras_flavour.keras.layers
+
+    class Net(keras_flavour.keras.Model):
+        def __init__(self):
+            super().__init__(name="net")
+            self.conv, self.norm = layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm")
+            self.last = layers.Conv2D(2, 1, name="last")
+
+        def call(self, x, training=False):
+            return self.last(tf.nn.relu(self.norm(self.conv(x), training=training)))
+
+    x = rng.normal(size=(32, 8, 8, 3)).astype("float32")
+    model = Net()
+    model(x[:1])
+    tuned = quantize_aware(model, x, distill=True)
+    train(tuned, x, rng)
+    assert verify(tuned, export_tflite(tuned, tmp_path / "m.tflite").path, data=x)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_what_makes_floats_of_whole_numbers_is_refused_by_name(keras_flavour, rng, dtype):
+    layers = keras_flavour.keras.layers
+    x = keras_flavour.keras.Input((8, 8, 3), dtype=dtype)
+    model = keras_flavour.keras.Model(x, layers.Conv2D(2, 3)(layers.Rescaling(1 / 255, name="scaled")(x)))
+    with pytest.raises(UnsupportedModelError, match=r"'scaled' \(Rescaling\)"):
+        quantize_aware(model, rng.integers(0, 9, (8, 8, 8, 3)).astype(dtype))

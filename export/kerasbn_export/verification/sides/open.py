@@ -80,14 +80,15 @@ def _is_tflite(path: Path) -> bool:
 def _runner(model: Any, name: str) -> Runnable:
     """A model that is not functional is run as the functional one that its graph gives; as a whole if it has none."""
     from kerasbn.flavour import flavour_of
+    from kerasbn_export.emit.emit import functional
 
     flavour = flavour_of(model)
     label = " ".join(part for part in (name, f"({flavour.name} model {model.name!r})") if part)
-    plain = type(model).__name__ in ("Functional", "Sequential") and bool(getattr(model, "inputs", None))
-    if plain and type(model).__name__ == "Sequential":  # in Keras 3 it knows its inputs only once it was called
-        return KerasRunner(flavour.keras.Model(model.inputs, model.outputs, name=model.name), label, model)
     try:
-        return KerasRunner(model if plain else _functional(model), label, model)
+        plain = functional(model)
+        if type(plain).__name__ == "Sequential":  # in Keras 3 it knows its inputs only once it was called
+            plain = flavour.keras.Model(model.inputs, model.outputs, name=model.name)
+        return KerasRunner(plain, label, model)
     except UnsupportedModelError as error:
         return _whole(model, str(error))
 
@@ -97,10 +98,3 @@ def _whole(model: Any, reason: str) -> Runnable:
     from kerasbn_export.verification.sides.program_runner import ProgramRunner
 
     return ProgramRunner(subclassed_program(model, reason))
-
-
-def _functional(model: Any) -> Any:
-    from kerasbn_export.capture import capture
-    from kerasbn_export.emit.emit import emit
-
-    return emit(capture(model))
