@@ -2,6 +2,7 @@
 
 import json
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from kerasbn.errors import InvalidArgumentError, MetricError
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.cli.main import run
+from kerasbn_export.export import lifting
 from kerasbn_export.export.lifting import Target, lift_layers
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.tflite.file import read_tflite
@@ -151,3 +153,17 @@ def _programs(model):
     from kerasbn_export.program.program import functional_program
 
     return (functional_program(model),)
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_curve_has_the_best_of_each_number_of_layers_and_only_rises(monkeypatch, higher):
+    monkeypatch.setattr(lifting, "_times", lambda files: [1.0] * len(files))
+    monkeypatch.setattr(lifting, "read_tflite", lambda _: SimpleNamespace(ops=()))
+    sign = 1.0 if higher else -1.0
+    sets = {"": 20.0, "x": 25.0, "y": 22.0, "xy": 24.0, "xz": 23.0, "xyz": 27.0}
+    made = {frozenset(names): (b"", sign * value) for names, value in sets.items()}
+    target = Target(sign * 26.0, "", lambda _: 0.0, higher)
+    points = list(lifting._curve(made, frozenset("xyz"), target))
+    assert [(point.layers, sign * point.quality, point.chosen) for point in points] == [
+        (0, 20.0, False), (1, 25.0, False), (3, 27.0, True)
+    ]  # fmt: skip
