@@ -164,6 +164,6 @@ def test_the_curve_has_the_best_of_each_number_of_layers_and_only_rises(monkeypa
     made = {frozenset(names): (b"", sign * value) for names, value in sets.items()}
     target = Target(sign * 26.0, "", lambda _: 0.0, higher)
     points = list(lifting._curve(made, frozenset("xyz"), target))
-    assert [(point.layers, sign * point.quality, point.chosen) for point in points] == [
+    assert [(point.layers, sign * point.quality, point.taken) for point in points] == [
         (0, 20.0, False), (1, 25.0, False), (3, 27.0, True)
     ]  # fmt: skip
