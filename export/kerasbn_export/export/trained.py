@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from kerasbn.errors import ConversionError, InvalidArgumentError
+import numpy as np
+
+from kerasbn.errors import ConversionError, InvalidArgumentError, InvalidModelError
 from kerasbn.quantized.numbers import BITS
 from kerasbn_export.conversion.convert import convert
 from kerasbn_export.export.options import ExportOptions
@@ -15,6 +17,10 @@ from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
 from kerasbn_export.tflite.graph import TFLiteGraph
+
+TRIES = 8
+"""Conversions of which one has to be the model: of a SPLIT of which one part is used, the converter leaves every second
+one in float, by chance."""
 
 
 def trained(
@@ -29,20 +35,33 @@ def trained(
 
     Raises:
         InvalidArgumentError: An option contradicts what was trained.
+        InvalidModelError: The training diverged.
         ConversionError: The converter failed, or its file is not the model.
     """
     on_step("read the ranges")
+    _refuse_what_diverged(model)
     tuned = read_tuned(model, options.batch_size)
     if problem := next(_contradictions(tuned, options), None):
         raise InvalidArgumentError(problem)
     prepared = Prepared((functional_program(tuned.model),), tuned.verdicts, notes=(_note(tuned),))
     on_step("convert")
     how = replace(options.conversion, trained=True)
-    data = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
-    wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
-    if wrong:
-        raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
-    return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)
+    wrong: list[str] = []
+    for _ in range(TRIES):
+        data = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
+        wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
+        if not wrong:
+            return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)
+    raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
+
+
+def _refuse_what_diverged(model: Any) -> None:
+    for layer in model.layers:
+        if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
+            raise InvalidModelError(
+                f"Layer {layer.name!r} has numbers that are not finite: the training diverged. Train again with a "
+                "smaller learning rate, or with inputs of smaller numbers."
+            )
 
 
 def _contradictions(tuned: Tuned, options: ExportOptions) -> Iterator[str]:

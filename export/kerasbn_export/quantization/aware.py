@@ -124,7 +124,7 @@ def _build(model: Any, how: _How, count: int) -> Any:
     places = Places(graph, live, floats)
     places.check()
     if how.precision == "int16x8":
-        places.check_joins()
+        places.check_16_bits()
     quantized = [c for c in graph.in_order() if c.layer.kind in LINEAR and not places.is_float(c.layer)]
     if not quantized:
         raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")

@@ -57,17 +57,27 @@ class Role(Enum):
 KEEPING = (
     *("Flatten", "Reshape", "Permute", "RepeatVector", MERGE, SPLIT, *identity.KINDS, *moves.KINDS),
     *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
-    *("ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"),
+    *("ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D", "op.max", "op.min"),
 )
 RESIZING = ("UpSampling2D", "Resizing")
 ROUNDING = ("AveragePooling1D", "AveragePooling2D")
 JOINING = ("Concatenate", "Maximum", "Minimum", "op.concatenate", "op.maximum", "op.minimum", "op.stack")
 OWNING = (
     *(*LINEAR, *add.SUMS, *add.DIFFERENCES, *add.PRODUCTS, "Rescaling", "Embedding", "InputLayer"),
-    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "op.mean", "op.matmul", "LeakyReLU", "PReLU"),
+    *(
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "op.mean",
+        "op.sum",
+        "op.matmul",
+        "op.abs",
+        "op.gelu",
+        "LeakyReLU",
+        "PReLU",
+    ),
 )
 FIXED = ("softmax", "sigmoid", "tanh")
-OWNING_ACTIVATIONS = (*FUSED, "leaky_relu", "hard_silu", "hard_swish")
+OWNING_ACTIVATIONS = (*FUSED, "leaky_relu", "hard_silu", "hard_swish", "gelu")
 
 
 @dataclass
@@ -128,8 +138,14 @@ class Places:
                 "keep_float=[...] leaves layers in float: their names, a pattern as 'block_*', or a class as 'LSTM'."
             )
 
-    def check_joins(self) -> None:
-        """Raises `UnsupportedModelError` where the converter cannot put trained ranges of 16 bits together."""
+    def check_16_bits(self) -> None:
+        """Raises `UnsupportedModelError` where the converter cannot take trained ranges of 16 bits."""
+        curves = [call for call in self.graph.in_order() if _is_gelu(call.layer) and not self.is_float(call.layer)]
+        if curves:
+            raise UnsupportedModelError(
+                f"Layer {_described(curves[0].layer)}: TFLite has no GELU of 16 bits. Train with precision='int8', or "
+                "leave it in float with keep_float."
+            )
         joins = [call for call in self.graph.in_order() if self.role(call) is Role.JOINS]
         if joins:
             raise UnsupportedModelError(
@@ -213,6 +229,10 @@ def insert_ranges(places: Places, make: Callable[[str, Call | None], Layer]) -> 
             layers[owner] = make(f"{named.layer.name}_range" if named else "range", fixed)
     for place in reversed(found):  # the last first: what goes through two ranges goes through its own first
         places.graph.insert_after(place.value, layers[place.owner], place.users)
+
+
+def _is_gelu(layer: Layer) -> bool:
+    return layer.kind == "op.gelu" or activation_of(layer) == "gelu"
 
 
 def _described(layer: Layer) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasbn.errors import UnsupportedModelError
+from kerasbn.errors import InvalidModelError, UnsupportedModelError
 from kerasbn_export import export_tflite, quantize_aware, verify
 
 pytestmark = pytest.mark.either_keras
@@ -24,6 +24,8 @@ ONE = {
     "tanh": lambda k: k.layers.Activation("tanh"),
     "softmax": lambda k: k.layers.Softmax(),
     "swish": lambda k: k.layers.Activation("swish"),
+    "gelu": lambda k: k.layers.Activation("gelu"),
+    "gelu inside": lambda k: k.layers.Conv2D(4, 1, activation="gelu"),
     "rescaling": lambda k: k.layers.Rescaling(0.5, 0.25),
     "dropout": lambda k: k.layers.Dropout(0.5),
     "separable": lambda k: k.layers.SeparableConv2D(4, 3, activation="swish"),
@@ -44,6 +46,10 @@ FUNCTIONS = {
     "split and concatenate": lambda f, y: f.concatenate([f.split(y, 2, axis=-1)[1], y], axis=-1),
     "slice": lambda _, y: y[:, 1:5, ::2],
     "mean": lambda f, y: y * f.mean(y, (1, 2), keepdims=True),
+    "sum": lambda f, y: y * f.sum(y, (1, 2), keepdims=True),
+    "max and min": lambda f, y: y + f.max(y, (1, 2), keepdims=True) - f.min(y, (1, 2), keepdims=True),
+    "absolute": lambda f, y: f.concatenate([f.abs(y), y], axis=-1),
+    "gelu": lambda f, y: f.gelu(y, approximate=False),
 }
 
 
@@ -53,8 +59,8 @@ class OfTensorFlow:
     def __getattr__(self, name):
         import tensorflow as tf
 
-        names = {"mean": lambda x, axis, keepdims: tf.reduce_mean(x, axis, keepdims), "concatenate": tf.concat}
-        return names.get(name) or getattr(tf, name)
+        reductions = {name: getattr(tf, f"reduce_{name}") for name in ("mean", "sum", "max", "min")}
+        return {**reductions, "concatenate": tf.concat, "gelu": tf.nn.gelu}.get(name) or getattr(tf, name)
 
 
 def functions(flavour):
@@ -100,10 +106,26 @@ def test_a_function_of_the_framework(keras_flavour, rng, tmp_path, kind):
     judge(between(keras_flavour, lambda y: FUNCTIONS[kind](functions(keras_flavour), y)), rng, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["elu", "gelu", "softplus"])
+@pytest.mark.parametrize("name", ["elu", "selu", "softplus"])
 def test_what_tflite_computes_in_float_is_refused_by_name(keras_flavour, rng, name):
     model = between(keras_flavour, keras_flavour.keras.layers.Activation(name, name="curve"))
     x = rng.normal(size=(4, 10, 10, 3)).astype("float32")
     with pytest.raises(UnsupportedModelError, match=f"'curve' .Activation, {name}..*keep_float"):
         quantize_aware(model, x)
     assert quantize_aware(model, x, keep_float="curve")
+
+
+def test_gelu_has_no_16_bits(keras_flavour, rng):
+    model = between(keras_flavour, keras_flavour.keras.layers.Activation("gelu", name="curve"))
+    x = rng.normal(size=(4, 10, 10, 3)).astype("float32")
+    with pytest.raises(UnsupportedModelError, match=r"'curve' .*no GELU of 16 bits.*keep_float"):
+        quantize_aware(model, x, precision="int16x8")
+
+
+def test_a_training_that_diverged_is_refused(keras_flavour, rng, tmp_path):
+    model = between(keras_flavour, keras_flavour.keras.layers.ReLU())
+    tuned = quantize_aware(model, rng.normal(size=(4, 10, 10, 3)).astype("float32"))
+    kernel, *rest = next(layer for layer in tuned.layers if layer.name == "first").get_weights()
+    tuned.get_layer("first").set_weights([kernel * float("nan"), *rest])
+    with pytest.raises(InvalidModelError, match=r"'first'.*the training diverged.*smaller learning rate"):
+        export_tflite(tuned, tmp_path / "m.tflite")
