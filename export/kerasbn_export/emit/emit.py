@@ -95,7 +95,7 @@ class _Emission:
 
     def _outputs(self, layer: Layer, args: Any, kwargs: Any) -> Any:
         """What a layer gives; a copy of it where the one that its configuration makes is another."""
-        target = self._layer(layer)
+        target, wrong = self._layer(layer), None
         try:
             outputs = target(*args, **kwargs)
             if is_alike(layer, target):
@@ -103,11 +103,13 @@ class _Emission:
         except KerasBNError:
             raise
         except Exception as error:  # both Kerases raise nearly every type from the code of their layers
-            if not can_be_copied(layer, target, self.dtype):
-                raise UnsupportedModelError(
-                    f"Layer {layer.name!r} ({layer.kind or type(layer.source).__name__}) cannot be called again in a "
-                    f"new model: {first_line(str(error))}."
-                ) from error
+            wrong = error
+        if not can_be_copied(layer, target, self.dtype):
+            said = first_line(str(wrong)) if wrong else "its get_config() makes a layer with other layers inside"
+            raise UnsupportedModelError(
+                f"Layer {layer.name!r} ({layer.kind or type(layer.source).__name__}) cannot be called again in a new "
+                f"model: {said}."
+            ) from wrong
         self.built[layer] = copied_layer(self.graph.flavour, layer.source, target.name)
         return self.built[layer](*args, **kwargs)
 

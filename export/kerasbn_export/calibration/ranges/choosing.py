@@ -13,7 +13,7 @@ operation shares the grid, and gets the range, too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,27 +38,36 @@ def holding_what_is_chosen_from(
     """
     if not has_any(data, CHOOSING):
         return data
-    model, before = parse(data), parse(measured or data).subgraphs[0]
-    graph = model.subgraphs[0]
-    readers = Counter(int(index) for op in graph.operators for index in op.inputs) + Counter(map(int, graph.outputs))
-    wide: dict[int, Range] = {}
-    for op in graph.operators:
-        sides = [int(index) for index in op.inputs if index >= 0]
-        wanted = [wide[index] for index in sides if index in wide] if op_name(model, op) in SAME_GRID else []
-        if op_name(model, op) in CHOOSING:
-            kept = [(graph if index in sources else before).tensors[index] for index in sides if readers[index] > 1]
-            own = [_range(tensor) for tensor in kept]
-            wanted += [limits for limits in own if limits is not None]
-        for index in map(int, op.outputs):
-            given = _range(graph.tensors[index])
-            if given is not None and wanted:
-                lows, highs = zip(given, *wanted, strict=True)
-                if (min(lows), max(highs)) != given:
-                    wide[index] = min(lows), max(highs)
+    model = parse(data)
+    own = [_range(tensor) for tensor in parse(measured or data).subgraphs[0].tensors]
+    for index in sources:
+        own[index] = _range(model.subgraphs[0].tensors[index])
+    wide = _widened(model, own)
     for index, (low, high) in wide.items():
-        quantization = graph.tensors[index].quantization
+        quantization = model.subgraphs[0].tensors[index].quantization
         quantization.min, quantization.max = np.array([low], np.float32), np.array([high], np.float32)
     return serialize(model) if wide else data
+
+
+def _widened(model: Any, own: Sequence[Range | None]) -> dict[int, Range]:
+    """The ranges that become wider, by the number of the tensor.
+
+    Args:
+        model: The float file.
+        own: For each tensor the range of its own values.
+    """
+    graph, wide = model.subgraphs[0], dict[int, Range]()
+    readers = Counter(int(index) for op in graph.operators for index in op.inputs) + Counter(map(int, graph.outputs))
+    for op in graph.operators:
+        name, sides = op_name(model, op), [int(index) for index in op.inputs if index >= 0]
+        held = [wide.get(index) for index in sides] if name in SAME_GRID else []
+        held += [own[index] for index in sides if readers[index] > 1] if name in CHOOSING else []
+        for index in map(int, op.outputs):
+            given = _range(graph.tensors[index])
+            if given is not None:
+                lows, highs = zip(given, *(limits for limits in held if limits), strict=True)
+                wide |= {index: (min(lows), max(highs))} if (min(lows), max(highs)) != given else {}
+    return wide
 
 
 def _range(tensor: Any) -> Range | None:
