@@ -20,9 +20,9 @@ class Clock:
 
 @pytest.fixture
 def models(monkeypatch):
-    """Stand-ins for interpreters: `fast` takes 1 ms, `slow` 3 ms, on a machine that slows down."""
+    """Stand-ins for interpreters: `fast` takes 1 ms, `slow` 3 ms, on a machine that slows down; `quick` 2 us."""
     clock = Clock()
-    seconds = {"fast": 1e-3, "slow": 3e-3}
+    seconds = {"fast": 1e-3, "slow": 3e-3, "quick": 2e-6}
     order, opened = [], []
 
     class Runner:
@@ -61,6 +61,13 @@ def test_files_are_opened_anew_and_turn_at_being_first(models, rounds, openings)
     assert models.opened == (["fast", "slow", "slow", "fast"] * 2)[: 2 * openings]
     assert len(models.order) == 2 * rounds + 2
     assert fast.ratio == 1.0
+
+
+@pytest.mark.parametrize(("paths", "openings"), [(["quick", "quick"], 40), (["quick", "slow"], 4)])
+def test_quick_files_are_opened_anew_for_every_round(models, paths, openings):
+    """Their time depends on where they lie more than on what they do."""
+    compare_latency(paths, rounds=40)
+    assert len(models.opened) == 2 * openings
 
 
 @pytest.mark.parametrize(("paths", "rounds"), [([], 5), (["fast", "slow"], 0)])
