@@ -27,7 +27,7 @@ ROUND_SECONDS = 0.004
 OPENINGS, QUICK_SECONDS = 4, 2e-5
 """How often the files are opened at most, unless each runs in less than these seconds."""
 TRIES = 5
-"""Runs of which the quickest says how many make a round: of a file of 1,195 operations one alone says four times less."""
+"""Runs of which the quickest says how many make a round: the first may take four times as long."""
 
 
 @dataclass(frozen=True)
