@@ -75,7 +75,7 @@ class Task:
         train: Trains the network, in place.
         score: From the outputs for the test part and its answers, to a number from 0 to 1.
         picture: Draws the picture into a PNG file.
-        best: Whether the int8 file is the best of several forms, as by ``kerasbn export --best``.
+        best: Whether the int8 file is the best of several forms without BatchNorms: ``kerasbn export --best --strict``.
     """
 
     name: str
