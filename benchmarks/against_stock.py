@@ -80,9 +80,9 @@ def measured_rows(
             yield name, cells
 
 
-def keep(path: Path | None, name: str, flavour: str, cells: Sequence[Cell]) -> None:
+def keep(path: Path | None, name: str, flavour: str, cells: Sequence[Cell], columns: Iterable[str] = COLUMNS) -> None:
     """Writes a row behind the others of a file, and to the terminal."""
-    print(" | ".join([name, flavour, *texts(cells)]), file=sys.stderr, flush=True)
+    print(" | ".join([name, flavour, *texts(cells, columns)]), file=sys.stderr, flush=True)
     if path is not None:
         line = json.dumps({"name": name, "keras": flavour, "cells": [vars(cell) for cell in cells]})
         with path.open("a", encoding="utf-8") as file:

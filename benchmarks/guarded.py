@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-LIMIT = 420.0
-"""Seconds that one step of a row may take."""
+LIMIT = 1800.0
+"""Seconds that one step of a row may take, on a machine with other work."""
 
 Work = Callable[[str], Iterator[Any]]
 

@@ -22,15 +22,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from calibration import CORPUS, spread
 from files import silent
+from judged_networks import CALIBRATING, JUDGING, Maker, Subject, made_anew, rows
 from rich.console import Console
 from rich.table import Table
-from rounding import CALIBRATING, JUDGING, SUBJECTS, Subject
 
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite, fold
@@ -66,13 +65,12 @@ class Judge:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.score = scorer(subject.model, Calibration((subject.test[:JUDGING],), "array"))
-        self.exact = np.argmax(subject.model.predict(subject.test, verbose=0), -1)
-        self.truth = self.exact if subject.labels is None else subject.labels
+        self.exact = subject.model.predict(subject.test, verbose=0)
 
     def of(self, content: bytes) -> str:
         """SQNR and accuracy."""
-        answers = np.argmax(TFLiteRunner(content, "file").run([self.subject.test])[0], -1)
-        return f"{self.score(content):.1f}, {100 * np.mean(answers == self.truth):.1f}"
+        answers = TFLiteRunner(content, "file").run([self.subject.test])[0]
+        return f"{self.score(content):.1f}, {100 * self.subject.right(answers, self.exact):.1f}"
 
 
 def main() -> int:
@@ -85,25 +83,23 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.corpus:
         os.environ[CORPUS] = arguments.corpus
-    for name, make in SUBJECTS.items():
-        if arguments.only in name and (name != "resnet8" or CORPUS in os.environ):
-            for keras in [arguments.keras] if arguments.keras else ["tf_keras"] if name == "resnet8" else NAMES:
-                print(f"\r{name} {keras}        ", end="", file=sys.stderr, flush=True)
-                add_rows(name, Flavour(keras), make, arguments.section)
+    for name, keras, make in rows(arguments.only, arguments.keras):
+        print(f"\r{name} {keras}        ", end="", file=sys.stderr, flush=True)
+        add_rows(name, Flavour(keras), make, arguments.section)
     print(file=sys.stderr)
     for section in arguments.section:
         Console(width=170).print(TABLES[section])
     return 0
 
 
-def add_rows(name: str, flavour: Flavour, make: Callable[[Flavour], Subject], sections: list[str]) -> None:
+def add_rows(name: str, flavour: Flavour, make: Maker, sections: list[str]) -> None:
     """Adds one network to the tables."""
-    flavour.keras.backend.clear_session()
-    flavour.keras.utils.set_random_seed(0)
-    subject = make(flavour)
+    subject = made_anew(make, flavour)
+    if subject is None:
+        return
     judge = Judge(subject)
     if "methods" in sections:
-        right = f"{100 * np.mean(judge.exact == judge.truth):.1f}"
+        right = f"{100 * subject.right(judge.exact, judge.exact):.1f}"
         TABLES["methods"].add_row(name, flavour.name, right, *map(judge.of, by_method(subject)))
     if "samples" in sections:
         for ranges, values in by_size(subject, judge).items():

@@ -27,6 +27,7 @@ class DemoReport:
         seconds: The whole run.
         variants: The rows of the table; the trained model first.
         verdicts: One for each BatchNorm.
+        int8_verdicts: The same of the int8 file, which may keep one where that measured better.
         layers: The layers that could be compared, in the order of computation.
         differences: Per form of the network, the cumulative difference at those layers it could be read at.
         scales: Per layer that folding changed, the scales of its output channels before and after.
@@ -47,6 +48,7 @@ class DemoReport:
     task: str = "digits"
     title: str = "Digits"
     metric: str = "accuracy"
+    int8_verdicts: tuple[Verdict, ...] = ()
 
     def __bool__(self) -> bool:
         return all(variant.equal is not False for variant in self.variants if variant.ours)
@@ -55,6 +57,12 @@ class DemoReport:
     def gone(self) -> int:
         """How many BatchNorms cost nothing any more."""
         return sum(verdict.gone for verdict in self.verdicts)
+
+    @property
+    def kept_in_int8(self) -> tuple[Verdict, ...]:
+        """The BatchNorms that only the int8 file still has, each with the reason."""
+        gone = {verdict.layer for verdict in self.verdicts if verdict.gone}
+        return tuple(verdict for verdict in self.int8_verdicts if not verdict.gone and verdict.layer in gone)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""
@@ -74,6 +82,7 @@ class DemoReport:
             "verified": bool(self),
             "variants": [variant.to_json(self.metric) for variant in self.variants],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "kept_in_int8": [verdict.to_json() for verdict in self.kept_in_int8],
             "layers": list(self.layers),
             "differences": self.differences,
             "scales": {

@@ -27,11 +27,14 @@ from kerasbn_export.demo.variant import Variant
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.files.atomic import replacing, save_model, write_bytes
 from kerasbn_export.folding.fold import FoldResult, fold
+from kerasbn_export.folding.verdict import Verdict
 from kerasbn_export.verification.records.comparison import Comparison
 from kerasbn_models.data import Split
 
 CALIBRATION_SAMPLES = 200
 PRECISIONS = ("float32", "int8")
+BEST: dict[str, Any] = {"best": True, "strict": True}
+"""How a task exports int8 whose file as folded is too coarse."""
 
 
 def run_demo(
@@ -91,6 +94,7 @@ class _Run:
     steps: Steps
     variants: list[Variant] = field(default_factory=list)
     comparisons: dict[Variant, Comparison] = field(default_factory=dict)
+    verdicts: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
 
     def train(self) -> Trained:
         with self.steps.step(f"import {self.flavour.name} and read the data"):
@@ -117,9 +121,12 @@ class _Run:
         stock, ours = self._path(f"-stock-{precision}.tflite"), self._path(f"-{precision}.tflite")
         calibration = trained.split.train_x[:CALIBRATION_SAMPLES] if precision == "int8" else None
         with self.steps.step(f"export {precision}: the stock converter's file and kerasbn's", 2) as advance:
-            for path, model, folding in ((stock, trained.stock, False), (ours, trained.model, True)):
-                export_tflite(model, path, precision=precision, calibration=calibration, fold=folding)
-                advance()
+            export_tflite(trained.stock, stock, precision=precision, calibration=calibration, fold=False)
+            advance()
+            options = BEST if self.task.best and calibration is not None else {}
+            made = export_tflite(trained.model, ours, precision=precision, calibration=calibration, **options)
+            self.verdicts[precision] = made.verdicts
+            advance()
         with self.steps.step(f"run, time and verify both {precision} files"):
             stock_latency, our_latency = compare_latency([stock, ours])
             self._add(*tflite_variant(trained, f"{precision}, stock", stock_latency, ours=False))
@@ -144,6 +151,7 @@ class _Run:
             task=self.task.name,
             title=self.task.title,
             metric=self.task.metric,
+            int8_verdicts=self.verdicts["int8"],
         )
 
     def write(self, trained: Trained, report: DemoReport) -> None:

@@ -42,10 +42,11 @@ def title(report: DemoReport) -> str:
 def print_report(report: DemoReport, out: Path, console: Console) -> None:
     """Print the table, a line for each BatchNorm that is left, and where the files are."""
     console.print(comparison_table(report))
-    for verdict in report.verdicts:
-        if not verdict.gone:
+    left = [verdict for verdict in report.verdicts if not verdict.gone]
+    for where, verdicts in (("", left), ("int8: ", report.kept_in_int8)):
+        for verdict in verdicts:
             reason = verdict.reason.value if verdict.reason else "no reason given"
-            console.print(Text(f"{verdict.action.value} {verdict.layer} ({reason}): {verdict.sentence}"))
+            console.print(Text(f"{where}{verdict.action.value} {verdict.layer} ({reason}): {verdict.sentence}"))
     console.print(Text(f"Models, demo.json and demo.png are in {out}. {report.seconds:.0f} s."), soft_wrap=True)
 
 

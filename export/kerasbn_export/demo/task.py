@@ -75,6 +75,7 @@ class Task:
         train: Trains the network, in place.
         score: From the outputs for the test part and its answers, to a number from 0 to 1.
         picture: Draws the picture into a PNG file.
+        best: Whether the int8 file is the best of several forms without BatchNorms: ``kerasbn export --best --strict``.
     """
 
     name: str
@@ -95,3 +96,4 @@ class Task:
     train: Callable[[Any, Lesson], None]
     score: Callable[[Sequence[Array], Array], float]
     picture: Callable[[Path, Shown], None]
+    best: bool = False

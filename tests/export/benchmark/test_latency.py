@@ -20,9 +20,9 @@ class Clock:
 
 @pytest.fixture
 def models(monkeypatch):
-    """Stand-ins for interpreters: `fast` takes 1 ms, `slow` 3 ms, on a machine that slows down."""
+    """Stand-ins for interpreters: `fast` takes 1 ms, `slow` 3 ms, on a machine that slows down; `quick` 2 us."""
     clock = Clock()
-    seconds = {"fast": 1e-3, "slow": 3e-3}
+    seconds = {"fast": 1e-3, "slow": 3e-3, "quick": 2e-6}
     order, opened = [], []
 
     class Runner:
@@ -59,8 +59,34 @@ def test_files_are_opened_anew_and_turn_at_being_first(models, rounds, openings)
     """What a model takes depends on where it comes to lie."""
     fast, _ = compare_latency(["fast", "slow"], rounds=rounds)
     assert models.opened == (["fast", "slow", "slow", "fast"] * 2)[: 2 * openings]
-    assert len(models.order) == 2 * rounds + 2
+    assert len(models.order) == 2 * rounds + 2 * latency.TRIES
     assert fast.ratio == 1.0
+
+
+@pytest.mark.parametrize(("paths", "openings"), [(["quick", "quick"], 40), (["quick", "slow"], 4)])
+def test_quick_files_are_opened_anew_for_every_round(models, paths, openings):
+    """Their time depends on where they lie more than on what they do."""
+    compare_latency(paths, rounds=40)
+    assert len(models.opened) == 2 * openings
+
+
+def test_a_slow_first_run_does_not_make_rounds_short(monkeypatch):
+    """A file of many operations takes four times as long where it was not run just before."""
+    asked = []
+
+    class Runner:
+        def __init__(self, *_):
+            self.runs = 0
+
+        def seconds(self, repeats):
+            self.runs, cold = self.runs + repeats, self.runs == 0
+            asked.append(repeats)
+            return repeats * (4e-3 if cold else 1e-3)
+
+    monkeypatch.setattr(latency, "_Runner", Runner)
+    monkeypatch.setattr(latency, "open_interpreter", lambda *_, **__: None)
+    compare_latency(["one"], rounds=2)
+    assert asked[latency.TRIES :] == [4, 4]
 
 
 @pytest.mark.parametrize(("paths", "rounds"), [([], 5), (["fast", "slow"], 0)])
