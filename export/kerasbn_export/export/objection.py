@@ -13,23 +13,28 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kerasbn.errors import KerasBNError, ModelFileError
+from kerasbn_export.arrays import Array
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.export.agreed import agreed
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared
+from kerasbn_export.export.scoring import some_of
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 from kerasbn_export.tflite.interpreter import open_interpreter
 
 
-def objection(prepared: Prepared, options: ExportOptions, data: bytes) -> str:
+def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: Calibration | None = None) -> str:
     """What is wrong with a file; empty if nothing is.
 
     Args:
         prepared: What was converted.
         options: How.
         data: The file.
+        samples: What its ranges were measured on, if they were; random inputs would lie elsewhere.
     """
+    given = None if samples is None else list(some_of(samples).arrays)
     file = read_tflite(data)
     breaches = list(agreed(prepared, options).breaches(file))
     with TemporaryDirectory(prefix="kerasbn_") as folder:
@@ -38,7 +43,7 @@ def objection(prepared: Prepared, options: ExportOptions, data: bytes) -> str:
         if broken := [*breaches, *_unprepared(prepared, file, path)]:
             return "; ".join(broken)
         try:
-            return next(filter(None, (_difference(program, path) for program in prepared.programs)), "")
+            return next(filter(None, (_difference(program, path, given) for program in prepared.programs)), "")
         except KerasBNError as error:
             return str(error)
 
@@ -55,14 +60,14 @@ def _unprepared(prepared: Prepared, file: TFLiteFile, path: Path) -> list[str]:
     return []
 
 
-def _difference(program: Program, path: Path) -> str:
+def _difference(program: Program, path: Path, given: list[Array] | None) -> str:
     """How a file differs from a program; the layers are compared only where the outputs differ."""
     from kerasbn_export.verification import verify
 
     reference = _reference(program)
-    if verify(reference, path, samples=1, layers=False, signature=program.signature):
+    if verify(reference, path, data=given, samples=1, layers=False, signature=program.signature):
         return ""
-    report = verify(reference, path, signature=program.signature)
+    report = verify(reference, path, data=given, signature=program.signature)
     return "" if report else " ".join(report.answer)
 
 

@@ -36,6 +36,7 @@ class Prepared:
         notes: What else was done with the model, in sentences.
         loops: The recurrent layers that are loops.
         ranges: How the ranges of activations are chosen, where that was measured; None for what the options say.
+        route: Whose converter makes the file, likewise.
     """
 
     programs: tuple[Program, ...]
@@ -44,6 +45,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     loops: tuple[str, ...] = ()
     ranges: str | None = None
+    route: str | None = None
 
     @property
     def unfolded(self) -> str:
@@ -208,7 +210,19 @@ def conversion_of(prepared: Prepared, options: ExportOptions) -> ConversionOptio
     """How a model is converted."""
     floats, long = kept_layers(prepared, options)
     ranges = prepared.ranges or options.conversion.ranges
-    return replace(options.conversion, keep_float=floats, keep_int16=long, ranges=ranges)
+    route = prepared.route or options.conversion.route
+    return replace(options.conversion, keep_float=floats, keep_int16=long, ranges=ranges, route=route)
+
+
+def exact(prepared: Prepared, options: ExportOptions) -> bytes:
+    """The content of the float32 file of the same model, by the same route.
+
+    Args:
+        prepared: What to convert.
+        options: How.
+    """
+    how = ConversionOptions(route=conversion_of(prepared, options).route)
+    return convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
 
 
 def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -71,19 +71,16 @@ def test_without_the_package_the_error_says_what_to_install(keras_flavour, tmp_p
 
 @pytest.mark.parametrize(
     "options",
-    [{"route": "mlir"}, {"route": "litert", "precision": "float16"}, {"route": "litert", "select_ops": True}],
+    [
+        {"route": "mlir"},
+        {"route": "litert", "select_ops": True},
+        {"route": "litert", "precision": "int8", "calibration": "random", "ranges": "mse"},
+        {"route": "litert", "precision": "int8", "calibration": "random", "auto_precision": 40.0},
+    ],
 )
 def test_what_the_route_does_not_take_is_refused(keras_flavour, options, tmp_path):
     with pytest.raises(InvalidArgumentError, match="route"):
         export_tflite(small(keras_flavour), tmp_path / "m.tflite", **options)
-
-
-@pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_auto_says_that_other_precisions_are_the_first_route(keras_flavour, tmp_path, precision):
-    calibration = "random" if precision == "int8" else None
-    path = tmp_path / "m.tflite"
-    result = export_tflite(small(keras_flavour), path, route="auto", precision=precision, calibration=calibration)
-    assert "Route tensorflow: litert makes float32 files" in result.notes[-1]
 
 
 def test_a_tensorflow_without_its_converter_is_one_error(keras_flavour, tmp_path, monkeypatch):
