@@ -144,8 +144,8 @@ class ExportOptions:
         if self.route == LITERT and (self.ranges is not None or self.auto_precision is not None):
             asked = "auto_precision" if self.ranges is None else f"ranges={self.ranges!r}"
             raise InvalidArgumentError(
-                f"{asked} makes one file after another of ranges that TensorFlow's converter measured; it does not go "
-                "with route='litert', but with route='tensorflow' and 'auto'."
+                f"{asked} makes one file after another of ranges that TensorFlow's converter measured, which "
+                "route='litert' does without; take route='tensorflow'."
             )
         if self.ranges is None:
             return
