@@ -114,6 +114,15 @@ class TestWithThePackage:
         assert result.ops == ops
         assert verify(model, result.path)
 
+    @pytest.mark.parametrize(
+        "options", [{"strides": 2, "padding": "same"}, {"use_bias": False}, {"activation": "relu"}]
+    )
+    def test_a_convolution_of_one_channel_is_no_depthwise_one(self, keras_flavour, tmp_path, options):
+        model = through(keras_flavour, (12, 11, 1), keras_flavour.keras.layers.Conv2D(6, 3, name="conv", **options))
+        result = export_tflite(model, tmp_path / "m.tflite", route="auto")
+        assert result.ops == {"CONV_2D": 1}
+        assert result.notes[-1].startswith("Route litert")
+
     @pytest.mark.parametrize(("layer", "name"), [(up, "up"), (bilinear, "smooth")])
     def test_a_wrong_file_is_refused_with_its_layer(self, keras_flavour, tmp_path, monkeypatch, layer, name):
         """Spelled by XLA, both become another layer without a word."""
