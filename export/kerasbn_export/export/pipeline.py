@@ -139,7 +139,7 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
         prepared, data, trials = choose_ranges(model, settled, options, samples, judged, on_step)
     elif samples is not None:
         settled = settle_form(model, prepared, options, samples, on_step)
-        prepared, data, trials = choose_quantizer(model, settled, options, samples, on_step)
+        prepared, data, trials = choose_quantizer(settled, options, samples, on_step)
     else:
         made = routed(prepared, options, on_step)
         return _Made(prepared, made.data, slimming=slimming, route=made.route, notes=made.notes)

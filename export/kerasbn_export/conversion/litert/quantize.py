@@ -92,8 +92,8 @@ def _prepared(data: bytes) -> bytes:
         except ModelFileError as error:
             reason = str(error).rpartition(": LiteRT cannot open it: ")[2].rstrip(".")
             raise ConversionError(
-                f"litert-quantizer made a file that LiteRT cannot prepare: {reason}. Take route='tensorflow', and please "
-                "report it."
+                f"litert-quantizer made a file that LiteRT cannot prepare: {reason}. Take route='tensorflow', and "
+                "please report it."
             ) from error
     return data
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.routes import AUTO, LITERT, TENSORFLOW
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.search import Search
+from kerasbn_export.export.objection import reference_of
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted
 from kerasbn_export.export.routed import more_operations, not_tried, refuse_another, why_first
@@ -55,7 +55,6 @@ def try_quantizer(search: Search[Prepared], options: ExportOptions, samples: Cal
 
 
 def choose_quantizer(
-    model: Any,
     settled: tuple[Prepared, bytes, tuple[Trial, ...]],
     options: ExportOptions,
     samples: Calibration,
@@ -64,7 +63,6 @@ def choose_quantizer(
     """The same form by the route that is better; its file; and what was measured.
 
     Args:
-        model: The model with its BatchNorms.
         settled: The form, its file, and what was measured to know.
         options: How to export.
         samples: What ranges are measured on, and routes judged by.
@@ -73,7 +71,7 @@ def choose_quantizer(
     form, data, trials = settled
     if options.route != AUTO or not_tried(options):
         return settled
-    score = scorer(form.programs[0].model if form.unfolded else model, some_of(samples))
+    score = scorer(reference_of(form.programs[0]), some_of(samples))
     search = Search(lambda form: converted(form, options, samples, on_step), score, form, data)
     search.trials.append(Trial("by tensorflow", score(data), taken=True))
     try_quantizer(search, options, samples, on_step)
