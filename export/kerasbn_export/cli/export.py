@@ -105,7 +105,7 @@ VERIFIED_SAMPLES = 32
     type=click.Choice(ROUTES),
     default=TENSORFLOW,
     show_default=True,
-    help="Whose converter: tf.lite, LiteRT's own (float32), or auto: the second where its file is as good.",
+    help="Whose converter: tf.lite, LiteRT's own, or auto: the second where its file is as good.",
 )
 @click.option("--signature", metavar="NAME", help="Of a SavedModel; serving_default if not given, '*' for all.")
 @click.option("--emit-c", metavar="OUT.c", help="Write the file as a C array, too.")

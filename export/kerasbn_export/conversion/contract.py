@@ -10,7 +10,8 @@
 6. In a quantized file no convolution or Dense computes in float. TFLite has no integer kernel for some other
    operations: what they leave in float is listed in the report.
    The layers that were to stay in float do, and those that were to have 16 bits have them.
-7. Where one scale for a weight was asked for, no weight has more.
+7. Where one scale for a weight was asked for, no weight has more, but that of a depthwise convolution of floats, for
+   which LiteRT has no other kernel: see `kerasbn_export.conversion.mended`.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Contract:
                 yield f"{origins.describe(op)} computes in float, though TFLite has an integer kernel for it"
             if self.long and op.name in INTEGER_OPS and (set(self.long) & set(origins.names(op))) and not op.long:
                 yield f"{origins.describe(op)} has activations of {op.outputs[0].dtype.lower()}, asked for was int16"
-            if self.weights == PER_TENSOR and any(tensor.constant and tensor.scales > 1 for tensor in op.inputs):
+            if self.weights == PER_TENSOR and _has_scales(op):
                 yield f"{origins.describe(op)} has a weight with several scales, asked for was one"
             layer = origins.layer(op)
             if layer is not None:
@@ -173,6 +174,12 @@ def _names(verdict: Verdict, layer: Any) -> bool:
 
 def _computes_in_float(op: Op) -> bool:
     return any(tensor.dtype == "FLOAT32" for tensor in op.outputs)
+
+
+def _has_scales(op: Op) -> bool:
+    """Whether a weight has several scales that could have one."""
+    hybrid = op.name == "DEPTHWISE_CONV_2D" and op.inputs[0].dtype == "FLOAT32"
+    return not hybrid and any(tensor.constant and tensor.scales > 1 for tensor in op.inputs)
 
 
 def _may_be(found: Sequence[int], wanted: Sequence[int | None]) -> bool:

@@ -12,6 +12,7 @@ from kerasbn.errors import CalibrationError, ConversionError, InvalidArgumentErr
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.isolate import convert_isolated
+from kerasbn_export.conversion.litert import quantize
 from kerasbn_export.conversion.litert import route as litert
 from kerasbn_export.conversion.mended import mended
 from kerasbn_export.conversion.mixed import mixed
@@ -65,7 +66,10 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="kerasbn_") as folder:
         servable = _traced(_programs(model), Path(folder), batch_size)
         if options.route == LITERT:
-            return _finished(litert.convert_servable(servable), servable, metadata)
+            data = litert.convert_servable(servable)
+            if options.precision != "float32":
+                data = quantize.quantized(data, options, _programs(model), servable, calibration, on_sample)
+            return _finished(data, servable, metadata)
         isolate = _isolated(servable, options, isolate)
         if isolate and options.mixed:
             raise InvalidArgumentError(

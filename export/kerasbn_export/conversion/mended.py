@@ -17,6 +17,10 @@ these are other numbers: 8 dB were measured where a bias of its own has 46.
 **Short biases.** Where ranges of 16 bits are trained the bias of a linear operation is int32, and LiteRT gives other
 numbers: 4 dB were measured where int64 biases, as the converter writes after a calibration, have 84. Where all numbers
 of such a bias are equal, the converter puts all of them on the grid of the first channel.
+
+**One scale behind floats.** LiteRT's depthwise convolution of floats by int8 reads a scale for each channel, also where
+the kernel has one for all: it takes whatever lies behind that in memory, and -670 dB were measured. Such a kernel gets
+the same scale for each channel.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ from kerasbn_export.tflite.flatbuffer import (
 )
 from kerasbn_export.tflite.graph import LINEAR_OPS, TRANSPOSED_OPS
 
-REVERSE = "REVERSE_V2"
+REVERSE, DEPTHWISE = "REVERSE_V2", "DEPTHWISE_CONV_2D"
 KEEPING = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")
 """Operations that keep a state."""
 
@@ -53,10 +57,10 @@ def mended(data: bytes) -> bytes:
     Args:
         data: A ``.tflite`` file.
     """
-    if not (has_any(data, (REVERSE, *KEEPING)) or _has_16_bits(data)):
+    if not (has_any(data, (REVERSE, DEPTHWISE, *KEEPING)) or _has_16_bits(data)):
         return data
     model = parse(data)
-    mends = (requantize_reversed, separate_states, unclip_cells, widen_biases, separate_biases)
+    mends = (requantize_reversed, separate_states, unclip_cells, widen_biases, separate_biases, repeat_scales)
     changed = [mend(model, graph) for mend in mends for graph in model.subgraphs]
     return serialize(model) if any(changed) else data
 
@@ -158,6 +162,22 @@ def widen_biases(model: Any, graph: Any) -> bool:
         if len(scales) == len(wide) and np.all(wide == wide[0]):
             wide = np.rint(wide[0] * scales[0] / scales).astype(np.int64)
         bias.buffer, bias.type = add_buffer(model, wide), types.INT64
+    return bool(found)
+
+
+def repeat_scales(model: Any, graph: Any) -> bool:
+    """A scale for each channel of the int8 kernel of every depthwise convolution that takes floats."""
+    types, found = schema().TensorType, dict[int, Any]()
+    for operator in [operator for operator in graph.operators if op_name(model, operator) == DEPTHWISE]:
+        taken, kernel = (graph.tensors[index] for index in operator.inputs[:2])
+        grid = _grid(kernel.quantization)
+        if taken.type == types.FLOAT32 and kernel.type == types.INT8 and grid is not None and len(grid[0]) == 1:
+            found[id(kernel)] = kernel
+    for kernel in found.values():
+        grid, channels = copy.copy(kernel.quantization), kernel.shape[-1]
+        grid.scale, grid.zeroPoint = (np.repeat(values, channels) for values in (grid.scale, grid.zeroPoint))
+        grid.quantizedDimension = len(kernel.shape) - 1
+        kernel.quantization = grid
     return bool(found)
 
 

@@ -90,12 +90,15 @@ class ConversionOptions:
     def _check_route(self) -> None:
         if self.route not in (TENSORFLOW, LITERT):
             raise InvalidArgumentError(f"route={self.route!r} is not known; accepted: {TENSORFLOW!r}, {LITERT!r}.")
-        if self.route == LITERT and self.precision != "float32":
+        if self.route == TENSORFLOW:
+            return
+        if self.ranges is not None or self.trained:
+            asked = "trained ranges do" if self.trained else f"ranges={self.ranges!r} does"
             raise InvalidArgumentError(
-                f"route='litert' makes float32 files, and precision {self.precision!r} was asked for; take "
-                "route='tensorflow' for it."
+                f"{asked} not go with route='litert', where litert-quantizer takes the smallest and the largest value "
+                "of each activation; take route='tensorflow'."
             )
-        if self.route == LITERT and self.select_ops:
+        if self.select_ops:
             raise InvalidArgumentError(
                 "select_ops=True keeps TensorFlow's operations, which route='litert' does not have; take "
                 "route='tensorflow'."

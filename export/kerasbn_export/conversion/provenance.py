@@ -13,7 +13,7 @@ import numpy as np
 import kerasbn
 from kerasbn.flavour import flavour_of
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.litert.package import installed
+from kerasbn_export.conversion.litert.package import installed, needed
 from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.conversion.tensorflow import package
 from kerasbn_export.conversion.trial import Trial
@@ -38,6 +38,7 @@ def provenance(
     trained: bool = False,
     ranges: str | None = None,
     route: str = TENSORFLOW,
+    precision: str = "float32",
 ) -> dict[str, bytes]:
     """The metadata for a file made from a model; the same model gives the same bytes.
 
@@ -52,6 +53,7 @@ def provenance(
         trained: Whether the model was trained for its ranges, and has other weights than the one it was made from.
         ranges: How the ranges were chosen; None if that was left to the converter.
         route: Whose converter made the file.
+        precision: That of the file.
     """
     flavour = None if isinstance(model, Program) else flavour_of(model)
     record = {
@@ -68,15 +70,15 @@ def provenance(
         "folding": None if chosen is None else asdict(chosen),
         "slimmed": slimmed,
         "trained": trained,
-        "route": {"name": route, "package": _package(route)},
+        "route": {"name": route, "package": _package(route, precision)},
         "verdicts": None if verdicts is None else [verdict.to_json() for verdict in verdicts],
     }
     return {KEY: json.dumps(record, sort_keys=True).encode()}
 
 
-def _package(route: str) -> str:
-    """The package that converted, with its version."""
-    return installed() if route == LITERT else package()
+def _package(route: str, precision: str) -> str:
+    """The packages that converted, with their versions."""
+    return ", ".join(map(installed, needed(precision))) if route == LITERT else package()
 
 
 def read_provenance(file: TFLiteFile) -> dict[str, Any] | None:

@@ -4,7 +4,8 @@ A file keeps nothing from one run to the next: each starts from a fresh state, a
 Keras. Dropout inside a cell is the identity.
 
 In int8 and int16x8 a loop is unrolled where the number of its steps is known: the TFLite converter dies of loops whose
-ranges it measures. Unrolled, T steps are T times the operations of one, and each has ranges of its own.
+ranges it measures. The second route takes no loop at all, in any precision. Unrolled, T steps are T times the
+operations of one, and each has ranges of its own.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from typing import Any
 
 from kerasbn.flavour import layers_inside
 from kerasbn_export.capture import capture
+from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.graph.recurrent_layers import at_inference, is_recurrent, is_stateful, with_options
 from kerasbn_export.precision import CALIBRATED
+
+MEASURED = "the TFLite converter dies of most loops whose ranges it measures"
+NO_LOOP = "litert-converter takes no loop"
 
 
 @dataclass(frozen=True)
@@ -36,26 +41,30 @@ class RecurrentForm:
     loops: tuple[str, ...] = ()
 
 
-def for_file(model: Any, precision: str) -> RecurrentForm:
+def for_file(model: Any, precision: str, route: str = TENSORFLOW) -> RecurrentForm:
     """The same model in the form that a file of some precision needs; it is made anew only where a layer changes.
 
     Args:
         model: A functional model of either Keras, as it would be converted.
         precision: That of the file.
+        route: Whose converter makes it.
     """
+    why = NO_LOOP if route == LITERT else MEASURED if precision in CALIBRATED else ""
     graph = capture(model)
     calls: dict[Layer, list[Call]] = {}
     for call in graph.in_order():
         if is_recurrent(call.layer):
             calls.setdefault(call.layer, []).append(call)
-    steps = {layer: _steps(layer, its) if precision in CALIBRATED else 0 for layer, its in calls.items()}
+    steps = {layer: _steps(layer, its) if why else 0 for layer, its in calls.items()}
     made = {layer: _settled(layer, unroll=bool(steps[layer])) for layer in calls}
     for layer, its in calls.items():
         for call in its:
             call.layer = made[layer]
     changed = any(new is not layer for layer, new in made.items())
     loops = [*_loops(made), *(_named(call.layer) for call in graph.in_order() if _holds_unknown_loop(graph, call))]
-    return RecurrentForm(emit(graph) if changed else model, tuple(_notes(made, steps)), tuple(dict.fromkeys(loops)))
+    return RecurrentForm(
+        emit(graph) if changed else model, tuple(_notes(made, steps, why)), tuple(dict.fromkeys(loops))
+    )
 
 
 def _holds_unknown_loop(graph: Graph, call: Call) -> bool:
@@ -77,14 +86,14 @@ def _steps(layer: Layer, calls: Sequence[Call]) -> int:
     return 0 if None in sizes else max(size or 0 for size in sizes)
 
 
-def _notes(made: Mapping[Layer, Layer], steps: Mapping[Layer, int]) -> Iterator[str]:
+def _notes(made: Mapping[Layer, Layer], steps: Mapping[Layer, int], why: str) -> Iterator[str]:
     stateful = [_named(layer) for layer in made if is_stateful(layer)]
     if stateful:
         yield f"Stateful in Keras, but every run of the file starts from zeros: {', '.join(stateful)}."
     unrolled = [layer for layer, new in made.items() if steps[layer] and _is_loop(layer) and not _is_loop(new)]
     if unrolled:
         named = ", ".join(f"{_named(layer)} ({steps[layer]} steps)" for layer in unrolled)
-        yield f"Unrolled, since the TFLite converter dies of most loops whose ranges it measures: {named}."
+        yield f"Unrolled, since {why}: {named}."
 
 
 def _loops(made: Mapping[Layer, Layer]) -> list[str]:

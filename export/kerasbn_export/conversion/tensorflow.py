@@ -77,8 +77,8 @@ def convert_servable(
     """
     if not available():
         raise ConversionError(
-            "This TensorFlow has no tf.lite, so route='tensorflow' cannot convert. Take route='litert' (python -m pip "
-            "install 'kerasbn[litert]')."
+            "This TensorFlow has no tf.lite, so route='tensorflow' cannot convert. Take route='litert' "
+            "(--route litert; python -m pip install 'kerasbn[litert]')."
         )
     names = [signature.name for signature in servable.signatures]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)

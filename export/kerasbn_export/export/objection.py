@@ -2,7 +2,8 @@
 
 1. It keeps the contract of `kerasbn_export.conversion.contract`.
 2. LiteRT's own kernels can prepare every operation: a wrong shape shows there, with the number of the operation.
-3. `kerasbn_export.verification.verify` says that it computes what the model computes.
+3. `kerasbn_export.verification.verify` says that it computes what the model computes. Rounding alone may put a file
+   with ranges below the gate of its outputs: there each layer has to stay within the rounding to its own grids.
 """
 
 from __future__ import annotations
@@ -13,23 +14,29 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kerasbn.errors import KerasBNError, ModelFileError
+from kerasbn_export.arrays import Array
+from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.export.agreed import agreed
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared
+from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 from kerasbn_export.tflite.interpreter import open_interpreter
+from kerasbn_export.verification.records.gates import GATES
 
 
-def objection(prepared: Prepared, options: ExportOptions, data: bytes) -> str:
+def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: Calibration | None = None) -> str:
     """What is wrong with a file; empty if nothing is.
 
     Args:
         prepared: What was converted.
         options: How.
         data: The file.
+        samples: What its ranges were measured on, if they were; random inputs would lie elsewhere.
     """
+    given = None if samples is None else list(some_of(samples).arrays)
     file = read_tflite(data)
     breaches = list(agreed(prepared, options).breaches(file))
     with TemporaryDirectory(prefix="kerasbn_") as folder:
@@ -38,7 +45,9 @@ def objection(prepared: Prepared, options: ExportOptions, data: bytes) -> str:
         if broken := [*breaches, *_unprepared(prepared, file, path)]:
             return "; ".join(broken)
         try:
-            return next(filter(None, (_difference(program, path) for program in prepared.programs)), "")
+            if samples is not None and _is_clear(prepared.programs[0], some_of(samples), data, options.precision_taken):
+                return ""
+            return next(filter(None, (_difference(program, path, given) for program in prepared.programs)), "")
         except KerasBNError as error:
             return str(error)
 
@@ -55,18 +64,26 @@ def _unprepared(prepared: Prepared, file: TFLiteFile, path: Path) -> list[str]:
     return []
 
 
-def _difference(program: Program, path: Path) -> str:
+def _difference(program: Program, path: Path, given: list[Array] | None) -> str:
     """How a file differs from a program; the layers are compared only where the outputs differ."""
     from kerasbn_export.verification import verify
 
-    reference = _reference(program)
-    if verify(reference, path, samples=1, layers=False, signature=program.signature):
+    reference = reference_of(program)
+    if verify(reference, path, data=given, samples=1, layers=False, signature=program.signature):
         return ""
-    report = verify(reference, path, signature=program.signature)
-    return "" if report else " ".join(report.answer)
+    report = verify(reference, path, data=given, signature=program.signature)
+    rounded = given is not None and report.first_divergence is None and report.per_layer and not report.failures
+    return "" if report or rounded else " ".join(report.answer)
 
 
-def _reference(program: Program) -> Any:
+def _is_clear(program: Program, samples: Calibration, data: bytes, precision: str) -> bool:
+    """Whether the signal of a file with ranges, before any softmax, is above the gate."""
+    least = GATES[precision].min_sqnr
+    return least is not None and scorer(reference_of(program), samples)(data) >= least
+
+
+def reference_of(program: Program) -> Any:
+    """What computes what a program computes: its model, or what runs it where there is none of layers."""
     from kerasbn_export.verification.sides.program_runner import ProgramRunner
 
     return ProgramRunner(program) if program.model is None or program.unfolded else program.model

@@ -141,6 +141,12 @@ class ExportOptions:
             self._check_learning()
 
     def _check_ranges(self) -> None:
+        if self.route == LITERT and (self.ranges is not None or self.auto_precision is not None):
+            asked = "auto_precision" if self.ranges is None else f"ranges={self.ranges!r}"
+            raise InvalidArgumentError(
+                f"{asked} makes one file after another of ranges that TensorFlow's converter measured, which "
+                "route='litert' does without; take route='tensorflow'."
+            )
         if self.ranges is None:
             return
         if self.ranges not in (*METHODS, BEST):
@@ -218,7 +224,7 @@ class ExportOptions:
     @property
     def searches_ranges(self) -> bool:
         """Whether the ways to choose ranges are measured."""
-        able = not (self.select_ops or self.isolate)
+        able = not (self.select_ops or self.isolate or self.route == LITERT)
         return self.ranges == BEST or (self.ranges is None and self.searches and able)
 
     def require_calibration(self) -> None:

@@ -15,11 +15,12 @@ from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.provenance import provenance
 from kerasbn_export.conversion.relabel import relabel
-from kerasbn_export.conversion.routes import TENSORFLOW
+from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.devices.measure import measure_device
 from kerasbn_export.export.agreed import agreed
 from kerasbn_export.export.forms.choose import search_forms, settle_form
+from kerasbn_export.export.forms.quantizer import choose_quantizer
 from kerasbn_export.export.forms.ranges import choose_ranges
 from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.lifted import Lifted
@@ -28,7 +29,7 @@ from kerasbn_export.export.measured import drop_of, measure_export
 from kerasbn_export.export.options import BEST, METRIC, ExportOptions
 from kerasbn_export.export.prepared import Prepared, conversion_of, kept_layers, measured, prepare
 from kerasbn_export.export.records import ExportResult
-from kerasbn_export.export.routed import check_route, not_tried, routed
+from kerasbn_export.export.routed import not_tried, refuse_another, routed, settled_route
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.export.slimming import Slimming, slimmed
 from kerasbn_export.precision import FLOAT, PER_TENSOR
@@ -58,7 +59,7 @@ def build_tflite(
         options: How to export.
         on_step: See `export_tflite`.
     """
-    check_route(options)
+    options, chosen = settled_route(options)
     tuned_for = None if isinstance(model, tuple) else precision_of(model)
     if tuned_for and options.precision is None and options.device is None:
         options = replace(options, precision=tuned_for)
@@ -68,14 +69,21 @@ def build_tflite(
         options = replace(options, keep_float=made.floats, keep_int16=made.longs)
     record = (_source(model), prepared.verdicts, samples, options.device_name, made.trials, prepared.chosen)
     ranges = None if samples is None else prepared.ranges or options.conversion.ranges
-    about = provenance(*record, slimmed=made.slimming.removed, trained=bool(tuned_for), ranges=ranges, route=made.route)
+    about = provenance(
+        *record,
+        slimmed=made.slimming.removed,
+        trained=bool(tuned_for),
+        ranges=ranges,
+        route=made.route,
+        precision=options.precision_taken,
+    )
     data = relabel(made.data, (), about)
     file = read_tflite(data)
     on_step("check")
     agreed(prepared, options).check(file)
     metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
-    notes = (*made.slimming.notes, *result.notes, *(made.notes or not_tried(options)))
+    notes = (*made.slimming.notes, *result.notes, *chosen, *(made.notes or not_tried(options)))
     result = replace(result, metric=metric, trials=made.trials, rounding=made.rounding, lifted=made.lifted)
     result = replace(result, slimmed=made.slimming.records, notes=notes)
     return Built(data, result, samples, prepared.programs)
@@ -130,11 +138,15 @@ def _folded(model: Any, options: ExportOptions, on_step: Callable[[str], None]) 
         settled = settle_form(model, prepared, options, samples, on_step)
         prepared, data, trials = choose_ranges(model, settled, options, samples, judged, on_step)
     elif samples is not None:
-        prepared, data, trials = settle_form(model, prepared, options, samples, on_step)
+        settled = settle_form(model, prepared, options, samples, on_step)
+        prepared, data, trials = choose_quantizer(settled, options, samples, on_step)
     else:
         made = routed(prepared, options, on_step)
         return _Made(prepared, made.data, slimming=slimming, route=made.route, notes=made.notes)
-    return _Made(prepared, data, samples, trials, slimming, rounding)
+    if options.route == LITERT:
+        refuse_another(prepared, options, data, samples, on_step)
+    route = prepared.route or options.conversion.route
+    return _Made(prepared, data, samples, trials, slimming, rounding, route=route)
 
 
 def _lifted(

@@ -14,6 +14,7 @@ from kerasbn_export.conversion.convert import calibrated, convert
 from kerasbn_export.conversion.keep_float import layers_of
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.recurrent_form import for_file
+from kerasbn_export.conversion.routes import LITERT
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.scoring import scorer, some_of
@@ -36,6 +37,7 @@ class Prepared:
         notes: What else was done with the model, in sentences.
         loops: The recurrent layers that are loops.
         ranges: How the ranges of activations are chosen, where that was measured; None for what the options say.
+        route: Whose converter makes the file, likewise.
     """
 
     programs: tuple[Program, ...]
@@ -44,6 +46,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     loops: tuple[str, ...] = ()
     ranges: str | None = None
+    route: str | None = None
 
     @property
     def unfolded(self) -> str:
@@ -119,7 +122,7 @@ def rebuilt(model: Any, options: ExportOptions) -> Prepared:
 
 def _in_form(prepared: Prepared, model: Any, options: ExportOptions) -> Prepared:
     """The same with a program: the model, its recurrent layers as the file can have them."""
-    form = for_file(model, options.precision_taken)
+    form = for_file(model, options.precision_taken, options.route)
     return replace(prepared, programs=(functional_program(form.model),), notes=form.notes, loops=form.loops)
 
 
@@ -175,9 +178,9 @@ def converted(
             on_sample=lambda done, total: on_step(f"measure ranges: sample {done + 1} of {total}"),
         )
     except ConversionError as error:
-        if not options.calibrated or not prepared.loops:
+        if not prepared.loops or not (options.calibrated or conversion_of(prepared, options).route == LITERT):
             raise
-        raise ConversionError(f"{error} {_way_out(prepared.loops, options.precision_taken)}") from error
+        raise ConversionError(f"{error} {_way_out(prepared.loops, options)}") from error
     if samples is not None and prepared.loops and not options.select_ops:
         _refuse_wrong_loops(prepared, options, data, samples)
     return data
@@ -208,7 +211,19 @@ def conversion_of(prepared: Prepared, options: ExportOptions) -> ConversionOptio
     """How a model is converted."""
     floats, long = kept_layers(prepared, options)
     ranges = prepared.ranges or options.conversion.ranges
-    return replace(options.conversion, keep_float=floats, keep_int16=long, ranges=ranges)
+    route = prepared.route or options.conversion.route
+    return replace(options.conversion, keep_float=floats, keep_int16=long, ranges=ranges, route=route)
+
+
+def exact(prepared: Prepared, options: ExportOptions) -> bytes:
+    """The content of the float32 file of the same model, by the same route.
+
+    Args:
+        prepared: What to convert.
+        options: How.
+    """
+    how = ConversionOptions(route=conversion_of(prepared, options).route)
+    return convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
 
 
 def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -231,13 +246,15 @@ def _refuse_wrong_loops(prepared: Prepared, options: ExportOptions, data: bytes,
     if wanted is not None and sqnr < wanted:
         raise ConversionError(
             f"The TFLite converter made a file with {sqnr:.1f} dB, and at least {wanted:g} dB are accepted. "
-            f"{_way_out(prepared.loops, options.precision_taken)}"
+            f"{_way_out(prepared.loops, options)}"
         )
 
 
-def _way_out(loops: Sequence[str], precision: str) -> str:
+def _way_out(loops: Sequence[str], options: ExportOptions) -> str:
+    unrolled = "A stock layer whose number of steps is fixed, as by Input((20, 8)), is unrolled."
+    if not options.calibrated:
+        return f"The model has loops: {', '.join(loops)}. With --route litert: {unrolled}"
     return (
-        f"The model has loops that cannot be converted to {precision} as they are: {', '.join(loops)}. A stock layer "
-        "whose number of steps is fixed, as by Input((20, 8)), is unrolled. Precisions 'dynamic', 'float16' and "
-        "'float32' take it as it is."
+        f"The model has loops that cannot be converted to {options.precision_taken} as they are: {', '.join(loops)}. "
+        f"{unrolled} Precisions 'dynamic', 'float16' and 'float32' take it as it is."
     )

@@ -106,9 +106,10 @@ def export_tflite(
         max_drop: By how much the file may be worse, in percentage points where the metric is a share, as accuracy is,
             else in its own unit.
         slim: Take the channels out first that are constant behind a gamma of zero: see `remove_constant_channels`.
-        route: Whose converter makes the file. ``"tensorflow"`` is ``tf.lite``. ``"litert"`` is the package
-            ``litert-converter``, for float32 files; each is compared with the model before it is written. ``"auto"``
-            takes the second where its file is the model and has no more operations of any kind, else the first.
+        route: Whose converter makes the file. ``"tensorflow"`` is ``tf.lite``. ``"litert"`` are the packages
+            ``litert-converter`` and ``litert-quantizer``; each file is compared with the model before it is written.
+            ``"auto"`` takes the second where its file is the model, has no more operations of any kind and, in int8
+            and int16x8, less noise; else the first.
         allow_code: Whether code that a model file carries may run.
         on_step: Called with the name of each step as it begins, and with a count while ranges are measured.
 

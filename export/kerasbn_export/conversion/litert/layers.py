@@ -26,6 +26,23 @@ def average_pool(operation: Any) -> Spelled | None:
     return Spelled("tfl.average_pool_2d", (operation.inputs[0],), attributes)
 
 
+def convolution(operation: Any) -> Spelled | None:
+    """CONV_2D of one channel, which becomes a DEPTHWISE_CONV_2D otherwise.
+
+    Args:
+        operation: A Conv2D.
+    """
+    kernel = constant(operation.inputs[1])
+    plain = operation.get_attr("data_format") == b"NHWC" and operation.get_attr("padding") != b"EXPLICIT"
+    if kernel is None or not plain or kernel.shape[2] != 1 or operation.inputs[0].shape[-1] != 1:
+        return None
+    weights = np.ascontiguousarray(kernel.transpose(3, 0, 1, 2))
+    _, height, width, _ = operation.get_attr("dilations")
+    attributes = {"dilation_h_factor": _int(height), "dilation_w_factor": _int(width), **_window(operation)}
+    none = np.zeros(len(weights), np.float32)  # LiteRT's kernel wants a bias
+    return Spelled("tfl.conv_2d", (operation.inputs[0], weights, none), attributes)
+
+
 def transposed_convolution(operation: Any) -> Spelled | None:
     """TRANSPOSE_CONV, whose weights have the output's channels first.
 
@@ -213,6 +230,7 @@ def _bool(value: bool) -> str:
 
 LAYERS: Mapping[str, Callable[[Any], Spelled | None]] = {
     "AvgPool": average_pool,
+    "Conv2D": convolution,
     "Conv2DBackpropInput": transposed_convolution,
     "ResizeBilinear": resize("tfl.resize_bilinear"),
     "ResizeNearestNeighbor": resize("tfl.resize_nearest_neighbor"),

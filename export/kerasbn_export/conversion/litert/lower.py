@@ -74,7 +74,7 @@ def _check_shapes(signature: Signature, frozen: Any) -> None:
             raise ConversionError(
                 f"route='litert' takes no open shape, and input {names[tensor.op.name]!r} has shape "
                 f"{tuple(tensor.shape)}. Fix it in the model's Input (batch_size fixes the batch), or take "
-                "route='tensorflow'."
+                "route='tensorflow' (--route tensorflow)."
             )
 
 

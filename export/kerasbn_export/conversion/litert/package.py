@@ -1,4 +1,4 @@
-"""The package ``litert-converter``: whether it is here, and which version."""
+"""The packages of the second route: whether they are here, and which version."""
 
 from __future__ import annotations
 
@@ -7,27 +7,37 @@ from importlib.util import find_spec
 
 from kerasbn.errors import MissingPackageError
 
-PACKAGE, MODULE = "litert-converter", "litert_converter"
+CONVERTER, QUANTIZER = "litert-converter", "litert-quantizer"
+"""From StableHLO to a float file, and from a float file to all others."""
 
 
-def installed() -> str:
+def installed(package: str = CONVERTER) -> str:
     """Its name and version; empty where it is not installed."""
     try:
-        return f"{PACKAGE} {version(PACKAGE)}" if find_spec(MODULE) else ""
+        return f"{package} {version(package)}" if find_spec(package.replace("-", "_")) else ""
     except PackageNotFoundError:
         return ""
 
 
-def require() -> str:
-    """Its name and version.
+def needed(precision: str) -> tuple[str, ...]:
+    """The packages that a file of some precision takes."""
+    return (CONVERTER,) if precision == "float32" else (CONVERTER, QUANTIZER)
+
+
+def require(precision: str = "float32") -> str:
+    """Their names and versions.
+
+    Args:
+        precision: That of the file.
 
     Raises:
-        MissingPackageError: It is not installed.
+        MissingPackageError: One is not installed.
     """
-    found = installed()
-    if not found:
+    found = {package: installed(package) for package in needed(precision)}
+    missing = [package for package in found if not found[package]]
+    if missing:
         raise MissingPackageError(
-            f"route='litert' needs the package {PACKAGE}, which is not installed here; python -m pip install "
+            f"route='litert' needs the package {missing[0]}, which is not installed here; python -m pip install "
             "'kerasbn[litert]', or take route='tensorflow'."
         )
-    return found
+    return ", ".join(found.values())

@@ -32,8 +32,8 @@ def convert_servable(servable: Servable) -> bytes:
     require()
     if servable.loops:
         raise ConversionError(
-            "route='litert' takes no loop, as a recurrent layer is one. Build the layer with unroll=True, or take "
-            "route='tensorflow'."
+            "route='litert' takes no loop, as a recurrent layer of an unknown number of steps is one. Take "
+            "route='tensorflow' (--route tensorflow)."
         )
     return _converted(lowered(servable))
 

@@ -9,16 +9,15 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.convert import convert
-from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
 from kerasbn_export.export.forms.one_scale import try_one_scale
+from kerasbn_export.export.forms.quantizer import try_quantizer
 from kerasbn_export.export.forms.ranges import try_ranges
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
 from kerasbn_export.export.options import ExportOptions
-from kerasbn_export.export.prepared import Prepared, converted, folded, rebuilt
+from kerasbn_export.export.prepared import Prepared, converted, exact, folded, rebuilt
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
@@ -80,6 +79,7 @@ def search_forms(
             search.attempt(STOCK, stock, made)
     if options.conversion.weights == PER_TENSOR:
         try_ranges(search, options, samples, on_step)
+        try_quantizer(search, options, samples, on_step)
         try_one_scale(search, options, samples, on_step)
     else:
         _try_equalized(search, options, samples, on_step)
@@ -94,13 +94,9 @@ def _try_equalized(search: Search[Prepared], options: ExportOptions, samples: Ca
         on_step("convert: equalized")
         search.attempt("equalized", replace(search.form, programs=(functional_program(equal.model),)))
     try_ranges(search, options, samples, on_step)
+    try_quantizer(search, options, samples, on_step)
     on_step("correct biases")
-    search.attempt("bias corrected", search.form, corrected(search.data, _exact(search, options), samples).data)
-
-
-def _exact(search: Search[Prepared], options: ExportOptions) -> bytes:
-    """The best form so far in float32."""
-    return convert(search.form.programs, ConversionOptions(), batch_size=options.batch_size, isolate=options.isolate)
+    search.attempt("bias corrected", search.form, corrected(search.data, exact(search.form, options), samples).data)
 
 
 def _try_learned(search: Search[Prepared], options: ExportOptions, samples: Calibration, on_step: Step) -> None:
@@ -108,13 +104,13 @@ def _try_learned(search: Search[Prepared], options: ExportOptions, samples: Cali
     one_scale = options.conversion.weights == PER_TENSOR
     if one_scale and not options.learn_rounding:
         return
-    exact = _exact(search, options)
+    reference = exact(search.form, options)
     if options.learn_rounding:
-        found = learned(search.data, exact, samples, on_step)
+        found = learned(search.data, reference, samples, on_step)
         search.rounding = found.layers
         search.attempt(ROUNDED, search.form, found.data)
     if not one_scale:
-        search.attempt(RENEWED, search.form, renewed(search.data, exact, samples, on_step).data)
+        search.attempt(RENEWED, search.form, renewed(search.data, reference, samples, on_step).data)
 
 
 def settle_form(

@@ -18,14 +18,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.convert import convert
-from kerasbn_export.conversion.options import FLOAT32
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.clipped_weights import clipped_weights
 from kerasbn_export.export.forms.equalize import equalized
 from kerasbn_export.export.forms.search import Search
 from kerasbn_export.export.options import ExportOptions
-from kerasbn_export.export.prepared import Prepared
+from kerasbn_export.export.prepared import Prepared, exact
 from kerasbn_export.program.program import functional_program
 
 Step = Callable[[str], None]
@@ -42,13 +40,13 @@ def try_one_scale(search: Search[Prepared], options: ExportOptions, samples: Cal
     """
     for done, form, data in list(_starts(search, samples, on_step)):
         on_step(f"{', '.join(done) or 'as it is'}: clip weights, correct biases")
-        exact = convert(form.programs, FLOAT32, batch_size=options.batch_size, isolate=options.isolate)
-        clipped = clipped_weights(data, exact)
+        reference = exact(form, options)
+        clipped = clipped_weights(data, reference)
         files = [(done, data)] + ([((*done, "clipped"), clipped.data)] if clipped.ops else [])
         for names, made in files:
             if names:
                 search.attempt(", ".join(names), form, made)
-            search.attempt(", ".join((*names, "bias corrected")), form, corrected(made, exact, samples).data)
+            search.attempt(", ".join((*names, "bias corrected")), form, corrected(made, reference, samples).data)
 
 
 def _starts(

@@ -17,6 +17,7 @@ not folded            where a BatchNorm went another way than back into the laye
 equalized             `kerasbn_export.export.forms.equalize`, on the best so far
 ranges by ...         `kerasbn_export.export.forms.ranges`: each way to choose the ranges of activations, on the best so
                       far
+by litert-quantizer   with ``route="auto"``: `kerasbn_export.export.forms.quantizer`, on the best so far
 bias corrected        `kerasbn_export.export.forms.bias_correction`, on the best so far
 rounded as learned    only with ``learn_rounding=True``, since it takes minutes: `kerasbn_export.rounding.learn`, on the
                       best so far
