@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.ranges.choosing import holding_what_is_chosen_from
+from kerasbn_export.calibration.ranges.observed import with_observed_ranges
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.mixed import LONG, Quantizer
 from kerasbn_export.conversion.options import ConversionOptions
@@ -83,20 +85,41 @@ def convert_servable(
     names = [signature.name for signature in servable.signatures]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(servable.folder), signature_keys=names)
     _set_options(converter, options)
-    if options.precision in CALIBRATED and calibration is not None:
-        converter.representative_dataset = lambda: _samples(calibration, servable, on_sample)
     with warnings.catch_warnings(), _old_objects_frozen():
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
-            measuring = converter.representative_dataset is not None
-            converter._experimental_calibrate_only = measuring  # noqa: SLF001 - there is no other switch
-            made = bytes(converter.convert())
-            quantize = partial(quantized, options=options)
-            return (finish or _whole)(holding_what_is_chosen_from(made), quantize) if measuring else made
+            if options.precision not in CALIBRATED or calibration is None:
+                return bytes(converter.convert())
+            made = _calibrated(converter, servable, options, calibration, on_sample)
+            return (finish or _whole)(holding_what_is_chosen_from(made), partial(quantized, options=options))
         except KerasBNError:
             raise
         except Exception as error:  # the converter raises many types, none of them public
             raise failure(error, servable.signatures[0].inputs, calibration) from error
+
+
+def _calibrated(
+    converter: Any,
+    servable: Servable,
+    options: ConversionOptions,
+    calibration: Calibration,
+    on_sample: Callable[[int, int], None],
+) -> bytes:
+    """The float file with ranges: those of its tensors, where it can be run with all of them kept.
+
+    The converter's calibrator reads a tensor when another may have taken its memory: see `calibration.ranges.observed`.
+    """
+    converter._experimental_calibrate_only = True  # noqa: SLF001 - there is no other switch
+    if not (options.select_ops or servable.loops or len(servable.signatures) > 1):
+        converter.representative_dataset = lambda: islice(_samples(calibration, servable), 1)
+        keys = [end.key for end in servable.signatures[0].inputs]
+        observed = with_observed_ranges(
+            bytes(converter.convert()), calibration, keys, batch_size=servable.batch_size, on_sample=on_sample
+        )
+        if observed is not None:
+            return observed
+    converter.representative_dataset = lambda: _samples(calibration, servable, on_sample)
+    return bytes(converter.convert())
 
 
 def _whole(calibrated: bytes, quantize: Quantizer) -> bytes:
@@ -189,7 +212,9 @@ def _set_options(converter: Any, options: ConversionOptions) -> None:
         converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(options.ends)
 
 
-def _samples(calibration: Calibration, servable: Servable, on_sample: Callable[[int, int], None]) -> Iterator[Any]:
+def _samples(
+    calibration: Calibration, servable: Servable, on_sample: Callable[[int, int], None] = lambda *_: None
+) -> Iterator[Any]:
     """The samples as the converter takes them: by key, since the order of its inputs is its own."""
     for index, arrays in enumerate(calibration.batches(servable.batch_size)):
         on_sample(index * servable.batch_size, len(calibration))

@@ -1,4 +1,8 @@
-"""Counts the values of tensors: runs the calibrated float file over the samples, one batch at a time."""
+"""The values of tensors: runs the calibrated float file over the samples, one batch at a time, and keeps every tensor.
+
+TFLite computes an ADD or a MUL in the memory of its input where it can. The converter's calibrator reads that memory
+too late, and takes the range of a sum for that of the product before it. A vision transformer lost 3 dB in int8.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.ranges.histogram import Counting
 from kerasbn_export.calibration.ranges.places import Place
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.tflite.flatbuffer import dtype_name, parse, serialize
 from kerasbn_export.tflite.interpreter import BACKENDS
 
 
@@ -55,6 +60,49 @@ def count_values(
             f"LiteRT cannot run the float file whose values the ranges are chosen by: {error}. Leave ranges out."
         ) from error
     return found
+
+
+def with_observed_ranges(
+    calibrated: bytes,
+    samples: Calibration,
+    keys: Sequence[str],
+    *,
+    batch_size: int,
+    on_sample: Callable[[int, int], None],
+) -> bytes | None:
+    """The same file with the smallest and the largest value of each tensor that has a range.
+
+    Returns:
+        None where the file cannot be run so: it has loops, keeps a state, or a value is not finite.
+    """
+    model = parse(calibrated)
+    graph = model.subgraphs[0]
+    if len(model.subgraphs) > 1 or any(tensor.isVariable for tensor in graph.tensors):
+        return None
+    ranged = [i for i, tensor in enumerate(graph.tensors) if dtype_name(tensor) == "float32" and _has_range(tensor)]
+    low, high = np.full(len(ranged), np.inf), np.full(len(ranged), -np.inf)
+    try:
+        interpreter = _opened(calibrated)
+        indices = _inputs(interpreter, keys)
+        for number, arrays in enumerate(samples.batches(batch_size)):
+            on_sample(number * batch_size, len(samples))
+            _run(interpreter, indices, arrays)
+            values = [interpreter.get_tensor(index) for index in ranged]
+            low = np.minimum(low, [array.min(initial=np.inf) for array in values])
+            high = np.maximum(high, [array.max(initial=-np.inf) for array in values])
+    except (RuntimeError, ValueError):
+        return None
+    if not np.isfinite([low, high]).all():
+        return None
+    for index, *ends in zip(ranged, low, high, strict=True):
+        quantization = graph.tensors[index].quantization
+        quantization.min, quantization.max = (np.array([end], np.float32) for end in ends)
+    return serialize(model)
+
+
+def _has_range(tensor: Any) -> bool:
+    quantization = tensor.quantization
+    return quantization is not None and quantization.min is not None and len(quantization.min) == 1
 
 
 def _opened(content: bytes) -> Any:
