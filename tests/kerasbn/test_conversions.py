@@ -61,10 +61,19 @@ def test_unbuilt_layers_convert(keras_flavour):
 
 def test_subclasses_are_refused(keras_flavour):
     class Other(keras_flavour.keras.layers.BatchNormalization):
-        pass
+        def call(self, inputs, **options):
+            return super().call(inputs, **options)
 
     with pytest.raises(InvalidArgumentError, match="subclass may compute something else"):
         from_stock(Other())
+
+
+def test_a_subclass_with_other_defaults_is_taken(keras_flavour):
+    class Slow(keras_flavour.keras.layers.BatchNormalization):
+        def __init__(self):
+            super().__init__(momentum=0.5)
+
+    assert from_stock(Slow()).momentum == 0.5
 
 
 @pytest.mark.parametrize("option", [{"momentum": None}, {"unbiased_variance": True}])

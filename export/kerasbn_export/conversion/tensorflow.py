@@ -110,6 +110,7 @@ def _calibrated(
     The converter's calibrator reads a tensor when another may have taken its memory: see `calibration.ranges.observed`.
     """
     converter._experimental_calibrate_only = True  # noqa: SLF001 - there is no other switch
+    converter.inference_input_type = converter.inference_output_type = tf.float32  # the last step knows the others
     if not (options.select_ops or servable.loops or len(servable.signatures) > 1):
         converter.representative_dataset = lambda: islice(_samples(calibration, servable), 1)
         keys = [end.key for end in servable.signatures[0].inputs]

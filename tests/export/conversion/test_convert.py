@@ -224,3 +224,13 @@ def test_what_the_user_froze_stays_frozen():
 def test_what_the_converter_says_is_put_in_words(said, understood):
     with pytest.raises(ConversionError, match=f"The TFLite converter failed: .*{understood}"):
         raise failure(ValueError(said), [], None)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("int8", "int8"), ("int8", "float32"), ("int16x8", "int16"), ("int16x8", "float32")]
+)
+def test_ends_of_integers_are_made_by_the_last_step(keras_flavour, rng, precision, dtype):
+    model = two_by_two(keras_flavour)
+    calibration = read_calibration(samples(model, 8, rng), model_inputs(model))
+    made = read_tflite(convert(model, ConversionOptions(precision, dtype), calibration=calibration))
+    assert {end.dtype.lower() for end in (*made.inputs, *made.outputs)} == {dtype}
