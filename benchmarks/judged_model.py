@@ -198,7 +198,8 @@ def _judge_file(
 
 def _decibels_of_scores(model: Any, inputs: Arrays, calibrating: int) -> float:
     """The SQNR of an int8 file of the model without its final softmax, which may hide noise: ten numbers near 0.1."""
-    scores = up_to_scores(model)
+    graph = model if getattr(model, "outputs", None) else fold(model).model  # a call of its own keeps none to cut
+    scores = up_to_scores(graph)
     with tempfile.TemporaryDirectory() as folder, silent():
         path = Path(folder, "scores.tflite")
         export_tflite(scores, path, precision="int8", calibration=draw(model, calibrating, 2))

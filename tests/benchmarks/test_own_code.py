@@ -58,6 +58,13 @@ def test_a_model_without_a_graph_is_asked_with_the_shapes_of_its_first_call(kera
     assert [tuple(tensor.shape[1:]) for tensor in inputs_of(model)] == shapes
 
 
+def test_more_operations_that_have_a_reason_are_no_fault():
+    more = [Step("operations", tutorials.MORE, "22 of 18")]
+    assert Network("mish_function", steps=more).faults == []
+    assert Network("film", steps=more).faults == ["more operations: 22 of 18"]
+    assert set(tutorials.EXPLAINED) <= {*NETWORKS, *tutorials.NETWORKS}
+
+
 def test_there_are_networks_of_every_kind():
     assert len(NETWORKS) > 70
     assert all(build.__doc__ for build in NETWORKS.values())
