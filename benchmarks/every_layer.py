@@ -147,7 +147,7 @@ def draw_weights(model: Any, seed: int) -> None:
     """Weights as training leaves them: biases that are not 0, gammas of both signs, variances over two decades."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
-        normal = type(layer).__name__ == "BatchNormalization"
+        normal = hasattr(layer, "moving_variance")  # a subclass too
         for weight in layer.weights:
             values = _weight(rng, weight, normal=normal)
             if values is not None:

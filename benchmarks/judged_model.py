@@ -35,6 +35,8 @@ from files import silent
 from kerasbn.errors import ConversionError, KerasBNError
 from kerasbn.flavour import flavour_of
 from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.capture.arguments import first_call_arguments
+from kerasbn_export.graph.structure import leaves
 from kerasbn_export.verification.sides.keras_runner import linear_part
 
 FAULTS = frozenset({"false alarm", "wrong", "missed", "coarser", "crash"})
@@ -196,7 +198,8 @@ def _judge_file(
 
 def _decibels_of_scores(model: Any, inputs: Arrays, calibrating: int) -> float:
     """The SQNR of an int8 file of the model without its final softmax, which may hide noise: ten numbers near 0.1."""
-    scores = up_to_scores(model)
+    graph = model if getattr(model, "outputs", None) else fold(model).model  # a call of its own keeps none to cut
+    scores = up_to_scores(graph)
     with tempfile.TemporaryDirectory() as folder, silent():
         path = Path(folder, "scores.tflite")
         export_tflite(scores, path, precision="int8", calibration=draw(model, calibrating, 2))
@@ -317,10 +320,11 @@ def gain(build: Builder, seed: int, calibrating: int = CALIBRATING) -> float | N
 
 def up_to_scores(model: Any) -> Any:
     """The model without its final softmax or sigmoid; the model itself where no output has one."""
-    scores = [_score(model, tensor) for tensor in model.outputs]
+    outputs = getattr(model, "outputs", None) or []  # a model with a call of its own keeps no graph
+    scores = [_score(model, tensor) for tensor in outputs]
     if all(score is None for score in scores):
         return model
-    outputs = [tensor if score is None else score for tensor, score in zip(model.outputs, scores, strict=True)]
+    outputs = [tensor if score is None else score for tensor, score in zip(outputs, scores, strict=True)]
     return flavour_of(model).keras.Model(model.inputs, outputs)
 
 
@@ -374,13 +378,22 @@ def _sample(model: Any, arrays: Arrays, index: int) -> Any:
     sample = [array[index : index + 1] for array in arrays]
     if len(sample) == 1:
         return sample
-    return {tensor.name.split(":")[0]: array for tensor, array in zip(model.inputs, sample, strict=True)}
+    return {tensor.name.split(":")[0]: array for tensor, array in zip(inputs_of(model), sample, strict=True)}
 
 
 def draw(model: Any, count: int, seed: int) -> Arrays:
     """Samples for every input of a model, in its order: numbers, ids, or short strings."""
     rng = np.random.default_rng([seed, count])
-    return [_drawn(rng, (count, *(size or 9 for size in tensor.shape[1:])), tensor.dtype) for tensor in model.inputs]
+    inputs = inputs_of(model)
+    return [_drawn(rng, (count, *(size or 9 for size in tensor.shape[1:])), tensor.dtype) for tensor in inputs]
+
+
+def inputs_of(model: Any) -> list[Any]:
+    """The inputs of a model; of one with a call of its own, those of its first call."""
+    if getattr(model, "inputs", None):
+        return list(model.inputs)
+    args, kwargs = first_call_arguments(flavour_of(model), model)
+    return list(leaves([list(args), kwargs]))
 
 
 def _drawn(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
