@@ -7,7 +7,8 @@ one ADD                     1      s = 1, or the scale has a way forward or back
 one MUL                     1      t = 0, likewise for the shift
 one depthwise 1x1           1      rank 4, channels last, and not the same for every channel: ``y = s*x + t`` is a
                                    convolution with kernel s and bias t
-MUL + ADD                   2      always: the BatchNorm stays as it is
+MUL + ADD                   2      always: the BatchNorm stays as it is; none behind a function that convolves with a
+                                   constant, where the converter takes both into its kernel
 ==========================  =====  ==========================================================================
 
 A depthwise convolution takes a following activation in, as ADD and MUL do, and in int8 has one scale per channel. MUL
@@ -33,6 +34,8 @@ LOWERED = ("Normalization", "Rescaling")
 """Affines that cost two operations, beside BatchNorm; a product or a sum with a constant costs one already."""
 
 
+CONVOLUTIONS = ("op.conv", "op.conv2d", "op.depthwise_conv", "op.depthwise_conv2d")
+"""Functions; for their layers there are rules."""
 POINTWISE = {
     "kernel_size": [1, 1],
     "strides": [1, 1],
@@ -52,6 +55,8 @@ def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
     if push is None or push.value.masked or not runs_along_last(push):
         return
     whole = push.affine
+    if _is_a_convolution(push.value.producer):
+        return
     if whole.keeps_scale or whole.keeps_zero:
         rest, way = whole, None
     elif push.value.rank == 4 and not whole.is_uniform:
@@ -65,6 +70,11 @@ def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
     if (rest.keeps_scale or rest.keeps_zero) and (way is not None or call.layer.kind != "Rescaling"):
         ledger.lowered(call, "add" if rest.keeps_scale else "multiply", way)
         graph.replace(call, rescaling(call.layer, rest, call.layer.config["dtype"]), push.value)
+
+
+def _is_a_convolution(call: Call | None) -> bool:
+    """Whether a call is a function with a kernel that is constant: the converter folds MUL and ADD into that."""
+    return call is not None and call.layer.kind in CONVOLUTIONS and len(call.inputs) == 1
 
 
 def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:

@@ -52,3 +52,14 @@ def test_a_bound_that_is_on_no_grid_is_no_error_and_its_loss_is_one(keras_flavou
     report = verify(model, tmp_path / "wrong.tflite", data=data, backend="builtin")
     assert report.exit_code == 1
     assert report.first_divergence.layer == "bounded"
+
+
+def test_behind_a_function_with_a_constant_kernel_the_converter_folds(keras_flavour, rng, tmp_path):
+    keras, kernel = keras_flavour.keras, rng.normal(size=(3, 3, 3, 5)).astype("float32")
+    x = keras.Input((8, 8, 3))
+    y = keras.ops.conv(x, kernel) if keras_flavour.name == "keras" else tf.nn.conv2d(x, kernel, 1, "VALID")
+    model = keras.Model(x, keras.layers.ReLU()(keras.layers.BatchNormalization()(y)))
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
+    result = export_tflite(model, tmp_path / "m.tflite")
+    assert dict(result.ops) == {"CONV_2D": 1}
+    assert verify(model, result.path)
