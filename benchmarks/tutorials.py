@@ -48,8 +48,7 @@ MORE = "more operations"
 EXPLAINED: dict[str, str] = {
     "mish_function": "its softplus is written so that it does not overflow: four more than stock's, which is "
     "infinite above 88",
-    "highway": "the converter puts a RESHAPE before a product of vectors where the batch is 1, in stock's file too if that "
-    "has a batch of 1",
+    "highway": "the converter puts a RESHAPE before a product of vectors where the batch is 1, in stock's file, too",
 }
 """Networks that may have more operations than stock's, each with the reason that the docs give."""
 
