@@ -10,6 +10,8 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.export.forms import choose
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK
+from kerasbn_export.export.options import ExportOptions
+from kerasbn_export.export.prepared import converted, prepare
 from kerasbn_export.export.scoring import JUDGING, scorer, some_of
 from kerasbn_export.folding.verdict import Action, Reason, Verdict
 from kerasbn_export.tflite.file import read_tflite
@@ -160,3 +162,19 @@ def test_all_samples_up_to_a_number_judge():
     some = some_of(many).arrays[0]
     assert len(some) == JUDGING
     assert (some[0], some[-1]) == (0, 999)
+
+
+@pytest.mark.parametrize(("kind", "action"), [("Conv1D", Action.KEPT), ("Conv2D", Action.FOLDED)])
+def test_the_stock_converters_form_says_what_its_file_has_left(keras_flavour, kind, action):
+    """It adds the bias of a Conv1D behind a RESHAPE, and so leaves the BatchNorm behind that where it is."""
+    layers = keras_flavour.keras.layers
+    x = keras_flavour.keras.Input((12, 6) if kind == "Conv1D" else (12, 12, 6))
+    y = layers.BatchNormalization(name="norm")(getattr(layers, kind)(4, 3, name="conv")(x))
+    model = keras_flavour.keras.Model(x, y)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
+    options = ExportOptions(precision="int8")
+    samples = Calibration((rng.normal(size=(8, *x.shape[1:])).astype("float32"),), "array")
+    stock = choose._form(choose.STOCK, model, prepare(model, options), options)
+    made = converted(stock, options, samples, lambda _: None)
+    assert [verdict.action for verdict in choose._as_it_left(stock, made).verdicts] == [action]

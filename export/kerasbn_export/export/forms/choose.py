@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.conversion.trial import Trial
 from kerasbn_export.export.forms.bias_correction import corrected
 from kerasbn_export.export.forms.equalize import equalized
@@ -25,6 +26,7 @@ from kerasbn_export.precision import PER_TENSOR
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.rounding.learn import learned
 from kerasbn_export.rounding.renew import renewed
+from kerasbn_export.tflite.file import read_tflite
 
 PLACED, STOCK, ROUNDED, RENEWED = "in place", "not folded", "rounded as learned", "renewed"
 UNDONE = {
@@ -76,7 +78,7 @@ def search_forms(
         stock = _form(STOCK, model, prepared, options)
         made = None if stock is None or options.strict else _converted(STOCK, stock, options, samples, on_step)
         if stock is not None and made is not None:
-            search.attempt(STOCK, stock, made)
+            search.attempt(STOCK, _as_it_left(stock, made), made)
     if options.conversion.weights == PER_TENSOR:
         try_ranges(search, options, samples, on_step)
         try_quantizer(search, options, samples, on_step)
@@ -142,6 +144,7 @@ def settle_form(
         if form is not None:
             on_step(f"convert: {name}")
             made = _converted(name, form, options, samples, on_step)
+            form = _as_it_left(form, made) if made and name == STOCK else form
             measured.update({name: Measured(form, made, score(made))} if made else {})
         return measured[name].sqnr_db if name in measured else -math.inf
 
@@ -192,6 +195,18 @@ def _form(name: str, model: Any, prepared: Prepared, options: ExportOptions) -> 
         return _other(name, model, prepared, options)
     verdicts = tuple(v if is_stocks_own(v) else _left(v) for v in prepared.verdicts or ())
     return replace(rebuilt(model, options), verdicts=verdicts)
+
+
+def _as_it_left(form: Prepared, made: bytes) -> Prepared:
+    """The stock converter's form, its verdicts saying of which BatchNorm its file has an operation.
+
+    It does not fold one behind a Conv1D, whose bias it adds behind a RESHAPE.
+    """
+    file = read_tflite(made)
+    origins = Origins(file, form.programs)
+    named = {str(layer.name) for layer in (origins.layer(op) for op in file.ops if op.affine) if layer is not None}
+    verdicts = (_left(v) if v.gone and v.layer.rpartition("/")[2] in named else v for v in form.verdicts or ())
+    return replace(form, verdicts=tuple(verdicts))
 
 
 def _left(verdict: Verdict) -> Verdict:
