@@ -417,6 +417,9 @@ def predict(model: Any, inputs: Arrays) -> Arrays:
 def run_file(path: Path, inputs: Arrays) -> Arrays:
     """The outputs of a file, one sample after the other, each by a fresh state; quantized ends as numbers."""
     interpreter = Interpreter(str(path))
+    for end, array in zip(_ends(interpreter.get_input_details()), inputs, strict=True):
+        if tuple(end["shape"][1:]) != array.shape[1:]:  # a size that is open
+            interpreter.resize_tensor_input(end["index"], (1, *array.shape[1:]), strict=True)
     interpreter.allocate_tensors()
     rows: list[Arrays] = []
     for index in range(len(inputs[0])):

@@ -166,11 +166,12 @@ def test_all_samples_up_to_a_number_judge():
 
 @pytest.mark.parametrize(("kind", "action"), [("Conv1D", Action.KEPT), ("Conv2D", Action.FOLDED)])
 def test_the_stock_converters_form_says_what_its_file_has_left(keras_flavour, kind, action):
-    """It adds the bias of a Conv1D behind a RESHAPE, and so leaves the BatchNorm behind that where it is."""
+    """It adds the bias of a Conv1D behind a RESHAPE, and may leave the BatchNorm behind that where it is."""
     layers = keras_flavour.keras.layers
     x = keras_flavour.keras.Input((12, 6) if kind == "Conv1D" else (12, 12, 6))
     y = layers.BatchNormalization(name="norm")(getattr(layers, kind)(4, 3, name="conv")(x))
-    model = keras_flavour.keras.Model(x, y)
+    end = layers.Multiply()([y, layers.Dense(1)(y)]) if kind == "Conv1D" else layers.ReLU()(y)
+    model = keras_flavour.keras.Model(x, end)
     rng = np.random.default_rng(0)
     model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
     options = ExportOptions(precision="int8")
