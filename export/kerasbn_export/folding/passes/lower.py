@@ -35,7 +35,7 @@ LOWERED = ("Normalization", "Rescaling")
 
 
 CONVOLUTIONS = ("op.conv", "op.conv2d", "op.depthwise_conv", "op.depthwise_conv2d")
-"""Functions; for their layers there are rules."""
+"""Functions, mostly with a constant kernel: the converter folds MUL and ADD into that. For layers there are rules."""
 POINTWISE = {
     "kernel_size": [1, 1],
     "strides": [1, 1],
@@ -55,7 +55,7 @@ def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
     if push is None or push.value.masked or not runs_along_last(push):
         return
     whole = push.affine
-    if _is_a_convolution(push.value.producer):
+    if push.value.producer.layer.kind in CONVOLUTIONS:  # type: ignore[union-attr]  # which every value has
         return
     if whole.keeps_scale or whole.keeps_zero:
         rest, way = whole, None
@@ -70,11 +70,6 @@ def lower(graph: Graph, call: Call, ledger: Ledger) -> None:
     if (rest.keeps_scale or rest.keeps_zero) and (way is not None or call.layer.kind != "Rescaling"):
         ledger.lowered(call, "add" if rest.keeps_scale else "multiply", way)
         graph.replace(call, rescaling(call.layer, rest, call.layer.config["dtype"]), push.value)
-
-
-def _is_a_convolution(call: Call | None) -> bool:
-    """Whether a call is a function with a kernel that is constant: the converter folds MUL and ADD into that."""
-    return call is not None and call.layer.kind in CONVOLUTIONS and len(call.inputs) == 1
 
 
 def _half(graph: Graph, call: Call, push: Push) -> tuple[Affine, Way | None]:

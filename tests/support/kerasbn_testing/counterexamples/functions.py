@@ -281,3 +281,16 @@ def a_padded_resize(keras: Any) -> Any:
     if of_keras_3(x):
         x = keras.ops.image.resize(x, (5, 5), pad_to_aspect_ratio=True, data_format="channels_last")
     return keras.Model(inputs, through(keras, x, layer("Conv2D", 2, 1)))
+
+
+def convolved(x: Any) -> Any:
+    """A convolution by a function, with a kernel of constants."""
+    kernel = np.random.default_rng(3).normal(size=(3, 3, 4, 5)).astype("float32")
+    if of_keras_3(x):
+        import keras
+
+        return keras.ops.conv(x, kernel)
+    return tf.nn.conv2d(x, kernel, 1, "VALID")
+
+
+chain("convolution by a function", (6, 6, 4), function(convolved), BN, layer("ReLU"))
