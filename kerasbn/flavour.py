@@ -6,6 +6,7 @@ Nothing is imported before it is asked for.
 from __future__ import annotations
 
 import importlib
+import inspect
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -21,6 +22,8 @@ CONSTRUCTOR_ONLY = frozenset(
     }
 )
 """What a class may define and still compute what the class does that it is derived from."""
+WRAPPED = frozenset({"build", "quantize"})
+"""Methods that Keras 3 wraps on every instance."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Flavour:
         for cls in type(layer).__mro__:
             if self._listed(cls) is not None:
                 return None if cls is self.keras.layers.Layer and cls is not type(layer) else cls
-            if vars(cls).keys() - CONSTRUCTOR_ONLY or "call" in vars(layer):
+            if vars(cls).keys() - CONSTRUCTOR_ONLY or _has_methods_of_its_own(layer):
                 return None
         return None
 
@@ -72,6 +75,12 @@ class Flavour:
             return name
         # Keras 3 lists GroupedQueryAttention as GroupQueryAttention.
         return next((listed for listed, it in vars(layers).items() if it is cls), None)
+
+
+def _has_methods_of_its_own(layer: Any) -> bool:
+    """Whether an instance has another function in the place of a method of its class, beside those Keras 3 wraps."""
+    own = {name for name, value in vars(layer).items() if callable(value) and not name.startswith("_")} - WRAPPED
+    return any(inspect.isroutine(getattr(type(layer), name, None)) for name in own)
 
 
 KERAS = Flavour("keras")

@@ -16,9 +16,10 @@ from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
+from kerasbn_export.tflite.flatbuffer import has_any
 from kerasbn_export.tflite.graph import TFLiteGraph
 
-TRIES = 8
+TRIES, SPLITS = 8, ("SPLIT", "SPLIT_V")
 """Conversions of which one has to be the model: of a SPLIT of which one part is used, the converter leaves every second
 one in float, by chance."""
 
@@ -52,6 +53,8 @@ def trained(
         wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
         if not wrong:
             return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)
+        if not has_any(data, SPLITS):
+            break
     raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
 
 

@@ -82,8 +82,9 @@ def test_what_may_do_more_stays_closed(keras_flavour, rng, change):
     assert {verdict.reason.value for verdict in folded.verdicts} == {"opaque"}
 
 
-def test_a_call_of_the_instance_is_another_layer(keras_flavour):
-    layer = classes(keras_flavour)[1](name="norm")
-    assert keras_flavour.stock_name(layer) == "BatchNormalization"
-    layer.call = lambda inputs, **_: inputs
+@pytest.mark.parametrize(("which", "method"), [(1, "call"), (0, "convolution_op"), (0, "compute_mask")])
+def test_a_method_of_the_instance_is_another_layer(keras_flavour, which, method):
+    layer = classes(keras_flavour)[which](*([4] if which == 0 else []), name="mine")
+    assert keras_flavour.stock_name(layer) == ("Conv2D", "BatchNormalization")[which]
+    setattr(layer, method, lambda *given, **_: given[0])
     assert keras_flavour.stock_name(layer) is None

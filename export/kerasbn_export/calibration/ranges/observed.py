@@ -7,7 +7,7 @@ too late, and takes the range of a sum for that of the product before it. A visi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,7 @@ def count_values(
     """
     found = [Counting(max(-p.low, p.high) if symmetric else p.high - p.low) for p in wanted]
     try:
-        interpreter = _opened(calibrated)
-        indices = _inputs(interpreter, keys)
-        for number, arrays in enumerate(samples.batches(batch_size)):
-            on_sample(number * batch_size, len(samples))
-            _run(interpreter, indices, arrays)
+        for interpreter in _runs(calibrated, samples, keys, batch_size, on_sample):
             for place, counting in zip(wanted, found, strict=True):
                 values = interpreter.get_tensor(place.source)
                 counting.add(np.abs(values) if symmetric else values)
@@ -82,11 +78,7 @@ def with_observed_ranges(
     ranged = [i for i, tensor in enumerate(graph.tensors) if dtype_name(tensor) == "float32" and _has_range(tensor)]
     low, high = np.full(len(ranged), np.inf), np.full(len(ranged), -np.inf)
     try:
-        interpreter = _opened(calibrated)
-        indices = _inputs(interpreter, keys)
-        for number, arrays in enumerate(samples.batches(batch_size)):
-            on_sample(number * batch_size, len(samples))
-            _run(interpreter, indices, arrays)
+        for interpreter in _runs(calibrated, samples, keys, batch_size, on_sample):
             values = [interpreter.get_tensor(index) for index in ranged]
             low = np.minimum(low, [array.min(initial=np.inf) for array in values])
             high = np.maximum(high, [array.max(initial=-np.inf) for array in values])
@@ -98,6 +90,22 @@ def with_observed_ranges(
         quantization = graph.tensors[index].quantization
         quantization.min, quantization.max = (np.array([end], np.float32) for end in ends)
     return serialize(model)
+
+
+def _runs(
+    calibrated: bytes,
+    samples: Calibration,
+    keys: Sequence[str],
+    batch_size: int,
+    on_sample: Callable[[int, int], None],
+) -> Iterator[Any]:
+    """The interpreter, after each batch."""
+    interpreter = _opened(calibrated)
+    indices = _inputs(interpreter, keys)
+    for number, arrays in enumerate(samples.batches(batch_size)):
+        on_sample(number * batch_size, len(samples))
+        _run(interpreter, indices, arrays)
+        yield interpreter
 
 
 def _has_range(tensor: Any) -> bool:
