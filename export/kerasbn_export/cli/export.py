@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
 RANGES = ("minmax", "percentile", "mse", "entropy", "best")
+BEST_BY = ("sqnr", "metric")
 RESIZES = ("stretch", "crop", "pad")
 VERIFIED_SAMPLES = 32
 
@@ -82,6 +83,7 @@ VERIFIED_SAMPLES = 32
     default=None,
     help="Convert several forms of an int8 file, take the most accurate. By default only where folding may cost some.",
 )
+@click.option("--best-by", type=click.Choice(BEST_BY), help="What --best chooses by: SQNR, or your own --metric.")
 @click.option(
     "--learn-rounding",
     is_flag=True,
@@ -131,6 +133,7 @@ def command(
     validation, labels = options["validation"], options.pop("labels")
     if (validation is None) != (labels is None):
         raise click.UsageError("--validation X.npy and --labels Y.npy go together, and with --metric.")
+    options["best"] = _best(options["best"], options.pop("best_by"))
     options["auto_precision"] = _target(options["auto_precision"])
     options["validation"] = None if validation is None else (validation, labels)
     rejected = ".rejected".join(os.path.splitext(out))
@@ -214,6 +217,15 @@ def _print(result: ExportResult, comparisons: Sequence[Comparison], statistics: 
         *answers,
     ):
         console.print(line, soft_wrap=True, markup=False)
+
+
+def _best(best: bool | None, by: str | None) -> bool | str | None:
+    """Whether forms are tried, and by what one is chosen."""
+    if by is None:
+        return best
+    if best is False:
+        raise click.UsageError(f"--best-by {by} says how --best chooses; leave --no-best out.")
+    return True if by == "sqnr" else by
 
 
 def _target(text: str | None) -> float | str | None:

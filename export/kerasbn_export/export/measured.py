@@ -11,10 +11,11 @@ from typing import Any
 from kerasbn.errors import ConversionError, InvalidArgumentError, MetricError
 from kerasbn_export.calibration.samples import Calibration, read_calibration
 from kerasbn_export.conversion.routes import TENSORFLOW
-from kerasbn_export.export.options import ExportOptions
+from kerasbn_export.export.options import METRIC, ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, rebuilt
+from kerasbn_export.metrics.bootstrap import take
 from kerasbn_export.metrics.records import MetricReport
-from kerasbn_export.metrics.score import Measuring, measuring, score
+from kerasbn_export.metrics.score import Measuring, check_count, drop, measuring, score
 from kerasbn_export.verification.outputs.scored import joined, read_labels
 from kerasbn_export.verification.sides.matching import match_sides
 from kerasbn_export.verification.sides.open import open_runnable
@@ -23,6 +24,10 @@ from kerasbn_export.verification.sides.ports import Runnable
 ORIGINAL, FOLDED, FILE, STOCK_FILE = "original", "folded", "file", "stock converter's file"
 CHUNK = 64
 """Samples run at a time."""
+ALL, CHOOSES, JUDGES = slice(None), slice(0, None, 2), slice(1, None, 2)
+"""Parts of the validation samples."""
+FEWEST = 16
+"""Samples below which half of them choose nothing."""
 
 
 def measure_export(
@@ -45,7 +50,7 @@ def measure_export(
     if options.metric is None:
         return None
     on_step("measure the metric")
-    asked, runs = _asked(model, prepared, options)
+    asked, runs = _asked(model, prepared, options, JUDGES if options.best == METRIC else ALL)
     outputs = {ORIGINAL: runs.of(runs.reference)}
     if prepared.verdicts is not None and not prepared.unfolded:
         outputs[FOLDED] = runs.of(open_runnable(prepared.programs[0].model, backend="xnnpack", allow_code=False))
@@ -63,21 +68,32 @@ def measure_export(
 
 
 def drop_of(model: Any, prepared: Prepared, options: ExportOptions) -> Callable[[bytes], float]:
-    """A function that gives by how much a file is worse than the model, in the user's metric: see `measure_export`."""
-    asked, runs = _asked(model, prepared, options)
-    original = runs.of(runs.reference)
-    return lambda data: score(asked, {ORIGINAL: original, FILE: runs.of_file(data)}, FILE).drop
+    """A function that gives by how much a file is worse than the model, in the user's metric: see `measure_export`.
+
+    Forms are chosen by every second sample, and `measure_export` reports on the others: what was chosen because it is
+    good on some samples is less good on others.
+    """
+    asked, runs = _asked(model, prepared, options, CHOOSES if options.best == METRIC else ALL)
+    worse = drop(asked, runs.of(runs.reference))
+    return lambda data: worse(runs.of_file(data))
 
 
-def _asked(model: Any, prepared: Prepared, options: ExportOptions) -> tuple[Measuring, _Runs]:
-    """What is measured, and what runs models on its samples."""
+def _asked(model: Any, prepared: Prepared, options: ExportOptions, part: slice) -> tuple[Measuring, _Runs]:
+    """What is measured, and what runs models on its samples: a part of those that were given."""
     given, labels = _pair(options.validation)
     asked = measuring(options.metric, read_labels(labels), options.max_drop, options.seed)
     inputs = prepared.programs[0].fixed(None)
     validation = read_calibration(
         given, inputs, seed=options.seed, image_range=options.image_range, image_resize=options.image_resize
     )
-    return asked, _Runs(model, validation)
+    if part is not ALL and len(validation) < FEWEST:
+        raise InvalidArgumentError(
+            f"best='metric' chooses by every second sample of validation and reports on the others; found "
+            f"{len(validation)}, accepted: at least {FEWEST}."
+        )
+    check_count(asked, len(validation))
+    arrays = tuple(array[part] for array in validation.arrays)
+    return replace(asked, labels=take(asked.labels, part)), _Runs(model, replace(validation, arrays=arrays))
 
 
 def _pair(validation: Any) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from kerasbn_export.metrics.metric import read_metric
 from kerasbn_export.precision import CALIBRATED, FLOAT, LIFTS, PER_CHANNEL, PER_TENSOR, QUANTIZED
 
 METRIC = "metric"
-"""The target of ``auto_precision`` that is the user's own metric."""
+"""What ``best`` chooses by, and the target of ``auto_precision``, where that is the user's own metric."""
 
 BEST = "best"
 """Ranges by the way that is best on samples kept out."""
@@ -52,9 +52,9 @@ class ExportOptions:
         signature: Of a SavedModel the signature to take, as it is; ``"*"`` for all. None is the Keras model where the
             path holds one, else ``serving_default``, or all signatures where there is none of that name.
         isolate: Whether the converter runs in a process of its own; None for the models that are known to crash it.
-        best: Convert several forms that are equal in real numbers, and take the one with the least noise; None to
-            measure only what folding may have cost, False for nothing of the kind. See
-            `kerasbn_export.export.forms.search`.
+        best: Convert several forms that are equal in real numbers, and take the one with the least noise, or with
+            ``"metric"`` the one that is best by ``metric`` on every second sample of ``validation``; None to measure
+            only what folding may have cost, False for nothing of the kind. See `kerasbn_export.export.forms.search`.
         learn_rounding: Try learned rounding among these forms, too: see `kerasbn_export.rounding.learn`. Takes minutes,
             and asks for ``best=True``.
         weights: ``"per-channel"``, or ``"per-tensor"`` for one scale in every quantized weight; None for the device's
@@ -95,7 +95,7 @@ class ExportOptions:
     select_ops: bool = False
     signature: str | None = None
     isolate: bool | None = None
-    best: bool | None = None
+    best: bool | str | None = None
     learn_rounding: bool = False
     slim: bool = False
     weights: str | None = None
@@ -132,13 +132,20 @@ class ExportOptions:
         self._check_keep_float()
         self._check_auto_precision()
         self._check_metric()
-        if self.best and not (self.calibrated and self.fold):
-            raise InvalidArgumentError(
-                "best=True chooses among the folded forms of a quantized file; it goes with fold=True and precision "
-                f"{' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
-            )
+        self._check_best()
         if self.learn_rounding:
             self._check_learning()
+
+    def _check_best(self) -> None:
+        if isinstance(self.best, str) and self.best != METRIC:
+            raise InvalidArgumentError(f"best={self.best!r} is not known; accepted: True, False, None, {METRIC!r}.")
+        if self.best == METRIC and self.metric is None:
+            raise InvalidArgumentError("best='metric' needs metric and validation=(samples, labels).")
+        if self.best and not (self.calibrated and self.fold):
+            raise InvalidArgumentError(
+                f"best={self.best!r} chooses among the folded forms of a quantized file; it goes with fold=True and "
+                f"precision {' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
+            )
 
     def _check_ranges(self) -> None:
         if self.route == LITERT and (self.ranges is not None or self.auto_precision is not None):

@@ -40,7 +40,7 @@ def export_tflite(
     select_ops: bool = False,
     signature: str | None = None,
     isolate: bool | None = None,
-    best: bool | None = None,
+    best: bool | str | None = None,
     learn_rounding: bool = False,
     slim: bool = False,
     weights: str | None = None,

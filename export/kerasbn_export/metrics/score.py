@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from kerasbn.errors import InvalidArgumentError
 from kerasbn_export.metrics.bootstrap import interval, samples_of
 from kerasbn_export.metrics.metric import Metric, is_share, read_metric
-from kerasbn_export.metrics.records import MetricReport, Scored
+from kerasbn_export.metrics.records import PERCENT, MetricReport, Scored
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ def score(asked: Measuring, outputs: Mapping[str, Any], judged: str) -> MetricRe
     """
     (first, original), *others = outputs.items()
     count = samples_of(original)
-    if samples_of(asked.labels) != count:
-        raise InvalidArgumentError(f"There are {samples_of(asked.labels):,} labels for {count:,} samples.")
+    check_count(asked, count)
     base = asked.metric(asked.labels, original)
     if not math.isfinite(base):
         raise InvalidArgumentError(
@@ -73,6 +72,29 @@ def score(asked: Measuring, outputs: Mapping[str, Any], judged: str) -> MetricRe
     share = is_share(asked.metric, base)
     about = (asked.metric.name, asked.metric.less_is_better, share, count, asked.seed)
     return MetricReport(*about, tuple(scored), judged, asked.max_drop)
+
+
+def check_count(asked: Measuring, count: int) -> None:
+    """Raises `InvalidArgumentError` where there are more or fewer labels than samples."""
+    if samples_of(asked.labels) != count:
+        raise InvalidArgumentError(f"There are {samples_of(asked.labels):,} labels for {count:,} samples.")
+
+
+def drop(asked: Measuring, original: Any) -> Callable[[Any], float]:
+    """A function that gives by how much outputs are worse than the original's, in percentage points of a share.
+
+    Args:
+        asked: What is measured.
+        original: The outputs of the original.
+    """
+    base = asked.metric(asked.labels, original)
+    unit = PERCENT if is_share(asked.metric, base) else 1
+
+    def worse(found: Any) -> float:
+        less = base - asked.metric(asked.labels, found)
+        return unit * (-less if asked.metric.less_is_better else less) + 0.0
+
+    return worse
 
 
 def _arrays(labels: Any) -> Any:

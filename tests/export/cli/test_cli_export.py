@@ -31,6 +31,7 @@ OPTIONS = {
     "--keep-branches": (["--keep-branches"], {"merge_branches": False}),
     "--dense": ([*INT8, "--dense", "per-tensor"], {**QUANTIZED, "per_channel_dense": False}),
     "--best": ([*INT8, "--best"], {**QUANTIZED, "best": True}),
+    "--best-by": ([*INT8, *MEASURED, "--best-by", "metric"], {**QUANTIZED, **JUDGED, "best": "metric"}),
     "--slim": (["--slim"], {"slim": True}),
     "--select-ops": (["--select-ops"], {"select_ops": True}),
     "--signature": (["--signature", "first"], {"signature": "first"}),

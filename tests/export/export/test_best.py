@@ -29,7 +29,7 @@ def test_a_form_is_taken_only_if_it_gains():
     found = search({"plain": 20.0, "worse": 19.0, "hardly": 20.0 + MARGIN / 2, "better": 25.0, "not as good": 24.0})
     for form in ("worse", "hardly", "better", "not as good"):
         found.attempt(form, form)
-    assert (found.form, found.data, found.best) == ("better", b"better", 25.0)
+    assert (found.form, found.data, found.best.sqnr_db) == ("better", b"better", 25.0)
     assert [(trial.form, trial.taken) for trial in found.trials] == [
         ("as folded", True),
         ("worse", False),

@@ -17,7 +17,8 @@ from kerasbn_export.export.forms.one_scale import try_one_scale
 from kerasbn_export.export.forms.quantizer import try_quantizer
 from kerasbn_export.export.forms.ranges import try_ranges
 from kerasbn_export.export.forms.search import SLACK, STOCK_SLACK, Search
-from kerasbn_export.export.options import ExportOptions
+from kerasbn_export.export.measured import drop_of
+from kerasbn_export.export.options import METRIC, ExportOptions
 from kerasbn_export.export.prepared import Prepared, converted, exact, folded, rebuilt
 from kerasbn_export.export.scoring import scorer, some_of
 from kerasbn_export.folding.ledger import OPS_PER_CALL
@@ -66,7 +67,9 @@ def search_forms(
     """
     if prepared.unfolded:
         raise UnsupportedModelError(f"best=True chooses among folded forms, but {prepared.unfolded}")
-    search = Search(lambda form: converted(form, options, samples, on_step), scorer(model, judged), prepared)
+    drop = drop_of(model, prepared, options) if options.best == METRIC else None
+    convert = lambda form: converted(form, options, samples, on_step)  # noqa: E731
+    search = Search(convert, scorer(model, judged), prepared, drop=drop)
     on_step("convert: as folded")
     search.begin()
     for name in UNDONE:
@@ -251,7 +254,7 @@ def _stays(verdict: Verdict, other: Verdict, taken: Trial, first: Trial) -> Verd
         return verdict
     into = f" into {', '.join(other.into)}" if other.into else ""
     sentence = (
-        f"It could go{into}, but a file with all folded has {first.sqnr_db:.1f} dB on the calibration samples, and "
-        f"this form ({taken.form}) {taken.sqnr_db:.1f} dB."
+        f"It could go{into}, but a file with all folded has {first.numbers} on the samples that choose, and this form "
+        f"({taken.form}) {taken.numbers}."
     )
     return replace(verdict, reason=Reason.COARSER, sentence=sentence)

@@ -50,7 +50,7 @@ def try_quantizer(search: Search[Prepared], options: ExportOptions, samples: Cal
     before = search.best
     search.attempt(QUANTIZED, form, data)
     route = search.form.route or TENSORFLOW
-    found = f"its file has {search.trials[-1].sqnr_db:.1f} dB, and that of tensorflow {before:.1f} dB"
+    found = f"its file has {search.trials[-1].numbers}, and that of tensorflow {before.numbers}"
     search.form = _noted(search.form, f"Route {route}: litert-quantizer was tried; {found}.")
 
 

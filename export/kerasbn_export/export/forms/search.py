@@ -26,7 +26,8 @@ clipped               `kerasbn_export.export.forms.one_scale`, where weights hav
                       two in every sum with this one
 ====================  ==============================================================================
 
-A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not.
+A form is taken if its SQNR is higher by `MARGIN`. Every one of them is reported, taken or not. With ``best="metric"``
+a form is taken if the user's metric is better; if that is equal, the SQNR decides.
 
 Without being asked, an export measures only what its own folding may have cost: where it did one of these things, the
 file as folded is compared with the one in place, and if that is better by more than `SLACK`, the form with the fewest
@@ -37,6 +38,7 @@ not usable there. Neither may the one not folded be better by more than `STOCK_S
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
@@ -74,6 +76,7 @@ class Search(Generic[Form]):
         data: Its file.
         trials: In the order they were made.
         rounding: What became of each layer, where rounding was learned.
+        drop: By how much a file is worse than the model in the user's metric; None where the SQNR alone chooses.
     """
 
     convert: Callable[[Form], bytes]
@@ -82,11 +85,12 @@ class Search(Generic[Form]):
     data: bytes = b""
     trials: list[Trial] = field(default_factory=list)
     rounding: tuple[LayerRounding, ...] = ()
+    drop: Callable[[bytes], float] | None = None
 
     def begin(self) -> None:
         """Measures the first form."""
         self.data = self.convert(self.form)
-        self.trials.append(Trial("as folded", self.score(self.data), taken=True))
+        self.trials.append(replace(self._measured("as folded", self.data), taken=True))
 
     def attempt(self, name: str, form: Form, data: bytes | None = None) -> None:
         """Measures another form, and goes on with it if it is better.
@@ -97,16 +101,27 @@ class Search(Generic[Form]):
             data: Its file, where that is known.
         """
         made = self.convert(form) if data is None else data
-        value = self.score(made)
-        better = value >= self.best + MARGIN
-        self.trials.append(Trial(name, value, taken=better))
+        trial = self._measured(name, made)
+        better = _is_better(trial, self.best)
+        self.trials.append(replace(trial, taken=better))
         if better:
             self.form, self.data = form, made
 
     @property
-    def best(self) -> float:
-        """The SQNR of the best form."""
-        return max(trial.sqnr_db for trial in self.trials if trial.taken)
+    def best(self) -> Trial:
+        """What the best form so far measures."""
+        return [trial for trial in self.trials if trial.taken][-1]
+
+    def _measured(self, name: str, data: bytes) -> Trial:
+        return Trial(name, self.score(data), taken=False, drop=None if self.drop is None else self.drop(data))
+
+
+def _is_better(one: Trial, other: Trial) -> bool:
+    """Whether a form is better than the best before it; a metric that is no number is the worst."""
+    drops = [math.inf if trial.drop is None or math.isnan(trial.drop) else trial.drop for trial in (one, other)]
+    if drops[0] != drops[1]:
+        return drops[0] < drops[1]
+    return one.sqnr_db >= other.sqnr_db + MARGIN
 
 
 def judged_rows(count: int) -> Array:
