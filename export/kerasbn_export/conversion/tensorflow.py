@@ -18,6 +18,7 @@ from kerasbn.lazy import LazyModule
 from kerasbn_export.calibration.ranges.choosing import holding_what_is_chosen_from
 from kerasbn_export.calibration.ranges.observed import with_observed_ranges
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.divisions import divisions_in_float
 from kerasbn_export.conversion.mixed import LONG, Quantizer
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
@@ -155,7 +156,7 @@ def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[st
         inference_type=QUANTIZED_INT16 if bits == LONG else QUANTIZED_INT8,
         input_data_type=ends,
         output_data_type=ends,
-        denylisted_nodes=list(kept),
+        denylisted_nodes=[*kept, *divisions_in_float(calibrated)],
         disable_per_channel_for_dense_layers=not options.per_channel_dense,
     )
     return bytes(deduplicate_readonly_buffers(made))

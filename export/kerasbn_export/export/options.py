@@ -144,7 +144,8 @@ class ExportOptions:
         if self.best and not (self.calibrated and self.fold):
             raise InvalidArgumentError(
                 f"best={self.best!r} chooses among the folded forms of a quantized file; it goes with fold=True and "
-                f"precision {' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, fold={self.fold}."
+                f"precision {' or '.join(sorted(CALIBRATED))}, not with precision {self.precision_taken!r}, "
+                f"fold={self.fold}."
             )
 
     def _check_ranges(self) -> None:

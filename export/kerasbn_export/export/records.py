@@ -89,7 +89,7 @@ class ExportResult(Shown):
         if self.affine_ops_left:
             lines.insert(0, f"{self.affine_ops_left} operations multiply or add a per-channel constant.")
         if self.float_layers:
-            lines.append(f"Left in float by the converter: {', '.join(self.float_layers)}.")
+            lines.append(self._left_in_float())
         cost = ", ".join(f"{self.ops[name]} {name}" for name in ("DEQUANTIZE", "QUANTIZE") if name in self.ops)
         for type_, ops in (("float", self.kept_float), ("int16", self.kept_int16)):
             if ops:
@@ -103,6 +103,15 @@ class ExportResult(Shown):
         if self.trials:
             lines.append(f"Forms tried: {'; '.join(map(str, self.trials))}.")
         return lines + (self.device.lines() if self.device else [])
+
+    def _left_in_float(self) -> str:
+        divisions = [each for each in self.float_layers if " DIV " in each]
+        if not divisions:
+            return f"Left in float by the converter: {', '.join(self.float_layers)}."
+        return (
+            f"In float: {', '.join(divisions)}, with {len(self.float_layers) - len(divisions)} other operations: 8 bits "
+            "may round a divisor to 0, which LiteRT does not divide by."
+        )
 
     def table(self) -> Rows:
         """A row for each BatchNorm."""
