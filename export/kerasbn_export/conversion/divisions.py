@@ -55,7 +55,8 @@ def _serves(model: Any, op: Any, kept: set[int]) -> bool:
 def _may_vanish(divisor: Any) -> bool:
     """Whether a divisor may be few steps from 0, by its range; a constant has none, and is a number that divides."""
     ends = [getattr(divisor.quantization, end, None) for end in ("min", "max")]
-    if any(end is None or len(end) != 1 for end in ends):
+    known = [float(end[0]) for end in ends if end is not None and len(end) == 1]
+    if len(known) < len(ends):
         return False
-    low, high = (float(end[0]) for end in ends)
+    low, high = known
     return max(low, -high, 0.0) < STEPS * (max(high, 0.0) - min(low, 0.0)) / LEVELS
