@@ -6,7 +6,7 @@ from kerasbn_testing.statistics import randomise
 
 from kerasbn.errors import CalibrationError, ConversionError, NotComparableError
 from kerasbn_export import export_tflite, verify
-from kerasbn_export.verification.appeals.half_weights import _again, _Apart
+from kerasbn_export.verification.appeals.half_weights import _again, _Apart, _by_its_scores
 from kerasbn_export.verification.faults.quantized import calibrated_on_too_little
 from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.records.measure import measure
@@ -121,6 +121,26 @@ def test_what_rounding_may_explain(exact, rounded, random, status):
     output = OutputComparison("y", "y", "output", Status.DIFFERS, "far.", GATES["float16"], found)
     assert _again(output, [_Apart(exact, rounded)], random=random).status is status
     assert _again(output, [_Apart(exact, rounded), None], random=random).status is Status.DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("off", "before", "status"),
+    [
+        (0.5, Status.EQUAL, Status.EQUAL),
+        (0.5, Status.UNPROVEN, Status.UNPROVEN),
+        (0.5, Status.DIFFERS, Status.DIFFERS),
+        (0.51, Status.EQUAL, Status.DIFFERS),
+        (float("nan"), Status.EQUAL, Status.DIFFERS),
+    ],
+)
+def test_a_softmax_stands_as_what_goes_into_it(off, before, status):
+    def record(stage, found, status):
+        numbers = measure(np.zeros((1, 2)), np.array([[0.0, found]]))
+        return OutputComparison("y", "y", stage, status, "why.", GATES["float16"], numbers)
+
+    scores = record("before activation", 1.0, before)
+    assert _by_its_scores(record("output", off, Status.DIFFERS), scores).status is status
+    assert _by_its_scores(record("output", off, Status.DIFFERS), None).status is Status.DIFFERS
 
 
 @pytest.mark.parametrize("samples", ["random", np.array([["a"] * 3] * 4, object)])

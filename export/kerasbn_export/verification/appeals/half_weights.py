@@ -6,6 +6,11 @@ the same way, is run in float64. Where no layer errs by its own inputs, an outpu
     max|candidate - rounded| <= tolerance * max|reference|
     max|candidate - float64| <= 4 * tolerance * max|reference|
 
+A softmax or sigmoid p of numbers z stands as these do: it turns a difference into no more than half of it, which may be
+far outside a gate for numbers from 0 to 1 where the numbers before are large::
+
+    max|dp| <= 1/2 max|dz|
+
 A network of which rounding makes more than that differs on your own data: it is not fit for float16. Random inputs may
 lead it where it never is, and then prove nothing.
 """
@@ -58,9 +63,11 @@ def allowing_for_half_weights(case: Case, outputs: Outputs) -> Outputs:
         return outputs
     numbers = _numbers(outputs)
     random = batches[0].scale is not None
-    return tuple(
+    again = [
         _again(its, [each.get(key) for each in found], random=random) for key, its in zip(numbers, outputs, strict=True)
-    )
+    ]
+    before = {output.name: output for output in again if output.stage == BEFORE}
+    return tuple(_by_its_scores(output, before.get(output.name)) for output in again)
 
 
 def _numbers(outputs: Outputs) -> list[Key]:
@@ -122,3 +129,14 @@ def _again(output: OutputComparison, found: Sequence[_Apart | None], *, random: 
             output, status=Status.UNPROVEN, reason=f"{reason} Random inputs may lead it there; give real ones."
         )
     return replace(output, status=Status.EQUAL, reason=reason)
+
+
+def _by_its_scores(output: OutputComparison, before: OutputComparison | None) -> OutputComparison:
+    """A softmax or sigmoid outside the gate, as what goes into it was judged."""
+    if not is_open(output) or before is None or before.status is Status.DIFFERS:
+        return output
+    difference, given = output.measurement.max_difference, before.measurement.max_difference
+    if not difference <= given / 2:
+        return output
+    reason = f"{output.name} is off by {difference:.2g}, of {given:.2g} before its activation: {before.reason}"
+    return replace(output, status=before.status, reason=reason)
