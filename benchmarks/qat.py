@@ -47,7 +47,7 @@ from kerasbn.flavour import NAMES, Flavour, flavour_of
 from kerasbn_export import export_tflite, fold, quantization_schedule, quantize_aware
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.export.scoring import scorer
-from kerasbn_export.finetune.finetune import LEARNING_RATE, WATCHED, optimizer_for
+from kerasbn_export.finetune.finetune import LEARNING_RATE, WATCHED, fit_best, optimizer_for
 from kerasbn_export.finetune.records import Worth
 from kerasbn_export.quantization.distill import endings
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
@@ -174,16 +174,16 @@ def made(subject: Subject, column: str, epochs: int) -> bytes:
 
 def trained(subject: Subject, form: dict[str, Any], epochs: int) -> Any:
     """The tuned model, trained on labels where there are any and nothing else is asked for."""
-    images, labels = subject.train[:SAMPLES], subject.train_labels
+    order = np.random.default_rng(0).permutation(SAMPLES)
+    images, labels = subject.train[:SAMPLES][order], subject.train_labels
     taught = form.get("distill", False) or labels is None
     tuned = quantize_aware(subject.model, images, **{**form, "distill": taught})
     compile_as(tuned, None if taught else classes(subject.model), epochs * -(-len(images) // BATCH))
-    targets = None if taught else labels[:SAMPLES]
+    targets = None if taught else labels[:SAMPLES][order]
     watched = np.arange(len(images)) % WATCHED == WATCHED - 1
     seen, unseen = ((images[rows], *([] if taught else [targets[rows]])) for rows in (~watched, watched))
-    best = flavour_of(tuned).keras.callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True)
-    tuned.fit(*seen, validation_data=unseen, epochs=epochs, batch_size=BATCH, verbose=0,
-              callbacks=[quantization_schedule(tuned, images), best])  # fmt: skip
+    schedule = [quantization_schedule(tuned, images)]
+    fit_best(tuned, seen, unseen, epochs=epochs, batch_size=BATCH, callbacks=schedule)
     return tuned
 
 

@@ -35,10 +35,11 @@ class DistillationMixin:
 
         Args:
             teacher: A model of the same inputs that gives the scores of each output.
-            taps: For each output the range of this model through which its scores go.
+            taps: For each output the range of this model through which its scores go; None where there is none, as
+                of a layer that stays in float: then the output itself is compared.
             endings: The activation behind the scores of each output.
         """
-        for tap in taps:
+        for tap in filter(None, taps):
             tap.tapped = True
         for name, value in (("_teacher", teacher), ("_taps", taps), ("_endings", endings)):
             object.__setattr__(self, name, value)  # past Keras, which would train and save it
@@ -58,8 +59,9 @@ class DistillationMixin:
         if self._teacher is None:
             return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **rest)  # type: ignore[misc]  # of Keras
         scores = tf.nest.flatten(self._teacher(x, training=False))
-        pairs = zip(scores, [tap.latest for tap in self._taps], self._endings, strict=True)
-        loss = sum(distance(wanted, found, ending) for wanted, found, ending in pairs)
+        outputs = zip(self._taps, tf.nest.flatten(y_pred), strict=True)
+        found = [output if tap is None else tap.latest for tap, output in outputs]
+        loss = sum(distance(*each) for each in zip(scores, found, self._endings, strict=True))
         if self.taught is not None:
             self.taught.update_state(loss)
         return loss

@@ -14,7 +14,7 @@ from kerasbn.errors import CalibrationError
 from kerasbn.flavour import flavour_of
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.export.forms.search import held_out, judged_rows
+from kerasbn_export.export.forms.search import FEWEST, held_out, judged_rows
 from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.pipeline import Built, build_tflite
 from kerasbn_export.files.atomic import write_bytes
@@ -54,8 +54,8 @@ def finetune(
 ) -> Finetuned:
     """Trains a model for its int8 file and writes that, whole or not at all.
 
-    Every fourth sample is kept out to judge by. Where the trained file is worse there than the one that `export_tflite`
-    makes without training, nothing is written.
+    Every fourth sample is kept out to judge by. Where the trained file is worse there than the best one that
+    `export_tflite` makes without training, with ``best=True``, nothing is written.
 
     Args:
         model: A model of either Keras. It is not changed.
@@ -90,7 +90,13 @@ def finetune(
     judged = classes(targets, model.outputs)
     worth = judge(model, judging, None if judged is None else judged[kept])
     on_step("export without training")
-    options = ExportOptions(precision="int8", calibration=list(training.arrays))
+    options = ExportOptions(
+        precision="int8",
+        calibration=list(training.arrays),
+        best=True if len(training) >= FEWEST else None,
+        weights=weights,
+        keep_float=keep_float,
+    )
     before = worth(build_tflite(model, Path(path), options).data)
     teacher = distill or targets is None
     on_step("put the ranges in")
@@ -108,9 +114,10 @@ def finetune(
     after = worth(built.data)
     if after.is_worse_than(before) and not force:
         raise NoBetterFileError(
-            f"Training made the int8 file worse on {len(judging)} samples kept out: {before} before, {after} after; "
-            "nothing was written. Give more samples, more epochs or a smaller learning rate; force=True (--force) "
-            "writes it all the same."
+            f"The trained int8 file is worse than the best one without training, on {len(judging)} samples kept out: "
+            f"{before} without, {after} with; nothing was written. Take export_tflite(best=True) (kerasbn export "
+            "--best), or give more samples, more epochs or a smaller learning rate; force=True (--force) writes it all "
+            "the same."
         )
     write_bytes(path, built.data)
     right = None if judged is None else accuracy_of(model, judging, judged[kept])
@@ -168,8 +175,7 @@ def _fit(
     batch_size: int,
     on_step: Callable[[str], None],
 ) -> None:
-    """Trains, and takes the epoch that was best on samples that it did not see."""
-    callbacks = flavour_of(tuned).keras.callbacks
+    """Trains on all but every `WATCHED` th sample."""
     watched = np.arange(len(training)) % WATCHED == WATCHED - 1
 
     def told(epoch: int, logs: Any) -> None:
@@ -181,16 +187,35 @@ def _fit(
         return (inputs,) if targets is None else (inputs, targets[rows])
 
     on_step(f"train: epoch 1 of {epochs}")
-    tuned.fit(
-        *part(~watched),
-        validation_data=part(watched),
+    tell = flavour_of(tuned).keras.callbacks.LambdaCallback(on_epoch_end=told)
+    callbacks = [quantization_schedule(tuned, part(~watched)[0]), tell]
+    fit_best(tuned, part(~watched), part(watched), epochs=epochs, batch_size=batch_size, callbacks=callbacks)
+
+
+def fit_best(
+    tuned: Any, seen: tuple[Any, ...], unseen: tuple[Any, ...], *, epochs: int, batch_size: int, callbacks: list[Any]
+) -> None:
+    """Trains a compiled model, and takes the epoch that was best on samples that it did not see; the start is one, too.
+
+    Args:
+        tuned: The model.
+        seen: The inputs, and the targets where there are any.
+        unseen: Likewise.
+        epochs: How often the samples are seen.
+        batch_size: How many at a time.
+        callbacks: More of them.
+    """
+    best = flavour_of(tuned).keras.callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True)
+    start = tuned.get_weights()
+    loss = float(tuned.evaluate(*unseen, verbose=0, return_dict=True)["loss"])
+    history = tuned.fit(
+        *seen,
+        validation_data=unseen,
         epochs=epochs,
         batch_size=batch_size,
         shuffle=False,
         verbose=0,
-        callbacks=[
-            quantization_schedule(tuned, part(~watched)[0]),
-            callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True),
-            callbacks.LambdaCallback(on_epoch_end=told),
-        ],
+        callbacks=[*callbacks, best],
     )
+    if not min(history.history["val_loss"]) < loss:
+        tuned.set_weights(start)

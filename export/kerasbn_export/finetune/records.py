@@ -10,6 +10,9 @@ from kerasbn.errors import KerasBNError
 from kerasbn.shown import Rows, Shown
 from kerasbn_export.export.records import ExportResult
 
+MARGIN = 0.1
+"""dB that are none; the forms of an export have the same."""
+
 
 class NoBetterFileError(KerasBNError):
     """The trained file is worse than the one without training, on samples kept out; nothing is written."""
@@ -30,10 +33,10 @@ class Worth:
     accuracy: float | None = None
 
     def is_worse_than(self, other: Worth) -> bool:
-        """By accuracy where both have it, and by noise else."""
+        """By accuracy where both have it, and else by noise, and that by more than chance."""
         if self.accuracy is not None and other.accuracy is not None:
             return self.accuracy < other.accuracy
-        return self.sqnr_db < other.sqnr_db
+        return not self.sqnr_db >= other.sqnr_db - MARGIN
 
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.2%}"
@@ -46,7 +49,7 @@ class Finetuned(Shown):
 
     Attributes:
         path: Where it is.
-        before: What the file without training is worth.
+        before: What the best file without training is worth.
         after: What this one is worth.
         float_accuracy: The float model's accuracy on the same samples; None likewise.
         teacher: Whether the float model was the teacher.
@@ -71,7 +74,7 @@ class Finetuned(Shown):
         how = "taught by the float model" if self.teacher else "trained on the labels"
         limit = "" if self.float_accuracy is None else f" The float model has accuracy {self.float_accuracy:.2%}."
         return [
-            f"Int8 before: {self.before}; after: {self.after}.{limit}",
+            f"Int8 without training, the best of several forms: {self.before}; trained: {self.after}.{limit}",
             f"{how.capitalize()}: {self.epochs} epochs of {self.trained_on} samples; judged on {self.held_out} others.",
             self.result.about_file(),
         ]

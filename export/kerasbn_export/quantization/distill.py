@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kerasbn.flavour import flavour_of
@@ -21,7 +22,8 @@ def distilled(tuned: Any, teacher: Any) -> Any:
     student = layers_of(flavour_of(tuned))[DISTILLED](tuned.inputs, tuned.outputs, name=tuned.name)
     graph = capture(student)
     taps = tuple(_tap(value) for value in leaves(graph.outputs))
-    student.teach(_scores(teacher), taps, endings(teacher))
+    ends = [ending if tap else "" for tap, ending in zip(taps, endings(teacher), strict=True)]
+    student.teach(_scores(teacher, ends), taps, tuple(ends))
     return student
 
 
@@ -37,24 +39,25 @@ def _ending(value: Value) -> str:
     return str(layer.config.get("activation", str(layer.kind).lower()))
 
 
-def _tap(value: Value) -> Any:
-    """The range of an output's scores: the last one, or the one before a softmax or sigmoid."""
-    found: list[RangeMixin] = []
-    while value.producer is not None and len(found) < 2:
-        call = value.producer
-        if isinstance(call.layer.source, RangeMixin):
-            found.append(call.layer.source)
-        if not call.inputs:
-            break
-        value = call.inputs[0]
-    return found[1] if found[0].at_end else found[0]
+def _tap(value: Value) -> RangeMixin | None:
+    """The range of an output's scores: its own, or the one before a softmax or sigmoid; None where it has none."""
+    found = _range_of(value)
+    if found is None or not found.at_end:
+        return found
+    activation = value.producer.inputs[0].producer if value.producer is not None else None
+    return None if activation is None or not activation.inputs else _range_of(activation.inputs[0])
 
 
-def _scores(model: Any) -> Any:
-    """A model of its own that gives each output before its softmax or sigmoid."""
+def _range_of(value: Value) -> RangeMixin | None:
+    source = value.producer.layer.source if value.producer is not None else None
+    return source if isinstance(source, RangeMixin) else None
+
+
+def _scores(model: Any, ends: Sequence[str]) -> Any:
+    """A model of its own that gives each output before the softmax or sigmoid that it ends in."""
     graph = capture(model)
-    for value in list(leaves(graph.outputs)):
-        if _ending(value) in FLATTENING:
+    for value, ending in zip(list(leaves(graph.outputs)), ends, strict=True):
+        if ending in FLATTENING:
             _without_ending(graph, value)
     return emit(graph)
 

@@ -9,10 +9,12 @@ from kerasbn_testing.tuning import images, small
 from kerasbn.errors import CalibrationError
 from kerasbn_export import verify
 from kerasbn_export.cli.main import run
+from kerasbn_export.export.forms.search import judged_rows
 from kerasbn_export.finetune import finetune as module
 from kerasbn_export.finetune.finetune import finetune
 from kerasbn_export.finetune.judge import classes
 from kerasbn_export.finetune.records import NoBetterFileError, Worth
+from kerasbn_export.quantization.aware import quantize_aware
 
 pytestmark = pytest.mark.either_keras
 
@@ -62,7 +64,7 @@ def test_a_worse_file_is_not_written(files, monkeypatch, tmp_path):
     model, x, _ = files
     worths = iter([Worth(30.0), Worth(29.0)])
     monkeypatch.setattr(module, "judge", lambda *_: lambda _data: next(worths))
-    with pytest.raises(NoBetterFileError, match=r"30.0 dB before, 29.0 dB after"):
+    with pytest.raises(NoBetterFileError, match=r"30.0 dB without, 29.0 dB with"):
         finetune(model, x, "m.tflite", epochs=1)
     assert not (tmp_path / "m.tflite").exists()
 
@@ -71,6 +73,41 @@ def test_worth_goes_by_accuracy_where_there_is_one():
     assert Worth(40.0, 0.8).is_worse_than(Worth(30.0, 0.9))
     assert not Worth(30.0, 0.9).is_worse_than(Worth(40.0, 0.9))
     assert Worth(30.0).is_worse_than(Worth(31.0, 0.9))
+    assert not Worth(29.95).is_worse_than(Worth(30.0))
+    assert Worth(float("nan")).is_worse_than(Worth(30.0))
+
+
+@pytest.mark.parametrize("rate", [1e-9, 10.0])
+def test_where_no_epoch_is_better_the_start_is_taken(files, monkeypatch, rate):
+    model, x, _ = files
+    seen = []
+    monkeypatch.setattr(module, "build_tflite", lambda given, *_: seen.append(given) or Built())
+    monkeypatch.setattr(module, "judge", lambda *_: lambda _data: Worth(30.0))
+    finetune(model, x, "m.tflite", epochs=1, learning_rate=rate)
+    tuned = seen[1]
+    begun = quantize_aware(model, [x[~judged_rows(len(x))]], ranges="learned", distill=True)
+    moved = [np.abs(a - b).max() for a, b in zip(tuned.get_weights(), begun.get_weights(), strict=True)]
+    assert max(moved) < 1e-3
+
+
+class Built:
+    """What an export gives, as far as `finetune` looks."""
+
+    data, result = b"", None
+
+
+def test_it_is_compared_with_the_best_file_of_the_same_kind(files, monkeypatch):
+    model, x, _ = files
+    asked = []
+
+    def build(_, __, options, *___):
+        asked.append(options)
+        return Built()
+
+    monkeypatch.setattr(module, "build_tflite", build)
+    monkeypatch.setattr(module, "judge", lambda *_: lambda _data: Worth(30.0))
+    finetune(model, x, "m.tflite", epochs=1, weights="per-tensor", keep_float=["Dense"])
+    assert (asked[0].best, asked[0].weights, asked[0].keep_float) == (True, "per-tensor", ["Dense"])
 
 
 @pytest.mark.usefixtures("files")

@@ -1,0 +1,42 @@
+"""A tuned model learns from the teacher at every end: quantized or not, behind a softmax or a reshaping."""
+
+import numpy as np
+import pytest
+from kerasbn_testing.statistics import randomise
+from kerasbn_testing.tuning import images
+
+from kerasbn_export import quantize_aware
+
+
+def ending_in(end, layers, x):
+    """The outputs of a network behind some features."""
+    match end:
+        case "softmax":
+            return layers.Dense(4, activation="softmax", name="end")(x)
+        case "linear":
+            return layers.Dense(4, name="end")(x)
+        case "sigmoid of its own":
+            return layers.Activation("sigmoid", name="gate")(layers.Dense(4, name="end")(x))
+        case "reshaped":
+            return layers.Reshape((2, 2))(layers.Dense(4, name="end")(x))
+        case "two":
+            return [layers.Dense(4, activation="softmax", name="end")(x), layers.Dense(1, name="other")(x)]
+
+
+@pytest.mark.either_keras
+@pytest.mark.parametrize("kept", [(), ("end",)])
+@pytest.mark.parametrize("end", ["softmax", "linear", "sigmoid of its own", "reshaped", "two"])
+def test_it_comes_nearer_to_the_teacher(keras_flavour, rng, end, kept):
+    layers, x = keras_flavour.keras.layers, images(rng)
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    features = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, strides=2)(inputs)))
+    model = keras_flavour.keras.Model(inputs, ending_in(end, layers, layers.Flatten()(features)))
+    randomise(model, rng)
+    tuned = quantize_aware(model, x, distill=True, keep_float=kept)
+    for layer in tuned.layers:
+        if layer.name.startswith(("end", "other")):
+            layer.set_weights([0.2 * weight for weight in layer.get_weights()])
+    tuned.compile(keras_flavour.keras.optimizers.Adam(1e-2))
+    losses = tuned.fit(x, epochs=10, batch_size=8, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0] / 2
