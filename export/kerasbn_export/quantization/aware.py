@@ -26,6 +26,7 @@ from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.distill import distilled
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
+from kerasbn_export.quantization.noise import without_noise
 from kerasbn_export.quantization.operations import spell_averages, spell_out
 from kerasbn_export.quantization.places import Places, activation_of, insert_ranges
 
@@ -51,7 +52,7 @@ def quantize_aware(
     """A model that computes what its quantized file will compute, to be trained on.
 
     BatchNorms are folded; every tensor that the file has in integers goes through a range; every kernel lies on its
-    grid. Dropout and augmentation are gone, as in every folded model: augment the data instead.
+    grid. Dropout, noise and augmentation are gone, as from the file: augment the data instead.
 
     Args:
         model: A model of Keras 3 or tf_keras, in float32. It is not changed.
@@ -141,6 +142,7 @@ def _folded(model: Any, how: _How) -> tuple[Graph, frozenset[str]]:
     """The folded graph, and the paths of the BatchNorms that stay alive in it."""
     graph = capture(model)
     _refuse_half_precision(graph)
+    without_noise(graph)
     live = frozenset[str]()
     if how.bn == "live":
         live = live_batchnorms(model, how.precision, per_channel_dense=how.per_channel_dense)

@@ -44,12 +44,15 @@ def _tap(value: Value) -> RangeMixin | None:
     found = _range_of(value)
     if found is None or not found.at_end:
         return found
-    activation = value.producer.inputs[0].producer if value.producer is not None else None
+    activation = value.producer.inputs[0].producer if value.producer is not None and value.producer.inputs else None
     return None if activation is None or not activation.inputs else _range_of(activation.inputs[0])
 
 
 def _range_of(value: Value) -> RangeMixin | None:
-    source = value.producer.layer.source if value.producer is not None else None
+    call = value.producer
+    while call is not None and call.layer.kind == "Activation" and call.layer.config["activation"] == "linear":
+        call = call.inputs[0].producer
+    source = None if call is None else call.layer.source
     return source if isinstance(source, RangeMixin) else None
 
 
