@@ -4,9 +4,14 @@ For a range ``[low, high]`` with the scale ``s`` and the zero point of `kerasbn_
 
     y = s * round(clip(x, low, high) / s)
 
-Its gradient is 1 inside the range and 0 outside; what is outside goes to ``low`` and ``high``, as in PACT (Choi et al.
-2018). Unless ranges are learned they follow the batches: the average of the minima and maxima, each batch weighed
-``m`` times the one after it, without a bias to where it began::
+Its gradient is 1 inside the range and 0 outside; what is outside goes to ``low`` and ``high``. The gradient of a range
+that is learned has the rounding inside it, too (LSQ: Esser et al. 2020; with two ends: Bhalgat et al. 2020)::
+
+    dy/ds = round(x / s) - x / s,    s = (high - low)/levels
+
+Without it nothing ever asks for a narrower range: what is outside asks for a wider one. Unless ranges are learned they
+follow the batches: the average of the minima and maxima, each batch weighed ``m`` times the one after it, without a
+bias to where it began::
 
     w' = m*w + 1 - m,    low' = low + (1 - m)/w' * (min(x) - low)
 """
@@ -62,7 +67,8 @@ class RangeMixin:
         self.first = fitted(float(low), float(high), bits)
         self.bits, self.learned, self.fixed, self.at_end = bits, learned, fixed, at_end
         self.momentum, self.batches, self.frozen = momentum, batches, frozen
-        self.observing = self.tapped = False
+        self.observing: Any = None
+        self.tapped = False
         self.latest: Any = None
         self.supports_masking = True
 
@@ -80,8 +86,8 @@ class RangeMixin:
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The inputs on the grid."""
-        if self.observing:
-            self._widen(inputs)
+        if self.observing is not None:
+            self.observing(inputs)
             return inputs
         if training and self.at_end:
             return inputs
@@ -89,6 +95,8 @@ class RangeMixin:
             self._follow(inputs)
         low, high = self._ends()
         rounded = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=self.bits)
+        if training and self.learned and not self.fixed:
+            rounded = _with_gradient_of_steps(rounded, inputs, low, high, self.bits)
         if self.tapped:
             object.__setattr__(self, "latest", rounded)  # past Keras, which tracks what a layer holds
         return rounded
@@ -144,14 +152,16 @@ class RangeMixin:
             weight.assign(value + rate * (found - value))
         self.seen.assign(seen)
 
-    def _widen(self, inputs: Any) -> None:
-        """Take what is seen into the range; the first time in its place. Only outside of a graph."""
-        low, high = float(tf.reduce_min(inputs)), float(tf.reduce_max(inputs))
-        if self.fixed:
-            return
-        known = getattr(self, "observed", (low, high))
-        self.observed = (min(known[0], low), max(known[1], high))
-        self.set_range(*self.observed)
+
+def _with_gradient_of_steps(rounded: Any, inputs: Any, low: Any, high: Any, bits: int) -> Any:
+    """Numbers on a grid, as they are, with the gradient of a learned range: see above.
+
+    ``clip(x) + s*e`` is the number on the grid, if ``e``, what rounding moves it in steps, is taken for a constant.
+    """
+    clipped, step = tf.clip_by_value(inputs, low, high), (high - low) / (2.0**bits - 1.0)
+    moved = tf.stop_gradient((rounded - clipped) / step)
+    found = clipped + step * moved
+    return tf.stop_gradient(rounded) + found - tf.stop_gradient(found)
 
 
 def is_tuned(model: Any) -> bool:

@@ -109,8 +109,8 @@ class ExportResult(Shown):
         if not divisions:
             return f"Left in float by the converter: {', '.join(self.float_layers)}."
         return (
-            f"In float: {', '.join(divisions)}, with {len(self.float_layers) - len(divisions)} other operations: 8 bits "
-            "may round a divisor to 0, which LiteRT does not divide by."
+            f"In float: {', '.join(divisions)}, with {len(self.float_layers) - len(divisions)} other operations: "
+            "8 bits may round a divisor to 0, which LiteRT does not divide by."
         )
 
     def table(self) -> Rows:

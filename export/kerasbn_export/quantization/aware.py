@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from kerasbn.arguments import Seed, checks_arguments
 from kerasbn.errors import InvalidArgumentError, UnsupportedModelError
-from kerasbn.flavour import flavour_of
 from kerasbn.quantized.classes import PREFIX, RANGE, layers_of
 from kerasbn.quantized.kernels import LINEAR
 from kerasbn.quantized.numbers import BITS, FIXED
-from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.calibration.samples import Calibration, read_calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit, functional
@@ -25,14 +20,13 @@ from kerasbn_export.graph.chosen import Choice, chosen
 from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.distill import distilled
+from kerasbn_export.quantization.first_ranges import CHUNK, measure_ranges
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
 from kerasbn_export.quantization.noise import without_noise
 from kerasbn_export.quantization.operations import spell_averages, spell_out
 from kerasbn_export.quantization.places import Places, activation_of, insert_ranges
 
 BN, RANGES, WEIGHTS = ("frozen", "live"), ("ema", "learned"), ("per-channel", "per-tensor")
-CHUNK = 32
-"""Samples that ranges are measured on at a time."""
 
 
 @checks_arguments
@@ -88,7 +82,7 @@ def quantize_aware(
         )
     samples = samples_for(model, calibration, seed)
     tuned = _build(model, _How(precision, bn, ranges, weights, keep_float, per_channel_dense), len(samples))
-    _measure(tuned, samples)
+    measure_ranges(tuned, samples)
     return distilled(tuned, model) if distill else tuned
 
 
@@ -188,26 +182,3 @@ def _on_grid(classes: dict[str, Any], layer: Layer, per_channel: bool) -> Layer:
     config = {**layer.config, "name": layer.name, "per_channel": per_channel}
     source = cls.from_config(config)
     return Layer(layer.name, layer.path, None, source, layer.dtype, config, dict(layer.weights))
-
-
-def ranges_of(model: Any) -> list[Any]:
-    """The ranges of a tuned model, in its order."""
-    return [layer for layer in model.layers if isinstance(layer, RangeMixin)]
-
-
-def _measure(tuned: Any, samples: Calibration) -> None:
-    """The first ranges: the smallest and the largest number that the float model gives."""
-    found = ranges_of(tuned)
-    for layer in found:
-        layer.observing = True
-    size = min(CHUNK, len(samples))
-    for arrays in _chunks(samples, tuned, size):
-        tuned(arrays if len(arrays) > 1 else arrays[0], training=False)
-    for layer in found:
-        layer.observing = False
-
-
-def _chunks(samples: Calibration, tuned: Any, size: int) -> Iterable[list[Any]]:
-    flavour = flavour_of(tuned)
-    for arrays in samples.batches(size):
-        yield [flavour.keras.ops.convert_to_tensor(a) if flavour.name == "keras" else np.asarray(a) for a in arrays]

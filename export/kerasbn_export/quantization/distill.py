@@ -10,7 +10,7 @@ from kerasbn.quantized.classes import DISTILLED, layers_of
 from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
-from kerasbn_export.graph.model import Graph, Value, substitute
+from kerasbn_export.graph.model import Call, Graph, Value, substitute
 from kerasbn_export.graph.structure import leaves
 
 FLATTENING = ("softmax", "sigmoid")
@@ -41,19 +41,20 @@ def _ending(value: Value) -> str:
 
 def _tap(value: Value) -> RangeMixin | None:
     """The range of an output's scores: its own, or the one before a softmax or sigmoid; None where it has none."""
-    found = _range_of(value)
-    if found is None or not found.at_end:
-        return found
-    activation = value.producer.inputs[0].producer if value.producer is not None and value.producer.inputs else None
-    return None if activation is None or not activation.inputs else _range_of(activation.inputs[0])
+    call = _maker(value)
+    if call is not None and isinstance(call.layer.source, RangeMixin) and call.layer.source.at_end:
+        activation = _maker(call.inputs[0])
+        call = None if activation is None or not activation.inputs else _maker(activation.inputs[0])
+    source = None if call is None else call.layer.source
+    return source if isinstance(source, RangeMixin) else None
 
 
-def _range_of(value: Value) -> RangeMixin | None:
+def _maker(value: Value) -> Call | None:
+    """What computes a value; an activation that is none does not."""
     call = value.producer
     while call is not None and call.layer.kind == "Activation" and call.layer.config["activation"] == "linear":
         call = call.inputs[0].producer
-    source = None if call is None else call.layer.source
-    return source if isinstance(source, RangeMixin) else None
+    return call
 
 
 def _scores(model: Any, ends: Sequence[str]) -> Any:

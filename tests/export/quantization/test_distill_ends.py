@@ -7,6 +7,20 @@ from kerasbn_testing.tuning import images
 
 from kerasbn_export import quantize_aware
 
+TAPPED = {
+    ("softmax", False): [True],
+    ("softmax", True): [False],
+    ("linear", False): [True],
+    ("linear", True): [False],
+    ("sigmoid of its own", False): [True],
+    ("sigmoid of its own", True): [True],
+    ("reshaped", False): [False],
+    ("reshaped", True): [False],
+    ("two", False): [True, True],
+    ("two", True): [False, True],
+}
+"""Whether the scores of each output are known, by the end and by whether it stays in float."""
+
 
 def ending_in(end, layers, x):
     """The outputs of a network behind some features."""
@@ -33,6 +47,7 @@ def test_it_comes_nearer_to_the_teacher(keras_flavour, rng, end, kept):
     model = keras_flavour.keras.Model(inputs, ending_in(end, layers, layers.Flatten()(features)))
     randomise(model, rng)
     tuned = quantize_aware(model, x, distill=True, keep_float=kept)
+    assert [tap is not None for tap in tuned._taps] == TAPPED[end, bool(kept)]
     for layer in tuned.layers:
         if layer.name.startswith(("end", "other")):
             layer.set_weights([0.2 * weight for weight in layer.get_weights()])
