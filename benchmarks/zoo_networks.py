@@ -123,16 +123,29 @@ def origin(flavour: str, row: str) -> str:
     return f"{name} {version(name)}" if name else f"{flavour}.applications"
 
 
+SMALLEST = 1e-3
+"""A weight whose numbers are all alike and no larger is where training begins."""
+
+
 def build(flavour: str, row: str, seed: int) -> Any:
-    """A network with gammas of both signs, and means and variances of its own signals."""
+    """A network with gammas of both signs, means and variances of its own signals, and layer scales that have grown."""
     keras, package = importlib.import_module(flavour), _package(row)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model = package.build(importlib.import_module(package.module), row.rpartition(" ")[2], keras)
     rng = np.random.default_rng(seed)
+    _grow_layer_scales(model, rng)
     shapes = [tuple(size or SIDE for size in tensor.shape[1:]) for tensor in model.inputs]
     given = [rng.uniform(-1.7, 1.7, (16, *shape)).astype("float32") for shape in shapes]
     return fit_norms(model, given if len(given) > 1 else given[0], signals(rng))
+
+
+def _grow_layer_scales(model: Any, rng: np.random.Generator) -> None:
+    """Training begins with layer scales of 1e-6, which float16 has three numbers below; it does not leave them there."""
+    for weight in model.weights:
+        values = np.asarray(weight)
+        if values.dtype == np.float32 and values.ndim and 0 < np.abs(values).max() == np.abs(values).min() <= SMALLEST:
+            weight.assign(rng.uniform(0.1, 1, values.shape).astype("float32"))
 
 
 def _package(row: str) -> Package:
