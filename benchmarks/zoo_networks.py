@@ -141,7 +141,7 @@ def build(flavour: str, row: str, seed: int) -> Any:
 
 
 def _grow_layer_scales(model: Any, rng: np.random.Generator) -> None:
-    """Training begins with layer scales of 1e-6, which float16 has three numbers below; it does not leave them there."""
+    """Training begins with layer scales of 1e-6, of which float16 has few digits; it does not leave them there."""
     for weight in model.weights:
         values = np.asarray(weight)
         if values.dtype == np.float32 and values.ndim and 0 < np.abs(values).max() == np.abs(values).min() <= SMALLEST:
