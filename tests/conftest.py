@@ -1,5 +1,6 @@
 """What every test shares: the two Kerases, and a fixed seed."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,6 +12,8 @@ from kerasbn_testing.sessions import start_anew
 from kerasbn_testing.sweeps import left_out
 
 from kerasbn.flavour import NAMES, Flavour
+
+gc.set_threshold(200_000, 20, 50)  # of TensorFlow's objects most live on, and looking at them takes a twentieth
 
 LONG = (
     *("test_recurrent", "test_demo", "test_models_folded", "test_yolo11", "test_fold_random_graphs", "test_readme"),

@@ -72,6 +72,7 @@ def test_an_activation_that_takes_more_or_gives_less_has_a_row(keras_flavour, mo
     assert build(keras_flavour.name, "activation threshold", "bare", 0).output_shape == (None, 10, 10, 4)
 
 
+@pytest.mark.either_keras
 def test_a_wrong_file_is_seen(keras_flavour, monkeypatch):
     def wrong(_, path, **__):
         judged_model.stock_file(build(keras_flavour.name, "Dense", "relu", 7), path, "float32")

@@ -101,6 +101,7 @@ def test_both_kerases_give_the_same_numbers(rng):
         np.testing.assert_allclose(second[name], first[name], rtol=0, atol=1e-5 * np.abs(first[name]).max())
 
 
+@pytest.mark.either_keras
 def test_folding_leaves_none_and_a_saved_detector_loads(keras_flavour, rng, tmp_path):
     model = small(keras_flavour)
     randomise(model, rng)
@@ -124,6 +125,7 @@ def test_folding_leaves_none_at_any_size(size):
     assert all(verdict.reason is None for verdict in fold(yolo11(size, input_size=64)).verdicts)
 
 
+@pytest.mark.either_keras
 def test_heads_share_their_network(keras_flavour, rng):
     raw = small(keras_flavour, head="raw")
     assert raw.output_shape == (None, 126, 67)

@@ -47,6 +47,7 @@ def decibels(model, path):
     return 10 * np.log10((wanted**2).sum() / ((wanted - found) ** 2).sum())
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("form", WRITTEN_OUT)
 def test_an_activation_that_is_written_out_is_as_good_as_a_layer(keras_flavour, tmp_path, form):
     model = network(keras_flavour, WRITTEN_OUT[form])
@@ -55,6 +56,7 @@ def test_an_activation_that_is_written_out_is_as_good_as_a_layer(keras_flavour, 
     assert verify(model, result.path, data=samples(32, 5))
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse"])
 def test_with_ranges_by_another_method_too(keras_flavour, tmp_path, ranges):
     model = network(keras_flavour, WRITTEN_OUT["leaky by maximum"])

@@ -191,6 +191,7 @@ def test_help_and_version_import_nothing_heavy(argument):
     assert argument == "--help" or lines == [f"kerasbn {kerasbn.__version__}"]
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
 def test_the_process_is_quiet(flavour, tmp_path):
     """A new process, since log lines come at import, from C++ and from other threads."""

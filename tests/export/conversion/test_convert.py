@@ -147,6 +147,7 @@ def test_an_operation_that_tflite_does_not_have_is_named(keras_flavour):
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.either_keras
 def test_a_process_of_its_own_gives_the_same_file(keras_flavour, rng):
     model = two_by_two(keras_flavour)
     calibration = read_calibration(samples(model, 8, rng), model_inputs(model))

@@ -38,6 +38,7 @@ def exported(model, path, rng):
     return result, x
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("least", [1e-6, 20.0])
 def test_a_divisor_that_may_vanish_keeps_its_division_in_float(keras_flavour, rng, tmp_path, least):
     model = quotient(keras_flavour, least)
@@ -52,6 +53,7 @@ def test_a_divisor_that_may_vanish_keeps_its_division_in_float(keras_flavour, rn
     assert np.isfinite(verify(model, tmp_path / "m.tflite", data=-x).outputs[0].measurement.sqnr_db)
 
 
+@pytest.mark.either_keras
 def test_linear_attention_runs_in_int8(keras_flavour, rng, tmp_path):
     model = linear_attention(keras_flavour)
     result, x = exported(model, tmp_path / "m.tflite", rng)

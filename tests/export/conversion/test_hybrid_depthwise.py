@@ -20,6 +20,7 @@ def model_of(flavour, *layers):
     return model
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("options", [{"kernel_size": 3}, {"kernel_size": 3, "depth_multiplier": 2}, {"kernel_size": 5}])
 def test_the_file_is_the_model(keras_flavour, tmp_path, options):
     layers = keras_flavour.keras.layers

@@ -104,6 +104,7 @@ def single(flavour, make):
     return built(flavour, lambda k, x: [k.Dense(2)(make(k)(x))])
 
 
+@pytest.mark.either_keras
 def test_conv_lstm(keras_flavour, tmp_path):
     layers = keras_flavour.keras.layers
     x = keras_flavour.keras.Input((STEPS, 4, 4, 2))
@@ -243,6 +244,7 @@ def test_a_wrong_recurrent_file_is_caught_and_its_layer_named(keras_flavour, tmp
     assert name in report.first_divergence.suspects
 
 
+@pytest.mark.either_keras
 def test_a_loop_that_cannot_be_quantized_is_refused_by_name(keras_flavour, tmp_path):
     keras = keras_flavour.keras
     x = keras.Input((None, 4, 1))

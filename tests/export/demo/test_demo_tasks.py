@@ -69,6 +69,7 @@ def tiny(request, tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.mark.either_keras
 def test_every_form_of_a_task_is_scored_and_verified(tiny):
     assert tiny.report
     assert [row["name"] for row in tiny.json["variants"]] == ROWS

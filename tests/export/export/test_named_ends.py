@@ -276,6 +276,7 @@ def test_a_number_behind_a_name_is_one_that_no_name_ends_in():
     assert list(distinct(["d", "d", "d_1", "c"])) == ["d", "d_2", "d_1", "c"]
 
 
+@pytest.mark.either_keras
 def test_every_form_of_a_quantized_file_is_scored_by_name(builder, rng, tmp_path):
     """Inputs of different shapes whose alphabet is not their order: by position no form could be run."""
     first, second = builder.input("zeta"), builder.input("alpha", 7)
@@ -416,6 +417,7 @@ def test_data_of_another_name_are_refused(builder, tmp_path):
         verify(model, model, data=data)
 
 
+@pytest.mark.either_keras
 def test_the_command_line_takes_npz_files_with_and_without_names(builder, rng, tmp_path, capsys):
     model = a_list_of_inputs_against_the_alphabet(builder)
     randomise(model, rng)

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pytest
 from kerasbn_testing.judging import relative_error, run
 from kerasbn_testing.statistics import data_for, randomise
 
@@ -22,6 +23,7 @@ def deep(keras):
     return keras.Model(inputs, x)
 
 
+@pytest.mark.either_keras
 def test_a_path_of_more_layers_than_frames(keras_flavour, rng):
     limit = sys.getrecursionlimit()
     try:

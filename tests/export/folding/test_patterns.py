@@ -31,6 +31,7 @@ def test_the_catalogue_is_as_large_as_promised():
 LEFT = {"conv2d, BN, relu": 0, "conv2d relu, BN, conv2d valid": 0, "input, BN, relu, conv2d": 1, "BN alone, rank 3": 2}
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("name", LEFT)
 def test_leaves_in_the_file_what_algebra_leaves(keras_flavour, tmp_path, name):
     model = give_numbers(CATALOGUE[name].build(keras_flavour.keras))

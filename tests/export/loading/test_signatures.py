@@ -76,6 +76,7 @@ def test_another_signature_is_converted_and_compared_where_it_is_asked_for(saved
     assert not verify(model, out)
 
 
+@pytest.mark.either_keras
 def test_a_file_with_all_signatures_is_compared_signature_by_signature(saved, rng, tmp_path, capsys):
     folder, model = saved
     out = tmp_path / "m.tflite"

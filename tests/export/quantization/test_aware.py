@@ -44,6 +44,7 @@ def test_the_file_is_the_trained_model(model, rng, tmp_path, form):
     assert verify(tuned, tmp_path / "m.tflite", data=x[:8])
 
 
+@pytest.mark.either_keras
 def test_it_has_the_operations_of_a_file_that_is_not_trained(model, rng, tmp_path):
     x = images(rng)
     trained = export_tflite(quantize_aware(model, x), tmp_path / "a.tflite")
@@ -110,6 +111,7 @@ def test_it_is_saved_and_loaded_with_its_ranges(model, keras_flavour, rng, tmp_p
     assert verify(tuned, tmp_path / "b.tflite", data=x[:8])
 
 
+@pytest.mark.either_keras
 def test_the_stock_converter_takes_it_too(keras_flavour, rng, tmp_path):
     """Ranges are the converter's own operation; only a fixed range that is joined with others it does not convert."""
     import tensorflow as tf

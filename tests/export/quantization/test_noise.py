@@ -24,6 +24,7 @@ def given_twice(model, x):
     return [np.asarray(model(x, training=training)) for training in (True, True, False)]
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("noise", LAYERS)
 def test_layers_that_are_random_are_gone(keras_flavour, rng, noise):
     layers, x = keras_flavour.keras.layers, images(rng, 16)

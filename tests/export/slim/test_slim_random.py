@@ -1,6 +1,7 @@
 """Random networks in which half of the gammas are zero compute the same with fewer channels."""
 
 import numpy as np
+import pytest
 from kerasbn_testing.judging import assert_same_interface, assert_unchanged, in_float64, run, state
 from kerasbn_testing.property import worst
 from kerasbn_testing.random_slimmable import RandomSlimmable
@@ -14,6 +15,7 @@ from kerasbn_export.slim.remove import slim
 SEEDS = range(20261128, 20261134)
 
 
+@pytest.mark.either_keras
 def test_random_networks_compute_the_same_with_fewer_channels(keras_flavour):
     removed = 0
     for seed in SEEDS:

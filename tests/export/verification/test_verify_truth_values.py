@@ -23,6 +23,7 @@ def thresholded(flavour, threshold):
     return model
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_right_file_is_equal_and_another_threshold_is_not(keras_flavour, rng, tmp_path, precision):
     x = rng.normal(size=(64, 12)).astype("float32")

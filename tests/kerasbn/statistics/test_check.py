@@ -183,6 +183,7 @@ def test_healthy_networks_raise_no_alarm(network):
     assert layer_findings(network) == []
 
 
+@pytest.mark.either_keras
 def test_the_whole_of_check_on_one_fault(network):
     labels = np.argmax(network.model.predict(network.x, verbose=0), -1)
     health = check(network.model, (network.x, labels))

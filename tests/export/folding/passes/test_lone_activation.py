@@ -96,6 +96,7 @@ def test_it_is_done_for_int8_and_latency_only(keras_flavour, rng, options):
     assert_folds(model, data_for(model, rng))
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("bias", [False, True])
 def test_no_relu_stands_alone_in_the_int8_file(keras_flavour, rng, tmp_path, bias):
     """And what rule and converter take for fused is the same: a bias of zeros is dropped, and a ReLU with it."""

@@ -117,6 +117,7 @@ def uneven(flavour, rng):
     return flavour.keras.Model(image, x), data
 
 
+@pytest.mark.either_keras
 def test_it_is_worth_decibels_where_channels_are_uneven(keras_flavour, rng, tmp_path, monkeypatch):
     model, data = uneven(keras_flavour, rng)
     score = scorer(model, Calibration((data[16:],), "array"))
