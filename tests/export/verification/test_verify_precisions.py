@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.capture import capture
+from kerasbn_export.verification.appeals import growth
 from kerasbn_export.verification.appeals.case import Case
 from kerasbn_export.verification.appeals.growth import GROWTH, allowing_for_growth
 from kerasbn_export.verification.network.network import Network
@@ -17,6 +18,7 @@ from kerasbn_export.verification.records.gates import GATES
 from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.report import recheck
+from kerasbn_export.verification.sides.keras_runner import KerasRunner
 from kerasbn_export.verification.sides.ports import Port
 from kerasbn_export.verification.sides.sides import Batch, Sides
 
@@ -126,13 +128,13 @@ class Known:
 RIGHT = LayerComparison("layer", "tensor", "layer", (), 1e-7, 1e-4, 140.0, 0.1, passed=True)
 
 
-def grown(candidate, layer=RIGHT):
+def grown(candidate, layer=RIGHT, reference=None):
     """The judgement where the reference errs by 1e-4 on the first samples and by 2e-5 on the others."""
     rng = np.random.default_rng(0)
     data = [rng.uniform(0.5, 1, (3, 4)), rng.uniform(0.5, 1, (3, 4))]
     data[1][:, 0] = 2.0
     batches = [Batch(scale, 3 * i, 3, lambda *_, i=i: [data[i]]) for i, scale in enumerate((1.0, 10.0))]
-    sides, network = Sides(Known(1e-4, 2e-5), candidate, (0,), (0,)), Known(0.0, 0.0)
+    sides, network = Sides(reference or Known(1e-4, 2e-5), candidate, (0,), (0,)), Known(0.0, 0.0)
     outputs = judge_outputs(sides, batches, GATES["float32"], network)
     return outputs, allowing_for_growth(Case(sides, network, batches, [layer]), outputs)
 
@@ -150,6 +152,34 @@ def test_what_is_worse_than_that_differs(errors):
     """On any samples: those on which the two are furthest apart may be explained, and others not."""
     _, (after,) = grown(Known(*errors))
     assert after.status is Status.DIFFERS
+
+
+def two_layers(flavour, inputs, outputs):
+    x = flavour.keras.Input((inputs,))
+    dense = flavour.keras.layers.Dense
+    return flavour.keras.Model(x, dense(outputs)(dense(8)(x)))
+
+
+@pytest.mark.parametrize(("most", "status"), [(2e-4, Status.EQUAL), (1e-4, Status.DIFFERS)])
+def test_other_roundings_of_the_weights_may_explain_it(keras_flavour, monkeypatch, most, status):
+    """The candidate is 5.9e-4 of the largest from float64 at most, the reference 1.5e-4."""
+    runner = KerasRunner(two_layers(keras_flavour, 4, 4), "known")
+    monkeypatch.setattr(KerasRunner, "run_with_scores", lambda _, arrays: Known(1e-4, 2e-5).run_with_scores(arrays))
+    monkeypatch.setattr(KerasRunner, "run", lambda _, arrays: Known(1e-4, 2e-5).run(arrays))
+    monkeypatch.setattr(growth, "_rounded_anew", lambda *_: {(0, "output"): 1.5 * most})
+    _, (after,) = grown(Known(-GROWTH * 1.4e-4, 0.0), reference=runner)
+    assert after.status is status
+
+
+def test_weights_are_rounded_anew_in_a_copy(keras_flavour, rng):
+    model = two_layers(keras_flavour, 6, 3)
+    held = [weight.copy() for weight in model.get_weights()]
+    data = rng.normal(size=(5, 6)).astype("float32")
+    batch = Batch(1.0, 0, 5, lambda *_: [data])
+    found = growth._rounded_anew(KerasRunner(model, "model"), batch, Network(capture(model)))
+    assert 1e-9 < found[0, "output"] < 1e-6
+    for before, after in zip(held, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_where_a_layer_is_wrong_nothing_is_explained():
