@@ -40,8 +40,9 @@ class RangeMixin:
         bits: Of the activations, 8 or 16.
         learned: Whether the range is trained by its gradient.
         fixed: Whether it is TFLite's own, which never changes.
-        at_end: Whether it is that of a softmax or sigmoid that nothing in the model takes. In training it lets
-            everything pass: the logarithm of a probability that was rounded to 0 teaches nothing.
+        at_end: Whether it is that of a softmax or sigmoid that nothing in the model takes, or of a layer in float that
+            gives an output. In training it lets everything pass: the logarithm of a probability that was rounded to 0
+            teaches nothing.
         frozen: Whether a range that followed the batches, or its gradient, does so no longer.
         momentum: ``m`` above.
         batches: How many batches the first range stands for.

@@ -12,6 +12,8 @@ linear attention is a product of two tensors, and is 0 on the grid of that produ
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from kerasbn_export.tflite.flatbuffer import has_any, op_name, parse
@@ -32,9 +34,14 @@ def divisions_in_float(calibrated: bytes) -> list[str]:
         return []
     model = parse(calibrated)
     graph = model.subgraphs[0]
+    readers = defaultdict[int, list[Any]](list)
+    for op in graph.operators:
+        for index in op.inputs:
+            readers[int(index)].append(op)
     kept: dict[int, str] = {}
     for op in reversed(graph.operators):
-        if _divides_by_little(model, op) or _serves(model, op, set(kept)):
+        takers = [taker for index in op.outputs for taker in readers[int(index)]]
+        if _divides_by_little(model, op) or _serves(model, op, takers, kept):
             kept |= {int(index): graph.tensors[index].name.decode() for index in op.outputs}
     return list(kept.values())
 
@@ -43,13 +50,12 @@ def _divides_by_little(model: Any, op: Any) -> bool:
     return op_name(model, op) == "DIV" and _may_vanish(model.subgraphs[0].tensors[op.inputs[1]])
 
 
-def _serves(model: Any, op: Any, kept: set[int]) -> bool:
-    """Whether all that reads an operation without weights stays in float."""
-    graph, outputs = model.subgraphs[0], set(map(int, op.outputs))
-    if not kept or op_name(model, op) in WEIGHTED or outputs & set(map(int, graph.outputs)):
+def _serves(model: Any, op: Any, takers: Sequence[Any], kept: Collection[int]) -> bool:
+    """Whether an operation without weights computes for operations in float alone."""
+    ends = {int(index) for index in model.subgraphs[0].outputs}
+    if op_name(model, op) in WEIGHTED or any(int(index) in ends for index in op.outputs):
         return False
-    readers = [reader for reader in graph.operators if outputs & set(map(int, reader.inputs))]
-    return bool(readers) and all(kept & set(map(int, reader.outputs)) for reader in readers)
+    return bool(takers) and all(any(int(index) in kept for index in taker.outputs) for taker in takers)
 
 
 def _may_vanish(divisor: Any) -> bool:

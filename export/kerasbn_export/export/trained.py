@@ -15,6 +15,7 @@ from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
+from kerasbn_export.quantization.float_layers import without_negatives
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
 from kerasbn_export.tflite.flatbuffer import has_any
 from kerasbn_export.tflite.graph import TFLiteGraph
@@ -49,7 +50,8 @@ def trained(
     how = replace(options.conversion, trained=True)
     wrong: list[str] = []
     for _ in range(TRIES):
-        data = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
+        made = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
+        data = without_negatives(made)
         wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
         if not wrong:
             return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)

@@ -124,7 +124,7 @@ def _build(model: Any, how: _How, count: int) -> Any:
     if not quantized:
         raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")
     options = {"bits": BITS[how.precision], "learned": how.ranges == "learned", "batches": max(1, count // CHUNK)}
-    insert_ranges(places, lambda name, fixed: _range(graph, name, fixed, options))
+    insert_ranges(places, lambda name, fixed, at_end: _range(graph, name, fixed, {**options, "at_end": at_end}))
     classes, layers = layers_of(graph.flavour), dict[Layer, Layer]()
     for call in quantized:
         layers.setdefault(call.layer, _on_grid(classes, call.layer, how.per_channel(call.layer)))
@@ -170,8 +170,7 @@ def _range(graph: Graph, name: str, fixed: Call | None, options: dict[str, Any])
     own = dict(options)
     if fixed is not None:
         low, high = FIXED[options["bits"]][activation_of(fixed.layer)]
-        at_end = not graph.users(fixed.output)
-        own |= {"low": low, "high": high, "fixed": True, "at_end": at_end, "learned": False}
+        own |= {"low": low, "high": high, "fixed": True, "learned": False}
     source = layers_of(graph.flavour)[RANGE](name=name, dtype="float32", **own)
     source.build(())
     return Layer(name, name, None, source, "float32")

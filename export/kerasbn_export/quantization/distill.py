@@ -44,7 +44,8 @@ def _tap(value: Value) -> RangeMixin | None:
     call = _maker(value)
     if call is not None and isinstance(call.layer.source, RangeMixin) and call.layer.source.at_end:
         activation = _maker(call.inputs[0])
-        call = None if activation is None or not activation.inputs else _maker(activation.inputs[0])
+        curved = activation is not None and activation.layer.kind in ("Activation", "Softmax")
+        call = _maker(activation.inputs[0]) if activation is not None and curved else None
     source = None if call is None else call.layer.source
     return source if isinstance(source, RangeMixin) else None
 

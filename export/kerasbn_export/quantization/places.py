@@ -24,7 +24,7 @@ from kerasbn_export.folding.rules.fused import FUSED, is_fused
 from kerasbn_export.folding.rules.step import stock_activation
 from kerasbn_export.folding.rules.time_distributed import MERGE, SPLIT
 from kerasbn_export.graph.batchnorm import is_batchnorm
-from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.graph.model import Call, Graph, Layer, Value, substitute
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class Place:
         value: The value.
         owner: The value that stands for all of the same range.
         users: The calls that take what comes out of it; None for all.
+        ends: Whether an output of the model that a layer in float gives does, too.
     """
 
     value: Value
     owner: Value
     users: list[Call] | None = None
+    ends: bool = False
 
 
 class Role(Enum):
@@ -167,8 +169,9 @@ class Places:
             if role in (Role.OWN, Role.ROUNDS, Role.FIXED) and not self.is_inner(call):
                 found += [Place(value, value) for value in call.outputs]
             if role is Role.FLOAT:
-                quantized = [(value, self.quantized_users(value)) for value in call.outputs]
-                found += [Place(value, value, users) for value, users in quantized if users]
+                for value in call.outputs:
+                    users, ends = self.quantized_users(value), self.graph.is_output(value)
+                    found += [Place(value, value, users, ends)] if users or ends else []
         return [replace(place, owner=self._find(place.owner)) for place in found]
 
     def _join(self, call: Call) -> Iterator[Place]:
@@ -211,13 +214,15 @@ def activation_of(layer: Layer) -> str:
     return str(name)
 
 
-def insert_ranges(places: Places, make: Callable[[str, Call | None], Layer]) -> None:
+def insert_ranges(places: Places, make: Callable[[str, Call | None, bool], Layer]) -> None:
     """Lets every value that the file quantizes go through a range.
 
     Args:
         places: Where; its graph is rewritten.
-        make: Gives the layer of a range for its name, and the call whose fixed range it is, if it is fixed.
+        make: Gives the layer of a range for its name, the call whose fixed range it is, if it is fixed, and whether a
+            loss may see what it gives before it is rounded.
     """
+    graph = places.graph
     found = places.places()
     roles = {call: places.role(call) for call in places.graph}
     layers: dict[Value, Layer] = {}
@@ -226,9 +231,12 @@ def insert_ranges(places: Places, make: Callable[[str, Call | None], Layer]) -> 
         if owner not in layers:
             fixed = owner.producer if owner.producer and roles[owner.producer] is Role.FIXED else None
             named = owner.producer if place.users else call
-            layers[owner] = make(f"{named.layer.name}_range" if named else "range", fixed)
+            at_end = place.ends if fixed is None else not graph.users(fixed.output)
+            layers[owner] = make(f"{named.layer.name}_range" if named else "range", fixed, at_end)
     for place in reversed(found):  # the last first: what goes through two ranges goes through its own first
-        places.graph.insert_after(place.value, layers[place.owner], place.users)
+        ranged = graph.insert_after(place.value, layers[place.owner], place.users)
+        if place.ends:
+            graph.outputs = substitute(graph.outputs, place.value, ranged.output)
 
 
 def _is_gelu(layer: Layer) -> bool:

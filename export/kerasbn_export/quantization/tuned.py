@@ -22,12 +22,10 @@ from kerasbn_export.folding.ledger import Ledger
 from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.verdict import Verdict, left
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
+from kerasbn_export.quantization.float_layers import KERNEL_NAMES, negate
 from kerasbn_export.quantization.grids import grid, kernel_steps, on_grid
 from kerasbn_export.quantization.places import Places, Role
 from kerasbn_export.tflite.quantization import Quantization
-
-NAMES = ("depthwise_kernel", "kernel")
-"""Of the kernel among a layer's weights."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,13 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
     verdicts = _folded(graph)
     floats, converted = tuple(_floats(graph, quantized)), sum(_is_converted(graph, call) for call in graph)
     _without_fixed(graph)
+    kernels = {call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized}
+    negate(graph, floats)
     return Tuned(
         model=emit(graph, batch_size=batch_size),
         bits=ranges[0].bits,
         grids={layer.name: grid(*layer.range, layer.bits) for layer in ranges},
-        kernels={call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized},
+        kernels=kernels,
         floats=floats,
         converted=converted,
         verdicts=verdicts,
@@ -144,7 +144,7 @@ def _with_plain_kernels(graph: Graph) -> set[str]:
 
 def _kernel(layer: Layer) -> Kernel:
     """The kernel; where a layer has one grid for the whole, its weights are not on it yet."""
-    kernel = np.asarray(next(layer.weights[name] for name in NAMES if name in layer.weights), np.float64)
+    kernel = np.asarray(next(layer.weights[name] for name in KERNEL_NAMES if name in layer.weights), np.float64)
     whole = isinstance(layer.source, KernelMixin)
     return Kernel(kernel, float(kernel_steps(kernel, ()).max()) / 2 if whole else 0.0)
 
@@ -153,7 +153,7 @@ def _plain(layer: Layer) -> Layer:
     source = layer.source
     config = {key: value for key, value in layer.config.items() if key != "per_channel"}
     weights = dict(layer.weights)
-    name = next(name for name in NAMES if name in weights)
+    name = next(name for name in KERNEL_NAMES if name in weights)
     weights[name] = on_grid(np.asarray(weights[name], np.float64), source.kept_axes)
     return Layer(layer.name, layer.path, source.stock_kind, None, layer.dtype, config, weights)
 

@@ -1,11 +1,12 @@
-"""A tuned model learns from the teacher at every end: quantized or not, behind a softmax or a reshaping."""
+"""The ends of a tuned model: it learns there from the teacher, and its file has them, be they in float or not."""
 
 import numpy as np
 import pytest
 from kerasbn_testing.statistics import randomise
 from kerasbn_testing.tuning import images
 
-from kerasbn_export import quantize_aware
+from kerasbn_export import export_tflite, quantize_aware, verify
+from kerasbn_export.tflite.file import read_tflite
 
 TAPPED = {
     ("softmax", False): [True],
@@ -55,3 +56,20 @@ def test_it_comes_nearer_to_the_teacher(keras_flavour, rng, end, kept):
     losses = tuned.fit(x, epochs=10, batch_size=8, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.either_keras
+@pytest.mark.parametrize("end", ["softmax", "linear", "two"])
+def test_an_end_in_float_is_an_end_of_the_file(keras_flavour, rng, tmp_path, end):
+    layers, x = keras_flavour.keras.layers, images(rng)
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    features = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, strides=2)(inputs)))
+    model = keras_flavour.keras.Model(inputs, ending_in(end, layers, layers.Flatten()(features)))
+    randomise(model, rng)
+    tuned = quantize_aware(model, x, keep_float=["end"])
+    path = tmp_path / "m.tflite"
+    result = export_tflite(tuned, path)
+    assert result.float_ops_left["FULLY_CONNECTED"] == 1
+    assert {port.dtype for port in read_tflite(path).outputs} == {"INT8"}
+    assert verify(tuned, path, data=x)
+    assert verify(model, path, data=x)

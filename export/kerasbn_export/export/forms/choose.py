@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from kerasbn.errors import ConversionError, NotFoldedError, UnsupportedModelError
@@ -67,9 +68,9 @@ def search_forms(
     """
     if prepared.unfolded:
         raise UnsupportedModelError(f"best=True chooses among folded forms, but {prepared.unfolded}")
-    drop = drop_of(model, prepared, options) if options.best == METRIC else None
-    convert = lambda form: converted(form, options, samples, on_step)  # noqa: E731
-    search = Search(convert, scorer(model, judged), prepared, drop=drop)
+    by_metric = drop_of(model, prepared, options) if options.best == METRIC else None
+    convert = partial(converted, options=options, samples=samples, on_step=on_step)
+    search = Search(convert, scorer(model, judged), prepared, drop=by_metric)
     on_step("convert: as folded")
     search.begin()
     for name in UNDONE:
