@@ -69,9 +69,11 @@ class Network:
     def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
         """The outputs, and each before its own softmax or sigmoid."""
         values, scores = self.start(arrays), {}
+        makers = [(_maker(value), value) for value in self.outputs]
         for call in self.computing():
-            if call.output in self.outputs and (before := before_activation(call)):
-                scores[call.output] = self.evaluate(before, values)[before.output]
+            for value in (value for maker, value in makers if maker is call):
+                if before := before_activation(call):
+                    scores[value] = self.evaluate(before, values)[before.output]
             values.update(self.evaluate(call, values))
             self.release(call, values)
         return [values[value] for value in self.outputs], [scores.get(value) for value in self.outputs]
@@ -229,6 +231,14 @@ class Network:
 
     def _typed(self, array: Array) -> Array:
         return array.astype(self._dtype, copy=False) if self._dtype and "float" in array.dtype.name else array
+
+
+def _maker(value: Value) -> Call | None:
+    """What computes an output; an activation that is none, as at the end of a model in half precision, does not."""
+    call = value.producer
+    while call is not None and call.layer.kind == "Activation" and call.layer.config["activation"] == "linear":
+        call = call.inputs[0].producer
+    return call
 
 
 def before_activation(call: Call) -> Call | None:
