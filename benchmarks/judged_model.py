@@ -330,6 +330,8 @@ def up_to_scores(model: Any) -> Any:
 
 def _score(model: Any, tensor: Any) -> Any:
     makers = [layer for layer in model.layers if len(layer._inbound_nodes) == 1 and layer.output is tensor]
+    if makers and type(makers[0]).__name__ == "Activation" and makers[0].get_config()["activation"] == "linear":
+        return _score(model, makers[0].input)  # as at the end of a model with another policy
     return linear_part(makers[0]) if makers else None
 
 
