@@ -167,7 +167,7 @@ def _refuse_half_precision(graph: Graph) -> None:
 
 
 def _range(graph: Graph, name: str, fixed: Call | None, options: dict[str, Any]) -> Layer:
-    own = dict(options)
+    own = {**options, "learned": options["learned"] and not options["at_end"]}  # what passes it by teaches it nothing
     if fixed is not None:
         low, high = FIXED[options["bits"]][activation_of(fixed.layer)]
         own |= {"low": low, "high": high, "fixed": True, "learned": False}

@@ -254,8 +254,9 @@ def _stays(verdict: Verdict, other: Verdict, taken: Trial, first: Trial) -> Verd
     if verdict.gone or not other.gone:
         return verdict
     into = f" into {', '.join(other.into)}" if other.into else ""
+    on = "calibration" if taken.drop is None else "validation"
     sentence = (
-        f"It could go{into}, but a file with all folded has {first.numbers} on the samples that choose, and this form "
+        f"It could go{into}, but a file with all folded has {first.numbers} on the {on} samples, and this form "
         f"({taken.form}) {taken.numbers}."
     )
     return replace(verdict, reason=Reason.COARSER, sentence=sentence)
