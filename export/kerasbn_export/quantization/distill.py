@@ -10,6 +10,7 @@ from kerasbn.quantized.classes import DISTILLED, layers_of
 from kerasbn.quantized.ranges import RangeMixin
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
+from kerasbn_export.folding.rules.producer import maker
 from kerasbn_export.graph.model import Call, Graph, Value, substitute
 from kerasbn_export.graph.structure import leaves
 
@@ -20,57 +21,57 @@ FLATTENING = ("softmax", "sigmoid")
 def distilled(tuned: Any, teacher: Any) -> Any:
     """The tuned model as one that learns from the teacher."""
     student = layers_of(flavour_of(tuned))[DISTILLED](tuned.inputs, tuned.outputs, name=tuned.name)
-    graph = capture(student)
-    taps = tuple(_tap(value) for value in leaves(graph.outputs))
-    ends = [ending if tap else "" for tap, ending in zip(taps, endings(teacher), strict=True)]
-    student.teach(_scores(teacher, ends), taps, tuple(ends))
+    graph, ends = capture(student), endings(teacher)
+    taps = [_tap(graph, value, ending) for value, ending in zip(leaves(graph.outputs), ends, strict=True)]
+    known = [ending if tap else "" for tap, ending in zip(taps, ends, strict=True)]
+    student.teach(_scores(teacher, known), tuple(taps), tuple(known))
     return student
 
 
 def endings(model: Any) -> tuple[str, ...]:
     """The activation that each output of a model ends in; empty for none that is known."""
-    return tuple(_ending(value) for value in leaves(capture(model).outputs))
+    graph = capture(model)
+    return tuple(_ending(graph, value) for value in leaves(graph.outputs))
 
 
-def _ending(value: Value) -> str:
-    layer = value.producer.layer if value.producer is not None else None
-    if layer is None or layer.kind is None:
+def _ending(graph: Graph, value: Value) -> str:
+    call = maker(graph, value)
+    if call is None or call.layer.kind is None:
         return ""
-    return str(layer.config.get("activation", str(layer.kind).lower()))
+    return str(call.layer.config.get("activation", str(call.layer.kind).lower()))
 
 
-def _tap(value: Value) -> RangeMixin | None:
-    """The range of an output's scores: its own, or the one before a softmax or sigmoid; None where it has none."""
-    call = _maker(value)
-    if call is not None and isinstance(call.layer.source, RangeMixin) and call.layer.source.at_end:
-        activation = _maker(call.inputs[0])
-        curved = activation is not None and activation.layer.kind in ("Activation", "Softmax")
-        call = _maker(activation.inputs[0]) if activation is not None and curved else None
+def _tap(graph: Graph, value: Value, ending: str) -> RangeMixin | None:
+    """The range of an output's scores: its own, or the one before a softmax or sigmoid; None where it has none.
+
+    A range at the end lets everything pass in training, and has no numbers to compare.
+    """
+    call = maker(graph, value)
+    source = _range_of(call)
+    if call is None or source is None or ending not in FLATTENING:
+        return None if source is None or source.at_end else source
+    activation = maker(graph, call.inputs[0])
+    if activation is None or activation.layer.kind not in ("Activation", "Softmax"):
+        return None
+    return _range_of(maker(graph, activation.inputs[0]))
+
+
+def _range_of(call: Call | None) -> RangeMixin | None:
     source = None if call is None else call.layer.source
     return source if isinstance(source, RangeMixin) else None
-
-
-def _maker(value: Value) -> Call | None:
-    """What computes a value; an activation that is none does not."""
-    call = value.producer
-    while call is not None and call.layer.kind == "Activation" and call.layer.config["activation"] == "linear":
-        call = call.inputs[0].producer
-    return call
 
 
 def _scores(model: Any, ends: Sequence[str]) -> Any:
     """A model of its own that gives each output before the softmax or sigmoid that it ends in."""
     graph = capture(model)
     for value, ending in zip(list(leaves(graph.outputs)), ends, strict=True):
-        if ending in FLATTENING:
-            _without_ending(graph, value)
+        call = maker(graph, value)
+        if ending in FLATTENING and call is not None:
+            _without_ending(graph, value, call)
     return emit(graph)
 
 
-def _without_ending(graph: Graph, value: Value) -> None:
-    call = value.producer
-    if call is None:
-        return
+def _without_ending(graph: Graph, value: Value, call: Call) -> None:
     if call.layer.kind in ("Activation", "Softmax"):
         graph.outputs = substitute(graph.outputs, value, call.inputs[0])
     else:

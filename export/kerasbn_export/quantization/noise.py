@@ -20,7 +20,7 @@ def without_noise(graph: Graph) -> None:
     """Takes the layers out that do nothing at inference, and the dropout out of others."""
     quiet: dict[Layer, Layer] = {}
     for call in graph.in_order():
-        if call.layer.kind in identity.KINDS and len(call.inputs) == 1 and not in_training(call):
+        if identity.does_nothing(graph, call) and len(call.inputs) == 1 and not in_training(call):
             graph.bypass(call)
         elif call.layer.kind is not None:
             call.layer = quiet.setdefault(call.layer, with_options(call.layer, RATES))

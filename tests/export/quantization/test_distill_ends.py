@@ -17,6 +17,10 @@ TAPPED = {
     ("sigmoid of its own", True): [True],
     ("reshaped", False): [False],
     ("reshaped", True): [False],
+    ("tanh", False): [False],
+    ("tanh", True): [False],
+    ("softmax, then no activation", False): [True],
+    ("softmax, then no activation", True): [False],
     ("two", False): [True, True],
     ("two", True): [False, True],
 }
@@ -34,19 +38,30 @@ def ending_in(end, layers, x):
             return layers.Activation("sigmoid", name="gate")(layers.Dense(4, name="end")(x))
         case "reshaped":
             return layers.Reshape((2, 2))(layers.Dense(4, name="end")(x))
+        case "tanh":
+            return layers.Dense(4, activation="tanh", name="end")(x)
+        case "softmax, then no activation":
+            probabilities = layers.Dense(4, activation="softmax", name="end")(x)
+            return layers.Activation("linear", dtype="float32")(probabilities)
         case "two":
             return [layers.Dense(4, activation="softmax", name="end")(x), layers.Dense(1, name="other")(x)]
 
 
+def network(flavour, rng, end):
+    """A convolution and such an end."""
+    layers = flavour.keras.layers
+    inputs = flavour.keras.Input((8, 8, 3))
+    features = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, strides=2)(inputs)))
+    model = flavour.keras.Model(inputs, ending_in(end, layers, layers.Flatten()(features)))
+    randomise(model, rng)
+    return model
+
+
 @pytest.mark.either_keras
 @pytest.mark.parametrize("kept", [(), ("end",)])
-@pytest.mark.parametrize("end", ["softmax", "linear", "sigmoid of its own", "reshaped", "two"])
+@pytest.mark.parametrize("end", list(dict.fromkeys(end for end, _ in TAPPED)))
 def test_it_comes_nearer_to_the_teacher(keras_flavour, rng, end, kept):
-    layers, x = keras_flavour.keras.layers, images(rng)
-    inputs = keras_flavour.keras.Input((8, 8, 3))
-    features = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, strides=2)(inputs)))
-    model = keras_flavour.keras.Model(inputs, ending_in(end, layers, layers.Flatten()(features)))
-    randomise(model, rng)
+    model, x = network(keras_flavour, rng, end), images(rng)
     tuned = quantize_aware(model, x, distill=True, keep_float=kept)
     assert [tap is not None for tap in tuned._taps] == TAPPED[end, bool(kept)]
     for layer in tuned.layers:
@@ -58,14 +73,20 @@ def test_it_comes_nearer_to_the_teacher(keras_flavour, rng, end, kept):
     assert losses[-1] < losses[0] / 2
 
 
-@pytest.mark.either_keras
-@pytest.mark.parametrize("end", ["softmax", "linear", "two"])
-def test_an_end_in_float_is_an_end_of_the_file(keras_flavour, rng, tmp_path, end):
-    layers, x = keras_flavour.keras.layers, images(rng)
+def test_a_softmax_that_is_looked_at_inside_the_model_is_compared_by_its_scores(keras_flavour, rng):
+    layers = keras_flavour.keras.layers
     inputs = keras_flavour.keras.Input((8, 8, 3))
-    features = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, strides=2)(inputs)))
-    model = keras_flavour.keras.Model(inputs, ending_in(end, layers, layers.Flatten()(features)))
-    randomise(model, rng)
+    softmax = layers.Dense(4, activation="softmax", name="end")(layers.Flatten()(layers.Conv2D(4, 3)(inputs)))
+    model = keras_flavour.keras.Model(inputs, [softmax, layers.Dense(2)(softmax)])
+    tuned = quantize_aware(model, images(rng), distill=True)
+    assert [tap.name for tap in tuned._taps] == ["end_range", "dense_range"]
+    assert tuned._endings == ("softmax", "linear")
+
+
+@pytest.mark.either_keras
+@pytest.mark.parametrize("end", ["softmax", "linear", "tanh", "two"])
+def test_an_end_in_float_is_an_end_of_the_file(keras_flavour, rng, tmp_path, end):
+    model, x = network(keras_flavour, rng, end), images(rng)
     tuned = quantize_aware(model, x, keep_float=["end"])
     path = tmp_path / "m.tflite"
     result = export_tflite(tuned, path)

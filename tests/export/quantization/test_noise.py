@@ -51,3 +51,12 @@ def test_a_dropout_inside_a_layer_is_gone(keras_flavour, rng):
     once, twice, inference = given_twice(tuned, x)
     np.testing.assert_allclose(once, twice, atol=1e-6)
     np.testing.assert_allclose(once, inference, atol=1e-5)
+
+
+def test_what_is_called_in_training_mode_stays(keras_flavour, rng):
+    layers, x = keras_flavour.keras.layers, images(rng, 16)
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    y = layers.Dropout(RATE)(layers.Conv2D(4, 3)(inputs), training=True)
+    model = keras_flavour.keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
+    once, twice, _ = given_twice(quantize_aware(model, x, ranges="learned"), x)
+    assert np.abs(once - twice).max() > 1e-3

@@ -29,15 +29,16 @@ KINDS = (
 
 def backward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's input."""
-    return _pass(call, push, call.inputs[0]) if _concerns(graph, call) else None
+    return _pass(call, push, call.inputs[0]) if does_nothing(graph, call) else None
 
 
 def forward(graph: Graph, call: Call, push: Push) -> Step | Refusal | None:
     """On to the layer's output."""
-    return _pass(call, push, call.output) if _concerns(graph, call) and takes_only(call, push.value) else None
+    return _pass(call, push, call.output) if does_nothing(graph, call) and takes_only(call, push.value) else None
 
 
-def _concerns(graph: Graph, call: Call) -> bool:
+def does_nothing(graph: Graph, call: Call) -> bool:
+    """Whether a layer gives what it takes at inference."""
     return call.layer.kind in KINDS or (call.layer.kind == "Activation" and has_no_activation(graph, call.layer))
 
 

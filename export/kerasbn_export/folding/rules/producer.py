@@ -16,7 +16,7 @@ import numpy as np
 from kerasbn_export.algebra.linear import kernel_name, linear
 from kerasbn_export.folding.rules.step import Push, Refusal, Step
 from kerasbn_export.folding.verdict import Reason
-from kerasbn_export.graph.model import Call, Graph, Layer
+from kerasbn_export.graph.model import Call, Graph, Layer, Value
 
 LARGEST = {
     "float16": float(np.finfo(np.float16).max),
@@ -58,6 +58,14 @@ def has_no_activation(graph: Graph, layer: Layer) -> bool:
         return False
     function = getattr(layer.source, "activation", None)
     return layer.changed or function is None or function is graph.flavour.keras.activations.linear
+
+
+def maker(graph: Graph, value: Value) -> Call | None:
+    """What computes a value; an activation that is none, as at the end of a model in half precision, does not."""
+    call = value.producer
+    while call is not None and call.layer.kind == "Activation" and has_no_activation(graph, call.layer):
+        call = call.inputs[0].producer
+    return call
 
 
 def _passes_activation(graph: Graph, layer: Layer, push: Push) -> bool:

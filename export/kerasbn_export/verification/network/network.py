@@ -18,6 +18,7 @@ from kerasbn_export.arrays import Array
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import in_context
 from kerasbn_export.emit.layer import build_layer, retyped_arguments, set_weights
+from kerasbn_export.folding.rules.producer import maker
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.graph.recurrent_layers import at_inference
 from kerasbn_export.graph.structure import leaves, map_leaves
@@ -69,9 +70,9 @@ class Network:
     def run_with_scores(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
         """The outputs, and each before its own softmax or sigmoid."""
         values, scores = self.start(arrays), {}
-        makers = [(_maker(value), value) for value in self.outputs]
+        makers = [(maker(self.graph, value), value) for value in self.outputs]
         for call in self.computing():
-            for value in (value for maker, value in makers if maker is call):
+            for value in (value for made_by, value in makers if made_by is call):
                 if before := before_activation(call):
                     scores[value] = self.evaluate(before, values)[before.output]
             values.update(self.evaluate(call, values))
@@ -231,14 +232,6 @@ class Network:
 
     def _typed(self, array: Array) -> Array:
         return array.astype(self._dtype, copy=False) if self._dtype and "float" in array.dtype.name else array
-
-
-def _maker(value: Value) -> Call | None:
-    """What computes an output; an activation that is none, as at the end of a model in half precision, does not."""
-    call = value.producer
-    while call is not None and call.layer.kind == "Activation" and call.layer.config["activation"] == "linear":
-        call = call.inputs[0].producer
-    return call
 
 
 def before_activation(call: Call) -> Call | None:
