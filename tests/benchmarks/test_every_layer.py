@@ -85,6 +85,7 @@ def test_a_wrong_file_is_seen(keras_flavour, monkeypatch):
     }
 
 
+@pytest.mark.either_keras
 def test_a_verifier_that_says_no_to_everything_is_seen(keras_flavour, monkeypatch):
     no = SimpleNamespace(status=Status.DIFFERS, outputs=(), first_divergence=None)
     monkeypatch.setattr(judged_model, "verify", lambda *_, **__: no)
@@ -92,6 +93,7 @@ def test_a_verifier_that_says_no_to_everything_is_seen(keras_flavour, monkeypatc
     assert [step.outcome for step in steps] == ["right", "right", "false alarm", "false alarm"]
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize(("error", "outcome"), [(ConversionError("no"), "refused"), (TypeError("no"), "crash")])
 def test_a_refusal_is_no_crash(keras_flavour, monkeypatch, error, outcome):
     def fails(*_, **__):

@@ -18,6 +18,7 @@ def loop_of(flavour, batch=8):
     return Loop(flavour, partial(small_batch.network, flavour, norm), (x, y), batch), x, y
 
 
+@pytest.mark.either_keras
 def test_the_loop_trains_as_fit_does(keras_flavour):
     keras = keras_flavour.keras
     loop, x, y = loop_of(keras_flavour)
@@ -32,6 +33,7 @@ def test_the_loop_trains_as_fit_does(keras_flavour):
         assert np.allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.either_keras
 def test_a_seed_gives_the_same_training_again(keras_flavour):
     loop, x, y = loop_of(keras_flavour)
     found = []

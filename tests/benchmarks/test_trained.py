@@ -36,6 +36,7 @@ def built(name, flavour):
         pytest.skip(str(absent))
 
 
+@pytest.mark.either_keras
 def test_a_row_has_every_cell_and_no_fault(keras_flavour, monkeypatch):
     monkeypatch.setattr(against_stock, "SLOWEST", 100.0)
     monkeypatch.setattr(against_stock, "ROUNDS", 2)

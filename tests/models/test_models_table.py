@@ -28,6 +28,7 @@ def test_a_missed_target_is_a_fault(monkeypatch, name, value):
     assert not table.measured(ROWS["resnet1d"])[1]
 
 
+@pytest.mark.either_keras
 def test_files_are_measured_of_small_networks(keras_flavour):
     small = table.Row("digits_cnn", "", ROWS["digits_cnn"].build, {"filters": 4})
     network = table.with_signals(small, keras_flavour.name)

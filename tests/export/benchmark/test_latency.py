@@ -95,6 +95,7 @@ def test_nothing_to_compare_is_an_error(paths, rounds):
         compare_latency(paths, rounds=rounds)
 
 
+@pytest.mark.either_keras
 def test_runs_real_files(tmp_path, keras_flavour):
     import tensorflow as tf
 

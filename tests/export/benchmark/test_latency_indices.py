@@ -7,6 +7,7 @@ from kerasbn_export.benchmark.latency import _input, compare_latency
 from kerasbn_export.export.tflite import export_tflite
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("rows", [2, 256])
 def test_an_embedding_is_timed(keras_flavour, tmp_path, rows):
     layers = keras_flavour.keras.layers

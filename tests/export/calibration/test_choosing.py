@@ -64,6 +64,7 @@ def test_with_ranges_by_another_method_too(keras_flavour, tmp_path, ranges):
     assert decibels(model, result.path) > 28
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("precision", ["int8", "int16x8"])
 def test_what_nothing_else_reads_is_cut_as_before(keras_flavour, precision):
     """``min(max(x, -0.2), 0.2)`` has the grid of -0.2 to 0.2 everywhere."""

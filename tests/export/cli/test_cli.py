@@ -101,6 +101,7 @@ def test_export_to_int8_calibrates_and_verifies_on_the_file_given(model_path, tm
     assert read_tflite(out).inputs[0].dtype == "UINT8"
 
 
+@pytest.mark.either_keras
 def test_export_options_reach_the_file(model_path, tmp_path, capsys):
     out = tmp_path / "m.tflite"
     assert run(["export", model_path, "-o", str(out), "--batch-size", "0", "--no-fold", "--no-verify"]) == 0
@@ -110,6 +111,7 @@ def test_export_options_reach_the_file(model_path, tmp_path, capsys):
     assert read_tflite(out).inputs[0].shape == (-1, 6, 6, 3)
 
 
+@pytest.mark.either_keras
 def test_a_file_that_computes_something_else_does_not_get_the_name(model_path, tmp_path, capsys, monkeypatch):
     """The converter is given a model with one wrong weight."""
     from kerasbn_export.export import prepared
@@ -210,6 +212,7 @@ def test_with_debug_the_log_lines_are_there(tmp_path):
     assert done.stderr != ""
 
 
+@pytest.mark.either_keras
 def test_targets_and_branches_reach_the_fold(keras_flavour, tmp_path, capsys, rng):
     keras = keras_flavour.keras
     inputs = keras.Input((6, 6, 3))

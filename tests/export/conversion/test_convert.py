@@ -227,6 +227,7 @@ def test_what_the_converter_says_is_put_in_words(said, understood):
         raise failure(ValueError(said), [], None)
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("int8", "int8"), ("int8", "float32"), ("int16x8", "int16"), ("int16x8", "float32")]
 )

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 import kerasbn
 from kerasbn_export.cli.main import run
@@ -33,6 +34,7 @@ def test_the_file_tells_its_model_and_its_verdicts(keras_flavour, tmp_path):
     assert record["calibration_samples"] is None
 
 
+@pytest.mark.either_keras
 def test_the_same_model_gives_the_same_file_and_another_one_another_hash(keras_flavour, tmp_path):
     model = small_model(keras_flavour)
     first, again = (export_tflite(model, tmp_path / name).path.read_bytes() for name in ("a.tflite", "b.tflite"))
@@ -42,6 +44,7 @@ def test_the_same_model_gives_the_same_file_and_another_one_another_hash(keras_f
     assert weights_hash(model) != before
 
 
+@pytest.mark.either_keras
 def test_files_of_others_and_damaged_records_tell_nothing(keras_flavour):
     model = small_model(keras_flavour)
     for metadata in ({}, {KEY: b"{"}, {KEY: b"[]"}, {KEY: b'{"schema_version": 99}'}):

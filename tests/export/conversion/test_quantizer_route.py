@@ -44,6 +44,7 @@ def ends(path):
     return signature.inputs[0].dtype, signature.outputs[0].dtype
 
 
+@pytest.mark.either_keras
 def test_without_the_quantizer_the_error_says_what_to_install(keras_flavour, tmp_path, monkeypatch):
     monkeypatch.setattr(package, "find_spec", lambda name: None if "quantizer" in name else object())
     monkeypatch.setattr(package, "version", lambda _: "1")

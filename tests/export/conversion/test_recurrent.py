@@ -189,6 +189,7 @@ def _open_gates(array):
     return 0 * array if array.shape == (3, 12) else array
 
 
+@pytest.mark.either_keras
 def test_what_is_reversed_and_joined_keeps_its_numbers_in_int8(keras_flavour, tmp_path):
     layers, keras = keras_flavour.keras.layers, keras_flavour.keras
     x = keras.Input((STEPS, FEATURES))
@@ -274,6 +275,7 @@ def test_one_wrong_step_of_many_is_caught_in_int8(keras_flavour, tmp_path, fault
     assert report.first_divergence.layer == "gru"
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_cell_of_ones_own_with_a_batchnorm_inside(keras_flavour, tmp_path, precision):
     """The converter folds that BatchNorm into the kernel of every step, which is then no kernel of the layer."""

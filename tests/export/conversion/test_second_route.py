@@ -201,6 +201,7 @@ class TestWithThePackage:
         assert "Route litert" in capsys.readouterr().out
 
 
+@pytest.mark.either_keras
 def test_the_objection_to_a_right_file_is_empty(keras_flavour, tmp_path):
     model = small(keras_flavour)
     path = export_tflite(model, tmp_path / "m.tflite").path

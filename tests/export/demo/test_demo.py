@@ -172,6 +172,7 @@ def test_digits_are_split_by_class_and_seeded():
     np.testing.assert_array_equal(digits.calibration(7), digits.train_images[:7])
 
 
+@pytest.mark.either_keras
 def test_leftovers_are_found_in_a_file(keras_flavour, rng, tmp_path):
     import tensorflow as tf
 

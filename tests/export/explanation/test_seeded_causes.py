@@ -65,6 +65,7 @@ def test_a_seeded_cause_is_found_first(subjects, cases, cause, name, keras):
     assert not explanation
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("cause", "name", "keras"), places(SEEDS)[: 65 if ALL else None])
 def test_without_its_detector_a_cause_is_not_found(subjects, cases, cause, name, keras, monkeypatch):
     monkeypatch.setattr(explaining, "CAUSES", tuple(each for each in CAUSES if name_of(each) != cause))

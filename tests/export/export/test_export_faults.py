@@ -230,6 +230,7 @@ def save_tflite(flavour, path):
     return str(export_tflite(network(flavour), path).path)
 
 
+@pytest.mark.either_keras
 def test_benchmark_prints_what_it_measured(keras_flavour, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = ["a.tflite", "b.tflite"]

@@ -288,6 +288,7 @@ def test_every_form_of_a_quantized_file_is_scored_by_name(builder, rng, tmp_path
     assert verify(model, result.path, data=data)
 
 
+@pytest.mark.either_keras
 def test_bias_correction_feeds_both_files_by_name(builder, rng, tmp_path):
     """Two inputs of one shape and other ranges: swapped, the means would be those of another input."""
     first, second = builder.input("zeta"), builder.input("alpha")

@@ -29,6 +29,7 @@ def model_of(flavour, options, attend):
     return flavour.keras.Model(inputs, layers.Activation("tanh")(x))
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize(("options", "attend"), WAYS)
 def test_they_go_into_its_projections(keras_flavour, rng, options, attend):
     model = model_of(keras_flavour, options, attend)

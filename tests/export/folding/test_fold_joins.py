@@ -13,6 +13,7 @@ JOINS = {
 }
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("kind", JOINS)
 def test_each_branch_gets_its_part(keras_flavour, rng, kind):
     """Each branch has an input of its own: merging them into one layer is no way out."""
@@ -27,6 +28,7 @@ def test_each_branch_gets_its_part(keras_flavour, rng, kind):
     assert judged.verdicts["bn"].direction == "backward"
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("kind", ["Add", "Average", "Subtract"])
 def test_the_shift_of_one_branch_goes_on_with_its_sign(keras_flavour, rng, kind, place):

@@ -77,6 +77,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_judge_sees_a_missing_condition(keras_flavour, rng, monkeypatch, fault):
     build, owner, name, broken = FAULTS[fault]

@@ -40,6 +40,7 @@ def far_means(bn, rng):
     bn.moving_mean.assign(1e4 * sigma * np.sign(rng.normal(size=8)))
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("build", [backward, forward])
 @pytest.mark.parametrize("case", [zero_gammas, dead_channels, far_means])
 def test_the_error_of_float32_is_at_most_the_original_one(keras_flavour, rng, build, case):

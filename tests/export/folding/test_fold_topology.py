@@ -1,6 +1,7 @@
 """How layers hang together: nesting, sharing, several inputs and outputs. The fold is equal and keeps the interface."""
 
 import numpy as np
+import pytest
 from kerasbn_testing.judging import assert_folds
 from kerasbn_testing.statistics import data_for, randomise
 
@@ -276,6 +277,7 @@ def test_a_model_without_batchnorm(keras_flavour, rng):
     assert folds(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), rng).verdicts == {}
 
 
+@pytest.mark.either_keras
 def test_many_batchnorms(keras_flavour, rng):
     keras = keras_flavour.keras
     values = hidden = keras.Input((4,))

@@ -111,6 +111,7 @@ CONDITIONS = {
 }
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_rule_without_its_condition_is_caught(keras_flavour, rng, monkeypatch, name):
     owner, attribute, without = CONDITIONS[name]

@@ -69,6 +69,7 @@ STAY = {
 }
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("name", RELEASED)
 def test_the_producer_is_left_to_its_batchnorm(keras_flavour, rng, name):
     model = forked(keras_flavour.keras, *RELEASED[name], rng)
@@ -83,6 +84,7 @@ def test_the_others_take_the_inverse(keras_flavour, rng, name):
     assert {verdict.direction for verdict in judged.verdicts.values()} == {"both"}
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("name", STAY)
 def test_what_pays_nothing_stays(keras_flavour, rng, name):
     model = forked(keras_flavour.keras, *STAY[name], rng)
@@ -92,6 +94,7 @@ def test_what_pays_nothing_stays(keras_flavour, rng, name):
     assert verdict.reason in (Reason.SEVERAL_USES, Reason.ACTIVATION)
 
 
+@pytest.mark.either_keras
 def test_one_operation_fewer_in_a_file_that_is_no_larger(keras_flavour, rng, tmp_path):
     model = forked(keras_flavour.keras, *RELEASED["1x1 behind 3x3"], rng)
     ours, before = tmp_path / "ours.tflite", tmp_path / "before.tflite"
@@ -108,6 +111,7 @@ def network_bytes(path):
     return file.size - sum(len(blob) for blob in file.metadata.values())
 
 
+@pytest.mark.either_keras
 def test_random_forks(keras_flavour, rng):
     gone = 0
     for _ in range(16):

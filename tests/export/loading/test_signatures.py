@@ -65,6 +65,7 @@ def test_serving_default_is_converted_and_compared_with_its_own_outputs(saved, r
     assert verify(model, out)
 
 
+@pytest.mark.either_keras
 def test_another_signature_is_converted_and_compared_where_it_is_asked_for(saved, tmp_path, capsys):
     folder, model = saved
     out = tmp_path / "m.tflite"
@@ -96,6 +97,7 @@ def test_a_file_with_all_signatures_is_compared_signature_by_signature(saved, rn
         verify(out, model, signature="no")
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("command", ["export", "verify"])
 def test_an_unknown_signature_is_one_error_that_lists_what_there_is(saved, tmp_path, command, capsys):
     folder, _ = saved
@@ -105,6 +107,7 @@ def test_an_unknown_signature_is_one_error_that_lists_what_there_is(saved, tmp_p
     assert line.endswith("has no signature 'hlaf'; it has both, half, serving_default.")
 
 
+@pytest.mark.either_keras
 def test_ranges_are_measured_for_serving_default(saved, rng, tmp_path):
     folder, _ = saved
     data = rng.normal(size=(40, 6)).astype("float32")
@@ -156,6 +159,7 @@ def test_of_several_signatures_without_a_default_one_has_to_be_chosen():
         chosen(("b", "a"), None, "m.tflite")
 
 
+@pytest.mark.either_keras
 def test_one_signature_as_a_file_of_its_own(saved, tmp_path):
     folder, _ = saved
     content = export_tflite(folder, tmp_path / "m.tflite", signature="*").path.read_bytes()

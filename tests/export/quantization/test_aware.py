@@ -52,6 +52,7 @@ def test_it_has_the_operations_of_a_file_that_is_not_trained(model, rng, tmp_pat
     assert trained.ops == plain.ops
 
 
+@pytest.mark.either_keras
 def test_before_training_it_is_within_rounding_of_the_model_and_leaves_that_alone(model, rng):
     x = images(rng)
     before = [np.array(weight) for weight in model.get_weights()]
@@ -88,6 +89,7 @@ def test_ranges_follow_the_batches_without_a_bias_to_their_start(keras_flavour, 
     assert layer.range == before
 
 
+@pytest.mark.either_keras
 def test_learned_ranges_and_kernels_get_gradients(model, rng):
     x = images(rng)
     tuned = quantize_aware(model, x, ranges="learned")
@@ -126,6 +128,7 @@ def test_the_stock_converter_takes_it_too(keras_flavour, rng, tmp_path):
     assert verify(tuned, tmp_path / "stock.tflite", data=images(rng, 8))
 
 
+@pytest.mark.either_keras
 def test_16_bits(keras_flavour, rng, tmp_path):
     layers = keras_flavour.keras.layers
     inputs = keras_flavour.keras.Input((8, 8, 3))
@@ -142,6 +145,7 @@ def test_16_bits_have_no_concatenation(model, rng):
         quantize_aware(model, images(rng), precision="int16x8")
 
 
+@pytest.mark.either_keras
 def test_layers_stay_in_float_by_name_pattern_and_class(keras_flavour, rng, tmp_path):
     layers = keras_flavour.keras.layers
     inputs = keras_flavour.keras.Input((8, 8, 3))
@@ -160,6 +164,7 @@ def test_layers_stay_in_float_by_name_pattern_and_class(keras_flavour, rng, tmp_
     assert np.isfinite(verify(model, tmp_path / "m.tflite", data=images(rng, 8)).outputs[0].measurement.sqnr_db)
 
 
+@pytest.mark.either_keras
 def test_an_embedding_and_whole_numbers(keras_flavour, rng, tmp_path):
     layers = keras_flavour.keras.layers
     inputs = keras_flavour.keras.Input((6,), dtype="int32")
@@ -221,6 +226,7 @@ def test_an_export_that_contradicts_the_training_is_refused(keras_flavour, rng, 
     assert not (tmp_path / "m.tflite").exists()
 
 
+@pytest.mark.either_keras
 def test_the_ends_may_be_float(keras_flavour, rng, tmp_path):
     tuned = quantize_aware(small(keras_flavour, rng), images(rng))
     export_tflite(tuned, tmp_path / "m.tflite", precision="int8", io_dtype="float32")
@@ -236,6 +242,7 @@ def test_live_batchnorms_are_checked_like_others(model, rng):
     assert sum("BatchNorm" in type(layer).__name__ for layer in tuned.layers) == 2
 
 
+@pytest.mark.either_keras
 def test_several_ends_shared_layers_and_nested_models(keras_flavour, rng, tmp_path):
     """Also a data set instead of arrays, and a training loop of one's own."""
     import tensorflow as tf
@@ -268,6 +275,7 @@ def test_several_ends_shared_layers_and_nested_models(keras_flavour, rng, tmp_pa
     assert verify(tuned, tmp_path / "m.tflite", data=x)
 
 
+@pytest.mark.either_keras
 def test_a_live_batchnorm_behind_a_dense_of_one_scale_is_folded(keras_flavour, rng, tmp_path):
     """Behind one scale for the whole kernel none can stay; behind one for each channel it can."""
     layers = keras_flavour.keras.layers

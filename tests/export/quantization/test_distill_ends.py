@@ -73,6 +73,7 @@ def test_it_comes_nearer_to_the_teacher(keras_flavour, rng, end, kept):
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.either_keras
 def test_a_softmax_that_is_looked_at_inside_the_model_is_compared_by_its_scores(keras_flavour, rng):
     layers = keras_flavour.keras.layers
     inputs = keras_flavour.keras.Input((8, 8, 3))

@@ -27,6 +27,7 @@ def network(flavour, rng, zeros=0.5):
     return model
 
 
+@pytest.mark.either_keras
 def test_the_file_is_smaller_and_equal_to_the_model(keras_flavour, rng, tmp_path):
     model = network(keras_flavour, rng)
     whole = export_tflite(model, tmp_path / "whole.tflite")
@@ -45,6 +46,7 @@ def test_the_file_is_smaller_and_equal_to_the_model(keras_flavour, rng, tmp_path
     assert whole.slimmed == ()
 
 
+@pytest.mark.either_keras
 def test_a_wrong_slimmed_file_does_not_pass(keras_flavour, rng, tmp_path):
     model = network(keras_flavour, rng)
     export_tflite(model, tmp_path / "slim.tflite", slim=True)
@@ -55,6 +57,7 @@ def test_a_wrong_slimmed_file_does_not_pass(keras_flavour, rng, tmp_path):
     assert "layers not compared: constant channels were taken out of the file." in comparison.notes
 
 
+@pytest.mark.either_keras
 def test_int8_is_calibrated_on_the_smaller_network(keras_flavour, rng, tmp_path):
     model, samples = network(keras_flavour, rng), rng.normal(size=(32, 8, 8, 3)).astype("float32")
     result = export_tflite(model, tmp_path / "m.tflite", slim=True, precision="int8", calibration=samples)
@@ -62,6 +65,7 @@ def test_int8_is_calibrated_on_the_smaller_network(keras_flavour, rng, tmp_path)
     assert verify(model, tmp_path / "m.tflite", data=samples)
 
 
+@pytest.mark.either_keras
 def test_the_command_says_what_went(keras_flavour, rng, tmp_path, capsys):
     path = tmp_path / "m.keras"
     network(keras_flavour, rng).save(path)
@@ -69,6 +73,7 @@ def test_the_command_says_what_went(keras_flavour, rng, tmp_path, capsys):
     assert "channels removed" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.either_keras
 def test_nothing_to_remove_is_said_and_exported(keras_flavour, rng, tmp_path):
     result = export_tflite(network(keras_flavour, rng, zeros=0.0), tmp_path / "m.tflite", slim=True)
     assert "Slimmed: No channel was removed: no gamma is zero." in str(result)

@@ -137,6 +137,7 @@ def test_the_backends_are_those_that_there_are():
     assert (*BACKENDS, *RUNTIMES) == verify_command.BACKENDS
 
 
+@pytest.mark.either_keras
 def test_recheck_judges_as_verify_would(paths, monkeypatch, capsys):
     monkeypatch.chdir(paths)
     assert run(["verify", "m.keras", "wrong.keras", "--samples", "2", "--json", "r.json"]) == 1

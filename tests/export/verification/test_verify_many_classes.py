@@ -28,6 +28,7 @@ def exported(case, tmp_path):
     return export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data, io_dtype="float32").path
 
 
+@pytest.mark.either_keras
 def test_small_probabilities_are_judged_by_the_scores(case, exported):
     model, data = case
     report = verify(model, exported, data=data[:8])
@@ -41,6 +42,7 @@ def test_small_probabilities_are_judged_by_the_scores(case, exported):
     assert len(head) == 2
 
 
+@pytest.mark.either_keras
 def test_wrong_scores_are_wrong_behind_it(case, exported):
     """All probabilities are still about 0."""
     model, data = case

@@ -245,6 +245,7 @@ def test_an_unknown_backend_is_refused(keras_flavour, model, write):
         verify(model, write(converted(keras_flavour.name, "float32")), backend="cuda")
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_fixed_batch_is_run_in_its_own_size(keras_flavour, write, batch):
     keras = keras_flavour.keras

@@ -272,6 +272,7 @@ def test_an_uneven_kernel(keras_flavour):
     assert found["uneven-scale"].channels == (1,)
 
 
+@pytest.mark.either_keras
 def test_what_cannot_be_told(keras_flavour):
     model, x = perceptron(keras_flavour), samples()
     recalibrate(model, x)

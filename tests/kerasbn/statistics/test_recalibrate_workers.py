@@ -43,6 +43,7 @@ def one_process(flavour):
     return flavour.keras.Sequential([layers.Input((8, 8, 3)), *parts])
 
 
+@pytest.mark.either_keras
 def test_two_workers_have_the_statistics_of_one(keras_flavour, folder):
     model = one_process(keras_flavour)
     for name, exact in (("w", False), ("exact", True)):

@@ -23,7 +23,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 ALL = os.environ.get("KERASBN_ALL_TESTS") == "1"
-PARTS = 4
+PARTS = 6
 """One case of so many is taken."""
 KERAS = r"(?<=[\[-])(tf_)?keras(?=[\]-])"
 """The Kerases' name among the parameters in the name of a case."""

@@ -106,6 +106,7 @@ def test_a_convolution_called_twice_keeps_its_weights(keras_flavour, rng):
     assert "border-map" not in judged.verdicts["bn"].rules
 
 
+@pytest.mark.either_keras
 def test_the_file_has_one_operation_more_than_the_convolution_and_fewer_numbers_than_stock(
     keras_flavour, rng, tmp_path
 ):

@@ -110,6 +110,7 @@ def test_no_relu_stands_alone_in_the_int8_file(keras_flavour, rng, tmp_path, bia
     assert sum(ours.values()) == sum(plain.values())
 
 
+@pytest.mark.either_keras
 def test_a_pooling_has_the_scale_of_its_input(keras_flavour, rng, tmp_path):
     """So nothing is rounded a second time: the ReLU's numbers are those before it, cut off at zero."""
     model = random(with_another_user(keras_flavour.keras), rng)

@@ -30,6 +30,7 @@ def activations(model):
     return [layer for layer in model.layers if type(layer).__name__ in ("ReLU", "Activation")]
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("name", PAIRS)
 def test_what_is_the_same_becomes_one_and_nothing_else(keras_flavour, rng, name):
     *pair, left = PAIRS[name]
@@ -47,6 +48,7 @@ def test_an_output_of_the_model_stays(keras_flavour, rng):
     assert [tensor.shape for tensor in folded.outputs] == [tensor.shape for tensor in model.outputs]
 
 
+@pytest.mark.either_keras
 def test_the_one_is_fused_and_no_companion_is_given(keras_flavour, rng, tmp_path):
     """Counted as two users of the convolution, both would get a pooling that nothing needs."""
     model = forked(keras_flavour.keras, *PAIRS["two layers"][:2])

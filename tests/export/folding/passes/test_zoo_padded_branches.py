@@ -30,6 +30,7 @@ def depthwise_left(model):
     return sum(type(layer).__name__ == "DepthwiseConv2D" for layer in model.layers)
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize(
     "options",
     [{}, {"padding": 2, "size": 5}, {"padding": 2, "dilation": 2}, {"padding": (1, 2), "size": (3, 5)},
@@ -46,6 +47,7 @@ def test_a_padded_block_is_one_convolution(keras_flavour, rng, options):
     assert_folds(model, data_of(model, rng))
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize(
     "options",
     [{"padding": ((2, 0), (1, 1))}, {"padding": ((1, 0), (0, 1)), "size": 2}, {"strides": 2}, {"other_user": True}],
