@@ -142,11 +142,13 @@ class Localiser:
     def _best_fit(self, call: Call, right: dict[Value, Array]) -> Fit | None:
         """The best of all pairs of a tensor of the layer and a value from the layer on; the furthest that passes.
 
-        Where none does, layers of any class may have been merged into it. Where none does then, one whose tensor holds
-        what the reference has there: what is before it differs on purpose.
+        Where none does, layers of any class may have been merged into it; as where rounding alone explains those that
+        do, and one of these is within the gate. Where none does then, one whose tensor holds what the reference has
+        there: what is before it differs on purpose.
         """
         tensors = self._tensors_of(call)
         known: list[Fit] = []
+        explained: list[Fit] = []
         place = Place(call, self._mixed, self._sources_of(call))
         for kinds in (MERGED, None) if tensors else (MERGED,):
             clones, bounded = len(tensors) > 1, self.exact or self.grids is not None
@@ -154,10 +156,12 @@ class Localiser:
             fits = [fit for step in chains for fit in self._fits(step, tensors, place)]
             fits = self._of_own_operation(call, fits) or fits
             furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)
-            passing = [fit for fit in fits if fit.passed]
-            if passing:
-                return max(passing, key=lambda fit: self._trust(fit, furthest))
-            known = known or fits
+            passing = explained or [fit for fit in fits if fit.passed]
+            if close := [fit for fit in fits if fit.passed and self._is_close(fit)]:
+                return max(close if explained else passing, key=lambda fit: self._trust(fit, furthest))
+            explained, known = passing, known or fits
+        if explained:
+            return max(explained, key=lambda fit: self._trust(fit, furthest))
         fits = known + [fit for fit in fits if fit.chain not in {its.chain for its in known} and fit.named]
         agreeing = [(fit, found) for fit in fits if (found := self._agreement(fit, right)) is not None]
         if agreeing:
@@ -165,6 +169,10 @@ class Localiser:
         if not self.differs:
             return min(fits, key=lambda fit: fit.local.relative, default=None)
         return min(fits, key=lambda fit: (self._contradictions(fit, furthest), fit.local.relative), default=None)
+
+    def _is_close(self, fit: Fit) -> bool:
+        """Whether a tensor is within the gate, whatever rounding explains."""
+        return judge_distance(fit.local, self.gate).status is Status.EQUAL
 
     def _agreement(self, fit: Fit, right: dict[Value, Array]) -> float | None:
         """The SQNR of a tensor to what the reference computes from the model's inputs; None if not within the gate."""
