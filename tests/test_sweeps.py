@@ -11,13 +11,14 @@ NAMES = [f"test_a[{keras}-{number}]" for keras in ("keras", "tf_keras") for numb
 class Item:
     """What `left_out` asks of a case."""
 
-    def __init__(self, name, *marks):
+    def __init__(self, name, *marks, chosen_by=()):
         keras = name.partition("[")[2].partition("-")[0]
         self.name, self.nodeid, self._marks = name, f"tests/test_x.py::{name}", marks
+        self.args = chosen_by
         self.callspec = SimpleNamespace(params={"keras_flavour": keras, "number": object()})
 
     def get_closest_marker(self, name):
-        return name if name in self._marks else None
+        return self if name in self._marks else None
 
 
 def taken_of(names, *marks):
@@ -47,6 +48,14 @@ def test_each_case_is_in_one_keras_and_each_keras_has_many():
     numbers = sorted(int(name.strip("]").rpartition("-")[2]) for name in taken)
     assert numbers == sorted([*range(40)] * (2 if ALL else 1))
     assert 10 <= sum("[keras" in name for name in taken) <= (40 if ALL else 30)
+
+
+def test_what_is_shared_is_in_one_keras_alone():
+    items = [Item(name, "either_keras", chosen_by=("demo",)) for name in NAMES]
+    left = left_out(items)
+    assert {item.callspec.params["keras_flavour"] for item in items if item not in left} == (
+        {"keras", "tf_keras"} if ALL else {"keras"}
+    )
 
 
 @pytest.mark.parametrize("name", ["test_a[keras-1]", "test_a[keras]", "test_a[3-tf_keras-keras_like]"])

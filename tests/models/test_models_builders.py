@@ -50,6 +50,7 @@ def test_two_sources_compute_the_same(keras_flavour, name, rng):
     np.testing.assert_allclose(ours.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", BUILDERS)
 def test_learns(keras_flavour, name, rng):

@@ -76,6 +76,7 @@ def flat(values):
     return values if isinstance(values, list) else [values]
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("group", GROUPS)
 def test_float_files_are_equal(keras_flavour, tmp_path, group):
@@ -90,6 +91,7 @@ def test_float_files_are_equal(keras_flavour, tmp_path, group):
         assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("group", ["lstm", "cells", "both ways"])
 def test_int8_files_are_unrolled_and_equal(keras_flavour, tmp_path, group):
@@ -158,6 +160,7 @@ def test_layers_with_one_zero_state_do_not_share_it(tmp_path):
     assert verify(model, result.path, data=sequences()).status is Status.EQUAL
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("form", ["plain", "both ways"])
 def test_the_cell_of_an_lstm_is_not_clipped(keras_flavour, form, tmp_path):
@@ -225,6 +228,7 @@ def wrong(model, name, change):
     return layer.name
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     ("make", "weight", "change"),
@@ -257,6 +261,7 @@ def test_a_loop_that_cannot_be_quantized_is_refused_by_name(keras_flavour, tmp_p
     assert verify(model, result.path, data=data).status is Status.EQUAL
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     "fault", ["quantised bias dropped", "one channels scale off by a percent", "calibrated on too little"]

@@ -21,6 +21,8 @@ from kerasbn_export.demo.table import print_report
 from kerasbn_export.demo.variant import Variant
 from kerasbn_export.tflite.file import read_tflite
 
+pytestmark = pytest.mark.either_keras("a short run")
+
 FILES = {
     "demo.json", "demo.png", "images.npy", "digits.keras", "digits-folded.keras", "digits-float32.tflite",
     "digits-int8.tflite", "digits-stock-float32.tflite", "digits-stock-int8.tflite",
@@ -45,7 +47,6 @@ def variant(demo, name):
     return next(row for row in demo.report.variants if row.name == name)
 
 
-@pytest.mark.either_keras
 def test_everything_is_verified(demo):
     assert demo.report
     assert demo.report.keras == demo.keras
@@ -172,7 +173,6 @@ def test_digits_are_split_by_class_and_seeded():
     np.testing.assert_array_equal(digits.calibration(7), digits.train_images[:7])
 
 
-@pytest.mark.either_keras
 def test_leftovers_are_found_in_a_file(keras_flavour, rng, tmp_path):
     import tensorflow as tf
 

@@ -45,6 +45,9 @@ def tiny_network(flavour, norm):
     return Flavour(flavour).keras.Model(image, layers.Dense(2, name="logits")(layers.Flatten(name="flat")(x)))
 
 
+TINY = pytest.mark.either_keras("tiny")
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def tiny(request, tmp_path_factory):
     """A run of a demo that nobody knows."""
@@ -69,7 +72,7 @@ def tiny(request, tmp_path_factory):
     )  # fmt: skip
 
 
-@pytest.mark.either_keras
+@TINY
 def test_every_form_of_a_task_is_scored_and_verified(tiny):
     assert tiny.report
     assert [row["name"] for row in tiny.json["variants"]] == ROWS
@@ -80,6 +83,7 @@ def test_every_form_of_a_task_is_scored_and_verified(tiny):
     assert all(row["latency"]["milliseconds"] > 0 for row in tiny.json["variants"][2:])
 
 
+@TINY
 def test_files_are_named_after_the_task(tiny):
     assert {path.name for path in tiny.out.iterdir()} == {
         "sides.keras", "sides-folded.keras", "sides-float32.tflite", "sides-int8.tflite", "sides-stock-float32.tflite",
@@ -88,12 +92,14 @@ def test_files_are_named_after_the_task(tiny):
     np.testing.assert_array_equal(np.load(tiny.out / "halves.npy"), tiny_split(0).train_x)
 
 
+@TINY
 def test_the_metric_heads_the_table_and_the_time_is_announced(tiny):
     assert "Sides, tiny CNN in Keras" in tiny.printed
     assert re.search(r"^model +share +left", tiny.printed, re.MULTILINE)
     assert "train for 3 epochs on 64 halves, about 7 s" in tiny.progress
 
 
+@TINY
 def test_the_picture_shows_what_the_int8_file_answers(tiny):
     (shown,) = tiny.seen
     score = accuracy(shown.answers, shown.split.test_y)
@@ -102,6 +108,7 @@ def test_the_picture_shows_what_the_int8_file_answers(tiny):
     assert (tiny.out / "demo.png").read_bytes() == b"a picture"
 
 
+@TINY
 @pytest.mark.parametrize("metric", ["accuracy", "mAP50", "IoU"])
 def test_large_files_are_counted_in_kilobytes(tiny, tmp_path, metric):
     from kerasbn_export.demo.table import print_report

@@ -227,6 +227,7 @@ def exported(model, folder, precision, data):
     return export_tflite(model, folder / "m.tflite", precision=precision, **ranges).path
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_every_number_is_at_the_right_end(builder, rng, tmp_path, make):
@@ -314,6 +315,7 @@ def swapped(path, side, first, second):
     return copy
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_swapped_ends_of_one_shape_are_caught_and_named(builder, rng, tmp_path, precision):

@@ -71,6 +71,7 @@ def swap(ops, x):
     return ops.transpose(x, (0, 2, 1)) if ops else tf.transpose(x, (0, 2, 1))
 
 
+@pytest.mark.either_keras
 def test_a_batchnorm_passes_what_moves_averages_or_joins(keras_flavour, rng):
     for name, function in functions(keras_flavour).items():
         judged = assert_gone(sequence(keras_flavour, function), rng)

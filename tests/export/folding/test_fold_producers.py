@@ -77,6 +77,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.either_keras
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("own", [False, True], ids=["stock", "kerasbn"])
 def test_every_option_of_the_layer_is_folded(keras_flavour, rng, own, options):

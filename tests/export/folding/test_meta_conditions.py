@@ -19,6 +19,7 @@ for guard, (keras, model, _) in read_table().items():
 @pytest.mark.sweep
 @pytest.mark.parametrize(("keras", "model"), BY_MODEL)
 # Keras 3 says so of a convolution, where the mask ends.
+@pytest.mark.either_keras
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")
 def test_a_condition_taken_away_is_seen(keras, model):
     build, target = models()[model]

@@ -13,7 +13,7 @@ from kerasbn_export.quantization import agreement, tuned
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.records.outputs import Status
 
-pytestmark = pytest.mark.either_keras
+pytestmark = pytest.mark.either_keras("pair")
 
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])

@@ -21,7 +21,8 @@ def states(tuned):
     return statistics, ranges, np.concatenate([np.ravel(layer.gamma) for layer in norms])
 
 
-@pytest.mark.parametrize("ranges", [pytest.param("ema", marks=pytest.mark.sweep), "learned"])
+@pytest.mark.sweep
+@pytest.mark.parametrize("ranges", ["ema", "learned"])
 def test_statistics_freeze_then_ranges_and_gamma_goes_on(keras_flavour, rng, tmp_path, ranges):
     x = images(rng)
     tuned = quantize_aware(every_place(keras_flavour, rng), x, bn="live", ranges=ranges)

@@ -269,6 +269,7 @@ def given(model, rng):
     return model
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("cases", [GOES, STAYS], ids=["goes", "stays"])
 def test_constant_channels_go_or_stay(cases, keras_flavour, rng):

@@ -113,6 +113,7 @@ def test_a_fold_equals_its_model(model):
     assert all(layer.passed for layer in report.per_layer)
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_stock_conversion_is_equal_on_every_backend(keras_flavour, model, write, backend):
@@ -128,6 +129,7 @@ def test_the_stock_conversion_is_equal_on_every_backend(keras_flavour, model, wr
     assert len(merged[first]) == 2, "the tensor of the first convolution holds what its ReLU gave"
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs")  # the stock converter, of float inputs
 @pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")  # it calibrates by name with it

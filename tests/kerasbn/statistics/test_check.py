@@ -163,6 +163,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found_and_named(network, fault):

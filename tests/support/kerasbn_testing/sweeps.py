@@ -7,7 +7,8 @@ mark                 what a run takes
 ===================  ==============================================================================================
 ``sweep``            one case of `PARTS`, and of every test at least one in each of the Kerases
 ``either_keras``     of every case one Keras, the one that its name chooses: for what works on files and numbers,
-                     behind the code that knows the Kerases apart
+                     behind the code that knows the Kerases apart. ``either_keras("demo")`` gives the name, the same for
+                     all tests that share what takes long to make
 ===================  ==============================================================================================
 """
 
@@ -55,12 +56,14 @@ def _in_the_other_keras(items: Iterable[Any]) -> set[Any]:
     """Of each pair of items that differ by their Keras alone, the one that its name does not choose."""
     pairs = defaultdict(list)
     for item in items:
-        pairs[item.nodeid.partition("[")[0], re.sub(KERAS, "", item.name, count=1)].append(item)
+        name = re.sub(KERAS, "", item.name, count=1)
+        chosen_by = (*item.get_closest_marker("either_keras").args, name)[0]
+        pairs[item.nodeid.partition("[")[0], name, chosen_by].append(item)
     return {
         item
-        for (_, name), pair in pairs.items()
+        for (*_, chosen_by), pair in pairs.items()
         for item in pair
-        if not ALL and len(pair) == 2 and item is not pair[zlib.crc32(name.encode()) % 2]
+        if not ALL and len(pair) == 2 and item is not pair[zlib.crc32(chosen_by.encode()) % 2]
     }
 
 

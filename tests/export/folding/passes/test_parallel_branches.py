@@ -153,6 +153,7 @@ def drawn(rng):
     return (*sizes, 4), makers
 
 
+@pytest.mark.either_keras
 @pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(4))
 def test_random_branches(keras_flavour, seed):
