@@ -51,7 +51,7 @@ def trained(
     wrong: list[str] = []
     for _ in range(TRIES):
         made = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
-        data = without_negatives(made)
+        data = without_negatives(made, tuned.float_kernels)
         wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
         if not wrong:
             return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)

@@ -22,7 +22,7 @@ from kerasbn_export.folding.ledger import Ledger
 from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.verdict import Verdict, left
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
-from kerasbn_export.quantization.float_layers import KERNEL_NAMES, negate
+from kerasbn_export.quantization.float_layers import KERNEL_NAMES, negate, transposed_kernels
 from kerasbn_export.quantization.grids import grid, kernel_steps, on_grid
 from kerasbn_export.quantization.places import Places, Role
 from kerasbn_export.tflite.quantization import Quantization
@@ -51,6 +51,7 @@ class Tuned:
         grids: The grid of each range, by its name.
         kernels: The kernel of each linear layer that is quantized, by its name.
         floats: The layers that stay in float.
+        float_kernels: See `transposed_kernels`.
         converted: How often a value goes from one grid to another.
         verdicts: What became of the live BatchNorms.
     """
@@ -60,6 +61,7 @@ class Tuned:
     grids: dict[str, Quantization]
     kernels: dict[str, Kernel]
     floats: tuple[str, ...]
+    float_kernels: tuple[Array, ...]
     converted: int
     verdicts: tuple[Verdict, ...]
 
@@ -81,6 +83,7 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
     floats, converted = tuple(_floats(graph, quantized)), sum(_is_converted(graph, call) for call in graph)
     _without_fixed(graph)
     kernels = {call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized}
+    float_kernels = transposed_kernels(graph, floats)
     negate(graph, floats)
     return Tuned(
         model=emit(graph, batch_size=batch_size),
@@ -88,6 +91,7 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
         grids={layer.name: grid(*layer.range, layer.bits) for layer in ranges},
         kernels=kernels,
         floats=floats,
+        float_kernels=float_kernels,
         converted=converted,
         verdicts=verdicts,
     )

@@ -51,8 +51,7 @@ def test_it_is_in_float_with_the_kernel_it_has(keras_flavour, rng, tmp_path, kin
     assert [op.name for op in ops if op.outputs[0].dtype == "FLOAT32" and op.name != "DEQUANTIZE"] == [name]
     assert "NEG" not in {op.name for op in ops}
     kernel = next(layer for layer in tuned.layers if layer.name.startswith("kept")).get_weights()[0]
-    if name != "TRANSPOSE_CONV":
-        np.testing.assert_array_equal(float_constants(path)[kernel.size], np.sort(kernel, axis=None))
+    np.testing.assert_array_equal(float_constants(path)[kernel.size], np.sort(kernel, axis=None))
     assert verify(tuned, path, data=x)
     assert verify(model, path, data=x)
 
