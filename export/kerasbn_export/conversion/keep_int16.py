@@ -22,7 +22,7 @@ from kerasbn_export.conversion.keep_float import kept_ops
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import CONVERSIONS, read_tflite
-from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, op_name, parse, schema, serialize
+from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, new_code, op_name, parse, schema, serialize
 
 
 def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Sequence[str]) -> bytes:
@@ -125,7 +125,7 @@ class _Splice:
             return False
         widened = copy.copy(operator)
         widened.inputs = [wide[int(operator.inputs[0])]]
-        widened.opcodeIndex = self._new_code("DEQUANTIZE", 3)
+        widened.opcodeIndex = new_code(self.short.model, "DEQUANTIZE", 3)
         self.graph.operators.append(widened)
         return True
 
@@ -191,19 +191,12 @@ class _Splice:
             self.codes[index] = len(self.short.model.operatorCodes) - 1
         return self.codes[index]
 
-    def _new_code(self, name: str, version: int) -> int:
-        code = schema().OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema().BuiltinOperator, name)
-        code.version = version
-        self.short.model.operatorCodes.append(code)
-        return len(self.short.model.operatorCodes) - 1
-
     def _quantize(self, source: int, target: int) -> None:
         """One QUANTIZE from a grid to another."""
         operator = schema().OperatorT()
         operator.opcodeIndex = self.codes.setdefault(-1, len(self.short.model.operatorCodes))
         if operator.opcodeIndex == len(self.short.model.operatorCodes):
-            self._new_code("QUANTIZE", 2)
+            new_code(self.short.model, "QUANTIZE", 2)
         operator.inputs, operator.outputs = [source], [target]
         self.graph.operators.append(operator)
 

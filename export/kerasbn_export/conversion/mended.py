@@ -36,6 +36,7 @@ from kerasbn_export.tflite.flatbuffer import (
     content_of,
     dtype_name,
     has_any,
+    new_code,
     op_name,
     parse,
     schema,
@@ -199,19 +200,10 @@ def _requantize(model: Any, graph: Any, operator: Any) -> None:
     moved.quantization = graph.tensors[int(operator.inputs[0])].quantization
     graph.tensors.append(moved)
     quantize = schema().OperatorT()
-    quantize.opcodeIndex = _new_quantize(model)
+    quantize.opcodeIndex = new_code(model, "QUANTIZE", 2)  # from one grid to another
     quantize.inputs, quantize.outputs = [len(graph.tensors) - 1], [after]
     operator.outputs = [len(graph.tensors) - 1]
     graph.operators.insert(graph.operators.index(operator) + 1, quantize)
-
-
-def _new_quantize(model: Any) -> int:
-    """The number of a new code: QUANTIZE from one grid to another."""
-    code = schema().OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema().BuiltinOperator.QUANTIZE
-    code.version = 2
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1
 
 
 def _add_zero(model: Any, graph: Any, index: int, *, variable: bool) -> int:

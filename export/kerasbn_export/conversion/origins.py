@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.structure import leaves
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import Op, TFLiteFile
+from kerasbn_export.tflite.graph import LINEAR_OPS
 from kerasbn_export.tflite.layer_names import Provenance
 
 PASSED = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Dropout", "Identity")
@@ -28,6 +31,7 @@ class Origins:
         self._programs = programs
         self._layers = {name: layer for program in programs for name, layer in program.layers.items()}
         self._names = Provenance(self._layers, [tensor.name for op in file.ops for tensor in op.outputs])
+        self._nameless = dict(self._by_kernels(file))
         self._outputs = _computing(file)
         self._found: dict[str, Any] = {}
 
@@ -44,10 +48,30 @@ class Origins:
         """The names of all layers that went into an operation."""
         layer = self.layer(op)
         own = () if layer is None else tuple(name for name, each in self._layers.items() if each is layer)
-        return (*own, *self._names.layers(op.outputs[0].name)) if op.outputs else own
+        return (*own, *self._named(op.outputs[0].name)) if op.outputs else own
+
+    def _named(self, tensor: str) -> Sequence[str]:
+        return self._names.layers(tensor) or self._nameless.get(tensor, ())
+
+    def _by_kernels(self, file: TFLiteFile) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The layers of linear operations that lost their names, as Keras 3 compiles a grouped convolution.
+
+        By the sizes of their kernels, in order; where there are as many of a size on both sides.
+        """
+        known = {name for op in file.ops for tensor in op.outputs for name in self._names.layers(tensor.name)}
+        waiting, lost = defaultdict[int, list[str]](list), defaultdict[int, list[str]](list)
+        for name, layer in self._layers.items():
+            if name not in known and (kernel := getattr(layer, "kernel", None)) is not None:
+                waiting[math.prod(kernel.shape)].append(name)
+        for op in file.ops:
+            if op.name in LINEAR_OPS and not self._names.layers(op.outputs[0].name):
+                lost[math.prod(op.inputs[1].shape)].append(op.outputs[0].name)
+        for size, names in waiting.items():
+            if len(names) == len(lost[size]):
+                yield from ((tensor, (name,)) for tensor, name in zip(lost[size], names, strict=True))
 
     def _search(self, name: str) -> Any:
-        found: Sequence[str] = self._names.layers(name)
+        found = self._named(name)
         if not found and name in self._outputs:
             found = self._before_output(self._outputs[name])
         return self._layers.get(found[0]) if found else None

@@ -24,6 +24,7 @@ from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR
 from kerasbn_export.program.traced import End
+from kerasbn_export.tflite.negatives import behind_negatives, without_negatives
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -150,16 +151,19 @@ def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[st
     from tensorflow.lite.python.convert import deduplicate_readonly_buffers, mlir_quantize
 
     ends = tf.dtypes.as_dtype("float32" if bits == LONG else options.ends)
+    floats = [*kept, *divisions_in_float(calibrated)]
+    content, kernels = behind_negatives(calibrated, floats)
     made = mlir_quantize(
-        calibrated,
+        content,
         options.weights == PER_TENSOR,
         inference_type=QUANTIZED_INT16 if bits == LONG else QUANTIZED_INT8,
         input_data_type=ends,
         output_data_type=ends,
-        denylisted_nodes=[*kept, *divisions_in_float(calibrated)],
+        denylisted_nodes=floats,
         disable_per_channel_for_dense_layers=not options.per_channel_dense,
     )
-    return bytes(deduplicate_readonly_buffers(made))
+    made = bytes(deduplicate_readonly_buffers(made))
+    return without_negatives(made, kernels) if kernels else made
 
 
 def _quantized16(calibrated: bytes, options: ConversionOptions) -> bytes:

@@ -15,10 +15,10 @@ from kerasbn_export.export.options import ExportOptions
 from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
-from kerasbn_export.quantization.float_layers import without_negatives
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
 from kerasbn_export.tflite.flatbuffer import has_any
 from kerasbn_export.tflite.graph import TFLiteGraph
+from kerasbn_export.tflite.negatives import without_negatives
 
 TRIES, SPLITS = 8, ("SPLIT", "SPLIT_V")
 """Conversions of which one has to be the model: of a SPLIT of which one part is used, the converter leaves every second

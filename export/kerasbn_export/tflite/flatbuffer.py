@@ -94,6 +94,15 @@ def dtype_name(tensor: Any) -> str:
     return enumeration("TensorType")[tensor.type].lower()
 
 
+def new_code(model: Any, name: str, version: int = 1) -> int:
+    """The number of a new code for a builtin operation."""
+    code = schema().OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = getattr(schema().BuiltinOperator, name)
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
 def add_buffer(model: Any, data: bytes | Array) -> int:
     """The number of a new buffer with some content."""
     buffer = schema().BufferT()
