@@ -11,23 +11,19 @@ from typing import Any
 
 from kerasbn.errors import ConversionError
 from kerasbn_export.conversion.origins import Origins
-from kerasbn_export.graph.chosen import Choice, chosen
+from kerasbn_export.graph.chosen import Choice
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 
 
-def layers_of(option: str, wanted: Sequence[Any], layers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the layers that are meant.
+def choices_of(layers: Mapping[str, Any], merged: Mapping[str, tuple[str, ...]]) -> list[Choice]:
+    """The layers that may be meant, each also by the names of those that were merged into it.
 
     Args:
-        option: What the user gave, for messages.
-        wanted: Names, patterns as ``"block_*"``, names of classes as ``"Dense"``, or classes.
         layers: Those of the folded model, by name.
-
-    Raises:
-        InvalidArgumentError: One of them means no layer.
+        merged: See `FoldResult`.
     """
-    return chosen(option, wanted, [Choice(name, layer, type(layer).__name__) for name, layer in layers.items()])
+    return [Choice(name, layer, type(layer).__name__, merged.get(name, ())) for name, layer in layers.items()]
 
 
 def nodes_to_keep(calibrated: bytes, programs: Sequence[Program], kept: Sequence[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kerasbn.errors import ConversionError, InvalidArgumentError, NotFoldedError, UnsupportedModelError
@@ -11,7 +11,7 @@ from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.capture import capture
 from kerasbn_export.conversion.calibrated import Calibrated
 from kerasbn_export.conversion.convert import calibrated, convert
-from kerasbn_export.conversion.keep_float import layers_of
+from kerasbn_export.conversion.keep_float import choices_of
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.recurrent_form import for_file
 from kerasbn_export.conversion.routes import LITERT
@@ -22,6 +22,7 @@ from kerasbn_export.folding.choices import Choices
 from kerasbn_export.folding.fold import fold as fold_model
 from kerasbn_export.folding.fold import plan
 from kerasbn_export.folding.verdict import Reason, Verdict
+from kerasbn_export.graph.chosen import chosen
 from kerasbn_export.program.program import Program, functional_program, subclassed_program
 from kerasbn_export.verification.records.gates import GATES
 
@@ -38,6 +39,7 @@ class Prepared:
         loops: The recurrent layers that are loops.
         ranges: How the ranges of activations are chosen, where that was measured; None for what the options say.
         route: Whose converter makes the file, likewise.
+        merged: For layers that took others in by merging, the names of those.
     """
 
     programs: tuple[Program, ...]
@@ -47,6 +49,7 @@ class Prepared:
     loops: tuple[str, ...] = ()
     ranges: str | None = None
     route: str | None = None
+    merged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def unfolded(self) -> str:
@@ -105,7 +108,7 @@ def folded(
         precision=options.precision_taken,
     )
     _refuse_batch_statistics(result.verdicts)
-    return _in_form(Prepared((), result.verdicts, result.chosen), result.model, options)
+    return _in_form(Prepared((), result.verdicts, result.chosen, merged=result.merged), result.model, options)
 
 
 def rebuilt(model: Any, options: ExportOptions) -> Prepared:
@@ -232,9 +235,10 @@ def kept_layers(prepared: Prepared, options: ExportOptions) -> tuple[tuple[str, 
     Raises:
         InvalidArgumentError: A name means no layer, or both mean the same one.
     """
-    layers = prepared.programs[0].layers
-    floats = layers_of("keep_float", options.keep_float, layers)
-    long = layers_of("keep_int16", options.keep_int16, layers)
+    gone = {verdict.layer: verdict.into for verdict in prepared.verdicts or () if verdict.gone}
+    choices = choices_of(prepared.programs[0].layers, prepared.merged)
+    floats = chosen("keep_float", options.keep_float, choices, gone)
+    long = chosen("keep_int16", options.keep_int16, choices, gone)
     if both := sorted(set(floats) & set(long)):
         raise InvalidArgumentError(f"keep_float and keep_int16 both name {', '.join(both)}; accepted: one of them.")
     return floats, long

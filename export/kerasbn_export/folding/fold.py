@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kerasbn.arguments import AtLeastOne, checks_arguments
@@ -44,11 +45,13 @@ class FoldResult(Shown):
         model: A new model of the same Keras; it shares no variable with the one given.
         verdicts: One for each BatchNorm layer, in the order of the model.
         chosen: Which of several exact forms were used.
+        merged: For layers that took others in by merging, the names of those.
     """
 
     model: Any
     verdicts: tuple[Verdict, ...]
     chosen: Choices
+    merged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def summary(self) -> list[str]:
         """How many BatchNorms are gone, and what is left."""
@@ -152,4 +155,6 @@ def fold(
         raise NotFoldedError(
             f"{len(planned.left)} of {len(planned.verdicts)} BatchNorms of {model.name!r} cannot be folded: {lines}"
         )
-    return FoldResult(emit(planned.graph, dtype=dtype, batch_size=batch_size), planned.verdicts, planned.chosen)
+    merged = {call.layer.name: call.layer.holds for call in planned.graph if call.layer.holds}
+    emitted = emit(planned.graph, dtype=dtype, batch_size=batch_size)
+    return FoldResult(emitted, planned.verdicts, planned.chosen, merged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,6 +11,7 @@ from kerasbn.errors import InvalidArgumentError
 
 SHOWN = 12
 """Names that an error lists."""
+NONE: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,16 @@ class Choice:
         return any(fnmatchcase(name, wanted) for name in (self.name, *self.aliases)) or self.kind == wanted
 
 
-def chosen(option: str, wanted: Any, choices: Iterable[Choice]) -> tuple[str, ...]:
+def chosen(
+    option: str, wanted: Any, choices: Iterable[Choice], gone: Mapping[str, Sequence[str]] = NONE
+) -> tuple[str, ...]:
     """The names of the layers that are meant, each once.
 
     Args:
         option: What the user gave, for messages.
         wanted: One or several of: names, patterns as ``"block_*"``, names of classes as ``"Dense"``, classes.
         choices: The layers.
+        gone: Names of layers that are no choice, with those that have taken them in.
 
     Raises:
         InvalidArgumentError: One of them is nothing of that, or means no layer.
@@ -55,8 +59,11 @@ def chosen(option: str, wanted: Any, choices: Iterable[Choice]) -> tuple[str, ..
         meant = [choice.name for choice in layers if choice.is_meant(each)]
         if not meant:
             names = ", ".join(choice.name for choice in layers[:SHOWN]) + (", ..." if len(layers) > SHOWN else "")
+            taken = ", ".join(gone.get(str(each), ()))
+            went = f": it went into {taken}" if taken else ""
             raise InvalidArgumentError(
-                f"{option}: {each!r} is no layer of the folded model; accepted: names, patterns and classes of {names}."
+                f"{option}: {each!r} is no layer of the folded model{went}; accepted: names, patterns and classes of "
+                f"{names}."
             )
         found.update(dict.fromkeys(meant))
     return tuple(found)

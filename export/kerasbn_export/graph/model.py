@@ -69,6 +69,7 @@ class Layer:
         new_config: Its configuration where a rule changed it.
         new_weights: Its weights where a rule changed them, in float64.
         meaning: For an operation, the options of the stock layer that it stands for.
+        holds: The names of the layers that were merged into it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Layer:
     new_config: dict[str, Any] | None = field(default=None, repr=False)
     new_weights: dict[str, Array] | None = field(default=None, repr=False)
     meaning: dict[str, Any] | None = field(default=None, repr=False)
+    holds: tuple[str, ...] = field(default=(), repr=False)
 
     @cached_property
     def source_config(self) -> dict[str, Any]:
@@ -120,6 +122,11 @@ class Layer:
     def with_weights(self, weights: dict[str, Array], **config: Any) -> Layer:
         """The same layer with other weights and options; it stays a version of the same source."""
         return replace(self, new_weights=weights, new_config={**self.config, **config})
+
+    def holding(self, others: Iterable[Call]) -> Layer:
+        """The same layer after the layers of some calls were merged into it."""
+        names = (name for other in others for name in (other.layer.name, *other.layer.holds))
+        return replace(self, holds=tuple(dict.fromkeys((*self.holds, *names))))
 
 
 def new_layer(kind: str, name: str, config: dict[str, Any], weights: dict[str, Array] | None = None) -> Layer:

@@ -154,7 +154,7 @@ def _folded(model: Any, how: _How) -> tuple[Graph, frozenset[str]]:
 
 def _choice(call: Call) -> Choice:
     layer = call.layer
-    return Choice(layer.path, layer.source, layer.kind or type(layer.source).__name__, (layer.name,))
+    return Choice(layer.path, layer.source, layer.kind or type(layer.source).__name__, (layer.name, *layer.holds))
 
 
 def _refuse_half_precision(graph: Graph) -> None:

@@ -7,8 +7,9 @@ from kerasbn.errors import ConversionError, InvalidArgumentError
 from kerasbn_export import verify
 from kerasbn_export.cli.main import run
 from kerasbn_export.conversion import mixed as mixed_module
-from kerasbn_export.conversion.keep_float import layers_of
+from kerasbn_export.conversion.keep_float import choices_of
 from kerasbn_export.export.tflite import export_tflite
+from kerasbn_export.graph.chosen import chosen
 from kerasbn_export.tflite.file import read_tflite
 
 pytestmark = pytest.mark.either_keras
@@ -60,20 +61,59 @@ def test_the_layers_that_are_meant_stay_in_float(kept, in_float, said, keras_fla
     assert verify(model, tmp_path / "m.tflite", data=data)
 
 
+KINDS = {
+    "transposed": ("TRANSPOSE_CONV", lambda layers: layers.Conv2DTranspose(4, 2, strides=2, name="kept")),
+    "transposed, with a ReLU": (
+        "TRANSPOSE_CONV",
+        lambda layers: layers.Conv2DTranspose(4, 3, padding="same", activation="relu", use_bias=False, name="kept"),
+    ),
+    "grouped": ("CONV_2D", lambda layers: layers.Conv2D(4, 3, groups=2, name="kept")),
+    "depthwise": ("DEPTHWISE_CONV_2D", lambda layers: layers.DepthwiseConv2D(3, name="kept")),
+    "merged into the next": ("CONV_2D", lambda layers: layers.Conv2D(8, 3, name="kept")),
+    "beside another": ("CONV_2D", lambda layers: beside(layers)),
+}
+
+
+def beside(layers):
+    """Two convolutions of one value, which become one."""
+    return lambda x: layers.Add()([layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(4, 1, name="kept")(x)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_layer_stays_in_float(kind, keras_flavour, rng, tmp_path):
+    """Also one that is merged into another, which then stays, and one whose name the converter does not keep."""
+    operation, make = KINDS[kind]
+    layers = keras_flavour.keras.layers
+    image = keras_flavour.keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="before")(image)
+    model = keras_flavour.keras.Model(image, layers.Conv2D(2, 1, name="behind")(make(layers)(x)))
+    data = rng.normal(size=(16, 8, 8, 4)).astype("float32")
+    exported(model, data, tmp_path, keep_float=["kept"])
+    file = read_tflite(tmp_path / "m.tflite")
+    linear = [op for op in file.ops if "CONV" in op.name]
+    (kept,) = [op for op in linear if op.outputs[0].dtype == "FLOAT32"]
+    assert kept.name == operation
+    assert {tensor.dtype for tensor in kept.inputs} <= {"FLOAT32", "INT32"}
+    assert linear[0].outputs[0].dtype == "INT8"
+    assert verify(model, tmp_path / "m.tflite", data=data)
+
+
 def test_a_class_is_meant_with_its_heirs(keras_flavour):
     model = network(keras_flavour)
     layers = {layer.name: layer for layer in model.layers}
-    assert layers_of("keep_float", [keras_flavour.keras.layers.Dense], layers) == ("scores",)
-    assert set(layers_of("keep_float", ["first", "f*", "Conv2D"], layers)) == {"first", "flat", "second", "third"}
+    choices = choices_of(layers, {"third": ("fourth",)})
+    assert chosen("keep_float", [keras_flavour.keras.layers.Dense], choices) == ("scores",)
+    assert set(chosen("keep_float", ["first", "f*", "Conv2D"], choices)) == {"first", "flat", "second", "third"}
+    assert chosen("keep_float", ["fourth"], choices) == ("third",)
     with pytest.raises(
         InvalidArgumentError, match="keep_float: 'none' is no layer of the folded model; accepted: names"
     ):
-        layers_of("keep_float", ["none"], layers)
+        chosen("keep_float", ["none"], choices)
 
 
 def test_what_cannot_be_kept_is_refused(keras_flavour, data, tmp_path):
     model = network(keras_flavour)
-    with pytest.raises(InvalidArgumentError, match="'norm' is no layer of the folded model"):
+    with pytest.raises(InvalidArgumentError, match="'norm' is no layer of the folded model: it went into first; acc"):
         exported(model, data, tmp_path, keep_float=["norm"])
     with pytest.raises(InvalidArgumentError, match="goes with precision 'int8', not with 'int16x8'"):
         export_tflite(model, tmp_path / "m.tflite", precision="int16x8", calibration=data, keep_float=["first"])

@@ -38,7 +38,7 @@ def merge_series(graph: Graph) -> list[Merge]:
         if second is not None and may_merge(graph, first, second, uses):
             layer = product(first.layer, second.layer)
             if layer is not None and _is_smaller(layer, first.layer, second.layer):
-                second.layer = layer
+                layer = second.layer = layer.holding([first])
                 graph.bypass(first)
                 merges.append(Merge("series", (first,), layer))
     return merges
