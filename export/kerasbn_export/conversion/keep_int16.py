@@ -24,6 +24,9 @@ from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import CONVERSIONS, read_tflite
 from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, new_code, op_name, parse, schema, serialize
 
+FIXED, STEP = ("LOGISTIC", "TANH"), 2.0**-15
+"""Operations whose result has one grid in 16 bits: that of numbers below 1."""
+
 
 def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Sequence[str]) -> bytes:
     """The int8 file, with some layers as the int16x8 file has them.
@@ -136,9 +139,17 @@ class _Splice:
         taken.outputs = [self._output(int(index)) for index in operator.outputs]
         taken.opcodeIndex = self._code(operator.opcodeIndex)
         self.graph.operators.append(taken)
+        if self.long.name(operator) in FIXED:
+            self._fix(self.graph.tensors[taken.outputs[0]])
         for index, mine in zip(map(int, operator.outputs), taken.outputs, strict=True):
             if mine != self.twins[index]:
                 self._quantize(mine, self.twins[index])
+
+    def _fix(self, tensor: Any) -> None:
+        """Gives a result the grid that TFLite fixes."""
+        if tensor.type == schema().TensorType.INT16:
+            tensor.quantization = copy.copy(tensor.quantization)
+            tensor.quantization.scale, tensor.quantization.zeroPoint = np.array([STEP], np.float32), np.array([0])
 
     def _input(self, index: int) -> int:
         if index < 0:

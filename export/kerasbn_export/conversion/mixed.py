@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from kerasbn.errors import ConversionError
 from kerasbn_export.conversion.keep_float import nodes_to_keep
 from kerasbn_export.conversion.keep_int16 import with_int16
 from kerasbn_export.conversion.options import ConversionOptions
@@ -37,6 +38,16 @@ def mixed(programs: Sequence[Program], options: ConversionOptions) -> Callable[[
         short = quantize(calibrated, kept=floats)
         if not options.keep_int16:
             return short
-        return with_int16(short, quantize(calibrated, kept=floats, bits=LONG), programs, options.keep_int16)
+        return with_int16(short, _in_16_bits(calibrated, quantize, floats), programs, options.keep_int16)
 
     return finish
+
+
+def _in_16_bits(calibrated: bytes, quantize: Quantizer, floats: Sequence[str]) -> bytes:
+    try:
+        return quantize(calibrated, kept=floats, bits=LONG)
+    except RuntimeError as error:  # what is wrong the converter writes to the screen alone
+        raise ConversionError(
+            "keep_int16: the converter cannot make this model in 16 bits, of which the layers are taken: an operation "
+            "has no such form (a LayerNormalization, a PReLU, a hard sigmoid). Use keep_float for these layers."
+        ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kerasbn.errors import KerasBNError, ModelFileError
+from kerasbn.errors import ConversionError, KerasBNError, ModelFileError
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
 from kerasbn_export.conversion.origins import Origins
@@ -50,6 +50,22 @@ def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: 
             return next(filter(None, (_difference(program, path, given) for program in prepared.programs)), "")
         except KerasBNError as error:
             return str(error)
+
+
+def refuse_unprepared(prepared: Prepared, options: ExportOptions, data: bytes) -> None:
+    """Refuses a file that LiteRT's own kernels cannot prepare; TensorFlow's operations it does not have.
+
+    Raises:
+        ConversionError: With the operation and its layer.
+    """
+    if options.select_ops:
+        return
+    with TemporaryDirectory(prefix="kerasbn_") as folder:
+        path = Path(folder, "candidate.tflite")
+        path.write_bytes(data)
+        for reason in _unprepared(prepared, read_tflite(data), path):
+            way_out = "Use keep_float for this layer" if options.keep_int16 else "Please report the model"
+            raise ConversionError(f"The converter made a file that does not run: {reason} {way_out}.")
 
 
 def _unprepared(prepared: Prepared, file: TFLiteFile, path: Path) -> list[str]:

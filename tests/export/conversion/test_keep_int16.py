@@ -76,6 +76,49 @@ def test_the_layers_that_are_meant_have_16_bits(kept, long, ends, keras_flavour,
     assert verify(model, tmp_path / "m.tflite", data=data)
 
 
+KINDS = {
+    "sigmoid": lambda layers: layers.Activation("sigmoid", name="kept"),
+    "tanh": lambda layers: layers.Activation("tanh", name="kept"),
+    "with a sigmoid": lambda layers: layers.Conv2D(4, 3, activation="sigmoid", name="kept"),
+    "transposed": lambda layers: layers.Conv2DTranspose(4, 2, strides=2, name="kept"),
+    "grouped": lambda layers: layers.Conv2D(4, 3, groups=2, name="kept"),
+    "maximum": lambda layers: lambda x: layers.Maximum(name="kept")([x, layers.Conv2D(4, 1)(x)]),
+}
+
+
+def between(flavour, rng, make):
+    """A layer between two convolutions; and samples."""
+    layers = flavour.keras.layers
+    image = flavour.keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="before")(image)
+    model = flavour.keras.Model(image, layers.Conv2D(2, 1, name="behind")(make(layers)(x)))
+    return model, rng.normal(size=(16, 8, 8, 4)).astype("float32")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_layer_has_16_bits(kind, keras_flavour, rng, tmp_path):
+    """A sigmoid has the grid that TFLite fixes; of a maximum the grid of 16 bits is no grid of what it is given."""
+    model, data = between(keras_flavour, rng, KINDS[kind])
+    exported(model, data, tmp_path, keep_int16=["kept"])
+    assert long_ops(tmp_path / "m.tflite")
+    report = verify(model, tmp_path / "m.tflite", data=data)
+    assert report, str(report)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda layers: layers.LayerNormalization(name="kept"), "the converter cannot make this model in 16 bits"),
+        (lambda layers: layers.Activation("mish", name="kept"), "LiteRT cannot prepare ADD of Activation 'kept'"),
+    ],
+)
+def test_what_has_no_16_bits_is_refused_with_what_to_do(make, said, keras_flavour, rng, tmp_path):
+    model, data = between(keras_flavour, rng, make)
+    with pytest.raises(ConversionError, match=f"{said}.*Use keep_float"):
+        exported(model, data, tmp_path, keep_int16=["kept"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_tensor_between_two_of_them_keeps_its_bits(keras_flavour, data, tmp_path):
     exported(network(keras_flavour), data, tmp_path, keep_int16=["both", "pool", "third"])
     names = [(op.name, op.outputs[0].dtype) for op in read_tflite(tmp_path / "m.tflite").ops]

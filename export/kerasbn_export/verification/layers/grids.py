@@ -111,10 +111,19 @@ class Grids:
         return self._spread(operation, error, step)
 
     def copies(self, indices: Sequence[int], sources: Collection[int]) -> set[int]:
-        """Those of a layer's tensors that only are what it takes, or become another of them, in another shape."""
+        """Those of a layer's tensors that are no more than what it takes, or than another of them.
+
+        In another shape, where the last one counts; or on a finer grid, which holds the same numbers.
+        """
         known = {alias for source in sources for alias in self.graph.aliases(source)}
         taken = {i for i in indices if self.graph.beyond(i, known)[0] in known}
-        return taken | self.graph.reshaped(indices)
+        return taken | self.graph.reshaped(indices) | {i for i in indices if self._is_finer(i, indices)}
+
+    def _is_finer(self, index: int, others: Sequence[int]) -> bool:
+        """Whether a tensor holds what another has rounded more coarsely before."""
+        producer = self.graph.producers.get(index)
+        source = producer.inputs[0] if producer is not None and producer.name == "QUANTIZE" else index
+        return source != index and source in others and 0.0 < self.graph.step(index) <= self.graph.step(source)
 
     def watch_clipping(self, index: int) -> ClippingWatch | None:
         """What adds up the values that a tensor's grid cannot hold; None if it lies on none."""
