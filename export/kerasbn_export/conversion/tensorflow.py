@@ -22,6 +22,7 @@ from kerasbn_export.conversion.divisions import divisions_in_float
 from kerasbn_export.conversion.mixed import LONG, Quantizer
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
+from kerasbn_export.conversion.splits import asked_again
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR
 from kerasbn_export.program.traced import End
 from kerasbn_export.tflite.negatives import behind_negatives, without_negatives
@@ -91,7 +92,7 @@ def convert_servable(
         warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
         try:
             if options.precision not in CALIBRATED or calibration is None:
-                return bytes(converter.convert())
+                return asked_again(converter.convert) if options.trained else bytes(converter.convert())
             made = _calibrated(converter, servable, options, calibration, on_sample)
             return (finish or _whole)(holding_what_is_chosen_from(made), partial(quantized, options=options))
         except KerasBNError:
@@ -142,8 +143,8 @@ def quantized(calibrated: bytes, options: ConversionOptions, kept: Sequence[str]
         Exception: Whatever the converter raises; see `failure`.
     """
     if options.precision == "int16x8":
-        return _quantized16(calibrated, options)
-    return _quantized8(calibrated, options, kept, bits)
+        return asked_again(lambda: _quantized16(calibrated, options))
+    return asked_again(lambda: _quantized8(calibrated, options, kept, bits))
 
 
 def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[str], bits: int) -> bytes:

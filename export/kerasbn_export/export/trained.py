@@ -16,13 +16,8 @@ from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
-from kerasbn_export.tflite.flatbuffer import has_any
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.tflite.negatives import without_negatives
-
-TRIES, SPLITS = 8, ("SPLIT", "SPLIT_V")
-"""Conversions of which one has to be the model: of a SPLIT of which one part is used, the converter leaves every second
-one in float, by chance."""
 
 
 def trained(
@@ -48,16 +43,11 @@ def trained(
     prepared = Prepared((functional_program(tuned.model),), tuned.verdicts, notes=(_note(tuned),))
     on_step("convert")
     how = replace(options.conversion, trained=True)
-    wrong: list[str] = []
-    for _ in range(TRIES):
-        made = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
-        data = without_negatives(made, tuned.float_kernels)
-        wrong = list(disagreements(TFLiteGraph(data, "the converted file"), tuned))
-        if not wrong:
-            return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)
-        if not has_any(data, SPLITS):
-            break
-    raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
+    made = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
+    data = without_negatives(made, tuned.float_kernels)
+    if wrong := list(disagreements(TFLiteGraph(data, "the converted file"), tuned)):
+        raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
+    return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)
 
 
 def _refuse_what_diverged(model: Any) -> None:
