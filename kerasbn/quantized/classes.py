@@ -7,11 +7,13 @@ from typing import Any
 
 from kerasbn.flavour import Flavour
 from kerasbn.quantized.distillation import DistillationMixin
+from kerasbn.quantized.in_float import InFloatMixin
 from kerasbn.quantized.kernels import LINEAR, KernelMixin
 from kerasbn.quantized.ranges import RangeMixin
 
 PACKAGE = "kerasbn"
 RANGE = "QuantizedRange"
+IN_FLOAT = "InFloat"
 DISTILLED = "DistilledModel"
 PREFIX = "Quantized"
 """What the name of a class begins with that has its kernel on a grid."""
@@ -33,6 +35,7 @@ def build_layers(keras: Any, average: dict[str, Any], module: str) -> dict[str, 
     """
     common = {"_keras": keras, "_average": average}
     made = {RANGE: _registered(keras, RANGE, (RangeMixin, keras.layers.Layer), common, module)}
+    made[IN_FLOAT] = _registered(keras, IN_FLOAT, (InFloatMixin, keras.layers.Layer), {}, module)
     taught = {"_keras": keras, "_shows_own_losses": keras.__name__ == "tf_keras"}
     made[DISTILLED] = _registered(keras, DISTILLED, (DistillationMixin, keras.Model), taught, module)
     for kind in LINEAR:

@@ -25,7 +25,7 @@ from kerasbn_export.conversion.servable import Servable
 from kerasbn_export.conversion.splits import asked_again
 from kerasbn_export.precision import CALIBRATED, PER_TENSOR
 from kerasbn_export.program.traced import End
-from kerasbn_export.tflite.negatives import behind_negatives, without_negatives
+from kerasbn_export.tflite.float_marks import marked, without_marks
 
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
@@ -153,7 +153,7 @@ def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[st
 
     ends = tf.dtypes.as_dtype("float32" if bits == LONG else options.ends)
     floats = [*kept, *divisions_in_float(calibrated)]
-    content, kernels = behind_negatives(calibrated, floats)
+    content, kernels = marked(calibrated, floats)
     made = mlir_quantize(
         content,
         options.weights == PER_TENSOR,
@@ -164,7 +164,7 @@ def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[st
         disable_per_channel_for_dense_layers=not options.per_channel_dense,
     )
     made = bytes(deduplicate_readonly_buffers(made))
-    return without_negatives(made, kernels) if kernels else made
+    return without_marks(made, len(kernels), kernels)
 
 
 def _quantized16(calibrated: bytes, options: ConversionOptions) -> bytes:

@@ -16,8 +16,8 @@ from kerasbn_export.export.prepared import Prepared
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.agreement import disagreements, listed
 from kerasbn_export.quantization.tuned import Tuned, read_tuned
+from kerasbn_export.tflite.float_marks import without_marks
 from kerasbn_export.tflite.graph import TFLiteGraph
-from kerasbn_export.tflite.negatives import without_negatives
 
 
 def trained(
@@ -44,7 +44,7 @@ def trained(
     on_step("convert")
     how = replace(options.conversion, trained=True)
     made = convert(prepared.programs, how, batch_size=options.batch_size, isolate=options.isolate)
-    data = without_negatives(made, tuned.float_kernels)
+    data = without_marks(made, tuned.marks, tuned.float_kernels)
     if wrong := list(disagreements(TFLiteGraph(data, "the converted file"), tuned)):
         raise ConversionError(f"The converted file is not the model that was trained: {listed(wrong)}.")
     return prepared, data, tuple(name for name in tuned.floats if name in prepared.programs[0].layers)

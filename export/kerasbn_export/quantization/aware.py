@@ -21,6 +21,7 @@ from kerasbn_export.graph.model import Call, Graph, Layer
 from kerasbn_export.program.program import functional_program
 from kerasbn_export.quantization.distill import distilled
 from kerasbn_export.quantization.first_ranges import CHUNK, measure_ranges
+from kerasbn_export.quantization.float_layers import lead_into_float
 from kerasbn_export.quantization.live import hidden, live_batchnorms, shown
 from kerasbn_export.quantization.noise import without_noise
 from kerasbn_export.quantization.operations import spell_averages, spell_out
@@ -125,6 +126,7 @@ def _build(model: Any, how: _How, count: int) -> Any:
         raise UnsupportedModelError(f"Model {model.name!r} has nothing to quantize: {', '.join(LINEAR)} are.")
     options = {"bits": BITS[how.precision], "learned": how.ranges == "learned", "batches": max(1, count // CHUNK)}
     insert_ranges(places, lambda name, fixed, at_end: _range(graph, name, fixed, {**options, "at_end": at_end}))
+    lead_into_float(graph, [call for call in graph.in_order() if places.is_float(call.layer)])
     classes, layers = layers_of(graph.flavour), dict[Layer, Layer]()
     for call in quantized:
         layers.setdefault(call.layer, _on_grid(classes, call.layer, how.per_channel(call.layer)))

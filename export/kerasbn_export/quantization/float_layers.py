@@ -1,44 +1,58 @@
-"""Linear layers of a tuned model that stay in float: the converter is kept from quantizing them.
+"""Layers of a tuned model that stay in float, between ranges.
 
-Between two ranges the converter takes every layer for one that is to be quantized, and rounds its weights itself. So
-such a layer is converted with a NEG before it, as `kerasbn_export.tflite.negatives` says.
+There the converter takes every operation for one that is to be quantized, and rounds its weights itself. So in the
+tuned model a layer stands before such a one that does nothing. For the converter it becomes the mark of
+`kerasbn_export.tflite.float_marks`.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
-from kerasbn.quantized.kernels import LINEAR
+from kerasbn.lazy import LazyModule
+from kerasbn.quantized.classes import IN_FLOAT, layers_of
+from kerasbn.quantized.in_float import InFloatMixin
 from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Graph, Layer
+from kerasbn_export.tflite.float_marks import MARK
 
-KERNEL_NAMES = ("depthwise_kernel", "kernel")
-"""Of the kernel among a layer's weights."""
-
-
-def negate(graph: Graph, names: Collection[str]) -> None:
-    """Puts a NEG before each linear layer of these names, and negates its kernel."""
-    negated: dict[Layer, Layer] = {}
-    for call in graph.in_order():
-        if call.layer.kind in LINEAR and call.layer.name in names:
-            graph.insert_after(call.inputs[0], _negative(graph, call), [call])
-            call.layer = negated.setdefault(call.layer, _with_negative_kernel(call.layer))
+tf: Any = LazyModule("tensorflow")
 
 
-def _negative(graph: Graph, call: Call) -> Layer:
-    name = f"{call.layer.name}_negative"
-    source = graph.flavour.keras.layers.Lambda(operator.neg, name=name, dtype="float32")
-    return Layer(name, name, None, source, "float32")
+def lead_into_float(graph: Graph, calls: Collection[Call]) -> None:
+    """Puts the layer that does nothing before every number that some calls take."""
+    for call in calls:
+        for number, value in enumerate(dict.fromkeys(call.inputs)):
+            if "float" in value.dtype:
+                name = f"{call.layer.name}_in_float" + (f"_{number}" if number else "")
+                source = layers_of(graph.flavour)[IN_FLOAT](name=name, dtype="float32")
+                graph.insert_after(value, Layer(name, name, None, source, "float32"), [call])
 
 
-def _with_negative_kernel(layer: Layer) -> Layer:
-    return layer.with_weights({name: -held if name in KERNEL_NAMES else held for name, held in layer.weights.items()})
+def leads_into_float(call: Call) -> bool:
+    """Whether a call is of that layer."""
+    return isinstance(call.layer.source, InFloatMixin)
 
 
-def transposed_kernels(graph: Graph, names: Collection[str]) -> tuple[Array, ...]:
-    """The kernels of the transposed convolutions of these names, with the axes of a file."""
-    layers = dict.fromkeys(call.layer for call in graph.in_order() if call.layer.name in names)
+def is_led_into_float(call: Call) -> bool:
+    """Whether the user wanted a call in float."""
+    return any(value.producer is not None and leads_into_float(value.producer) for value in call.inputs)
+
+
+def mark(graph: Graph) -> int:
+    """Puts marks in the place of the layers that do nothing; how many."""
+    calls = [call for call in graph.in_order() if leads_into_float(call)]
+    for number, call in enumerate(calls):
+        name = f"number_{number}{MARK}"
+        source = graph.flavour.keras.layers.Lambda(tf.floor, name=name, dtype="float32")
+        call.layer = Layer(name, name, None, source, "float32")
+    return len(calls)
+
+
+def transposed_kernels(graph: Graph) -> tuple[Array, ...]:
+    """The kernels of the transposed convolutions in float, with the axes of a file."""
+    layers = dict.fromkeys(call.layer for call in graph.in_order() if is_led_into_float(call))
     return tuple(np.moveaxis(its.weights["kernel"], 2, 0) for its in layers if its.kind == "Conv2DTranspose")

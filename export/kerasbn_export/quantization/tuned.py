@@ -22,10 +22,18 @@ from kerasbn_export.folding.ledger import Ledger
 from kerasbn_export.folding.rules.fused import is_fused
 from kerasbn_export.folding.verdict import Verdict, left
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
-from kerasbn_export.quantization.float_layers import KERNEL_NAMES, negate, transposed_kernels
+from kerasbn_export.quantization.float_layers import (
+    is_led_into_float,
+    leads_into_float,
+    mark,
+    transposed_kernels,
+)
 from kerasbn_export.quantization.grids import grid, kernel_steps, on_grid
 from kerasbn_export.quantization.places import Places, Role
 from kerasbn_export.tflite.quantization import Quantization
+
+KERNEL_NAMES = ("depthwise_kernel", "kernel")
+"""Of the kernel among a layer's weights."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Tuned:
         kernels: The kernel of each linear layer that is quantized, by its name.
         floats: The layers that stay in float.
         float_kernels: See `transposed_kernels`.
+        marks: How many `kerasbn_export.tflite.float_marks` the model has.
         converted: How often a value goes from one grid to another.
         verdicts: What became of the live BatchNorms.
     """
@@ -62,6 +71,7 @@ class Tuned:
     kernels: dict[str, Kernel]
     floats: tuple[str, ...]
     float_kernels: tuple[Array, ...]
+    marks: int
     converted: int
     verdicts: tuple[Verdict, ...]
 
@@ -83,8 +93,7 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
     floats, converted = tuple(_floats(graph, quantized)), sum(_is_converted(graph, call) for call in graph)
     _without_fixed(graph)
     kernels = {call.layer.path: _kernel(call.layer) for call in graph.in_order() if call.layer.path in quantized}
-    float_kernels = transposed_kernels(graph, floats)
-    negate(graph, floats)
+    float_kernels, marks = transposed_kernels(graph), mark(graph)
     return Tuned(
         model=emit(graph, batch_size=batch_size),
         bits=ranges[0].bits,
@@ -92,6 +101,7 @@ def read_tuned(model: Any, batch_size: int | None = None) -> Tuned:
         kernels=kernels,
         floats=floats,
         float_kernels=float_kernels,
+        marks=marks,
         converted=converted,
         verdicts=verdicts,
     )
@@ -101,11 +111,12 @@ def _floats(graph: Graph, quantized: set[str]) -> Iterator[str]:
     """The layers whose arithmetic nothing rounds: with a kernel that lies on no grid, or with no range behind them."""
     places = Places(graph)
     for call in graph.in_order():
-        if not call.inputs or _is_range(call) or call.layer.path in quantized:
+        if not call.inputs or _is_range(call) or leads_into_float(call) or call.layer.path in quantized:
             continue
         role = places.role(call)
         exact = role in (Role.KEEPS, Role.JOINS, Role.WHOLE)
-        if not exact and (role is None or call.layer.kind in LINEAR or not _is_rounded(graph, call.output)):
+        unrounded = role is None or call.layer.kind in LINEAR or not _is_rounded(graph, call.output)
+        if is_led_into_float(call) or (unrounded and not exact):
             yield str(call.layer.name)
 
 

@@ -70,13 +70,14 @@ KINDS = {
     "grouped": ("CONV_2D", lambda layers: layers.Conv2D(4, 3, groups=2, name="kept")),
     "depthwise": ("DEPTHWISE_CONV_2D", lambda layers: layers.DepthwiseConv2D(3, name="kept")),
     "merged into the next": ("CONV_2D", lambda layers: layers.Conv2D(8, 3, name="kept")),
-    "beside another": ("CONV_2D", lambda layers: beside(layers)),
+    "beside another": ("CONV_2D", lambda layers: beside(layers, "branch", "kept")),
+    "the sum of both": ("CONV_2D", lambda layers: beside(layers, "kept", "branch")),
 }
 
 
-def beside(layers):
+def beside(layers, whole, part):
     """Two convolutions of one value, which become one."""
-    return lambda x: layers.Add()([layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(4, 1, name="kept")(x)])
+    return lambda x: layers.Add(name=whole)([layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(4, 1, name=part)(x)])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -69,7 +69,7 @@ def _merge(graph: Graph, call: Call) -> Merge | None:
     if not isinstance(layer, Layer):
         return None
     gone = tuple(branch for branch in branches if branch is not None and branch is not lead)
-    lead.layer = layer = layer.holding(gone)
+    lead.layer = layer = layer.holding((*gone, call))
     graph.bypass(call, lead.output)
     return Merge("branches", gone, layer, f"{COARSER} {layer.path!r}.")
 
