@@ -53,17 +53,20 @@ def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: 
 
 
 def refuse_unprepared(prepared: Prepared, options: ExportOptions, data: bytes) -> None:
-    """Refuses a file that LiteRT's own kernels cannot prepare; TensorFlow's operations it does not have.
+    """Refuses a file that LiteRT's own kernels cannot prepare.
+
+    One with TensorFlow's operations they never can, and one of open sizes only as soon as these are known.
 
     Raises:
         ConversionError: With the operation and its layer.
     """
-    if options.select_ops:
+    file = read_tflite(data)
+    if options.select_ops or any(size < 0 for tensor in file.inputs for size in tensor.shape[1:]):
         return
     with TemporaryDirectory(prefix="kerasbn_") as folder:
         path = Path(folder, "candidate.tflite")
         path.write_bytes(data)
-        for reason in _unprepared(prepared, read_tflite(data), path):
+        for reason in _unprepared(prepared, file, path):
             way_out = "Use keep_float for this layer" if options.keep_int16 else "Please report the model"
             raise ConversionError(f"The converter made a file that does not run: {reason} {way_out}.")
 

@@ -95,6 +95,7 @@ def between(flavour, rng, make):
     return model, rng.normal(size=(16, 8, 8, 4)).astype("float32")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_layer_has_16_bits(kind, keras_flavour, rng, tmp_path):
     """A sigmoid has the grid that TFLite fixes; of a maximum the grid of 16 bits is no grid of what it is given."""

@@ -75,6 +75,7 @@ def two(layers, x):
     return [x, layers.Conv2D(6, 1, activation="relu", name="beside")(x)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_layer_without_weights_is_in_float_too(keras_flavour, rng, tmp_path, kind):
     name, make = OTHERS[kind]
