@@ -96,6 +96,17 @@ class TestWithThePackage:
     def _package(self):
         pytest.importorskip("litert_converter")
 
+    @pytest.mark.parametrize("make", ["UpSampling1D", "UpSampling2D", "RepeatVector"])
+    def test_what_repeats_values_is_no_broadcast(self, keras_flavour, tmp_path, make):
+        """LiteRT's BROADCAST_TO takes ten times as long as its TILE."""
+        layers = keras_flavour.keras.layers
+        shape = {"UpSampling1D": (8, 3), "UpSampling2D": (6, 6, 3), "RepeatVector": (3,)}[make]
+        options = {"n": 4} if make == "RepeatVector" else {"size": 2}
+        model = through(keras_flavour, shape, layers.Dense(3), getattr(layers, make)(**options), layers.Dense(2))
+        result = export_tflite(model, tmp_path / "m.tflite", route="litert")
+        assert "BROADCAST_TO" not in result.ops
+        assert verify(model, tmp_path / "m.tflite")
+
     @pytest.mark.parametrize("route", ["litert", "auto"])
     def test_the_file_is_the_model_and_says_its_route(self, keras_flavour, tmp_path, route):
         model = small(keras_flavour)

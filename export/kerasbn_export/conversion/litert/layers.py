@@ -73,6 +73,21 @@ def resize(kind: str) -> Callable[[Any], Spelled]:
     return spelled
 
 
+def tile(operation: Any) -> Spelled | None:
+    """TILE. As BROADCAST_TO, which the package makes of it, it takes LiteRT ten times as long.
+
+    Args:
+        operation: A Tile, or a BroadcastTo.
+    """
+    given, made = operation.inputs[0].shape, operation.outputs[0].shape
+    if not (given.is_fully_defined() and made.is_fully_defined() and len(given) == len(made)):
+        return None
+    pairs = list(zip(given, made, strict=True))
+    if any(before == 0 or after % before for before, after in pairs):
+        return None
+    return Spelled("tfl.tile", (operation.inputs[0], np.array([b // a for a, b in pairs], np.int32)))
+
+
 def elementwise(kind: str) -> Callable[[Any], Spelled | None]:
     """An operation without attributes.
 
@@ -234,6 +249,8 @@ LAYERS: Mapping[str, Callable[[Any], Spelled | None]] = {
     "Conv2DBackpropInput": transposed_convolution,
     "ResizeBilinear": resize("tfl.resize_bilinear"),
     "ResizeNearestNeighbor": resize("tfl.resize_nearest_neighbor"),
+    "Tile": tile,
+    "BroadcastTo": tile,
     "Elu": elementwise("tfl.elu"),
     "LeakyRelu": leaky_relu,
     "SquaredDifference": elementwise("tfl.squared_difference"),
