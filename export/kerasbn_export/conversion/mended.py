@@ -18,6 +18,9 @@ these are other numbers: 8 dB were measured where a bias of its own has 46.
 numbers: 4 dB were measured where int64 biases, as the converter writes after a calibration, have 84. Where all numbers
 of such a bias are equal, the converter puts all of them on the grid of the first channel.
 
+**Sigmoids of 16 bits.** Where ranges of 16 bits are trained, the result of LOGISTIC gets a grid from 0 to 1. LiteRT has
+one from -1 to 1 and prepares no other.
+
 **One scale behind floats.** LiteRT's depthwise convolution of floats by int8 reads a scale for each channel, also where
 the kernel has one for all: it takes whatever lies behind that in memory, and -670 dB were measured. Such a kernel gets
 the same scale for each channel.
@@ -47,6 +50,8 @@ from kerasbn_export.tflite.graph import LINEAR_OPS, TRANSPOSED_OPS
 REVERSE, DEPTHWISE = "REVERSE_V2", "DEPTHWISE_CONV_2D"
 KEEPING = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM")
 """Operations that keep a state."""
+SIGMOID = ([2.0**-15], [0])
+"""Scale and zero point."""
 
 Mend = Callable[[Any, Any], bool]
 """Changes one subgraph of a model, and says whether there was anything to change."""
@@ -61,7 +66,15 @@ def mended(data: bytes) -> bytes:
     if not (has_any(data, (REVERSE, DEPTHWISE, *KEEPING)) or _has_16_bits(data)):
         return data
     model = parse(data)
-    mends = (requantize_reversed, separate_states, unclip_cells, widen_biases, separate_biases, repeat_scales)
+    mends = (
+        requantize_reversed,
+        separate_states,
+        unclip_cells,
+        widen_biases,
+        separate_biases,
+        regrid_sigmoids,
+        repeat_scales,
+    )
     changed = [mend(model, graph) for mend in mends for graph in model.subgraphs]
     return serialize(model) if any(changed) else data
 
@@ -70,6 +83,22 @@ def _has_16_bits(data: bytes) -> bool:
     """Whether a file has a tensor of 16 bits; it is not read as a whole."""
     graph = schema().Model.GetRootAs(data, 0).Subgraphs(0)
     return any(graph.Tensors(i).Type() == schema().TensorType.INT16 for i in range(graph.TensorsLength()))
+
+
+def regrid_sigmoids(model: Any, graph: Any) -> bool:
+    """Gives the result of every LOGISTIC of 16 bits the grid that LiteRT's kernel writes on.
+
+    Args:
+        model: The model of the file.
+        graph: One of its subgraphs.
+    """
+    results = [graph.tensors[op.outputs[0]] for op in graph.operators if op_name(model, op) == "LOGISTIC"]
+    wrong = [tensor for tensor in results if dtype_name(tensor) == "int16" and _grid(tensor.quantization) != SIGMOID]
+    for tensor in wrong:
+        tensor.quantization = copy.copy(tensor.quantization)
+        tensor.quantization.scale = np.array(SIGMOID[0], np.float32)
+        tensor.quantization.zeroPoint = np.array(SIGMOID[1], np.int64)
+    return bool(wrong)
 
 
 def requantize_reversed(model: Any, graph: Any) -> bool:

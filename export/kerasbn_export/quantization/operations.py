@@ -19,9 +19,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from kerasbn.quantized.kernels import LINEAR
 from kerasbn_export.algebra.linear import SEPARABLE
 from kerasbn_export.folding.affine_calls import computes_affine, read
+from kerasbn_export.folding.passes.activation import WITH_BIAS
 from kerasbn_export.folding.passes.collapse import rescaling
 from kerasbn_export.folding.rules.fused import FUSED
 from kerasbn_export.folding.rules.step import stock_activation
@@ -46,7 +49,8 @@ def spell_out(graph: Graph, kept: frozenset[str] = frozenset()) -> None:
 
 
 def _split_activation(graph: Graph, call: Call) -> None:
-    if call.layer.kind not in LINEAR or stock_activation(call.layer) in ("linear", None, *FUSED):
+    alone = call.layer.kind in WITH_BIAS and not np.any(call.layer.weights.get("bias", 0))  # fuses nothing
+    if call.layer.kind not in LINEAR or stock_activation(call.layer) in ("linear", None, *(() if alone else FUSED)):
         return
     activation = {"activation": call.layer.config["activation"], "dtype": call.layer.dtype}
     call.layer = call.layer.with_weights(call.layer.weights, activation="linear")

@@ -142,11 +142,11 @@ class Places:
 
     def check_16_bits(self) -> None:
         """Raises `UnsupportedModelError` where the converter cannot take trained ranges of 16 bits."""
-        curves = [call for call in self.graph.in_order() if _is_gelu(call.layer) and not self.is_float(call.layer)]
+        curves = [call for call in self.graph.in_order() if _is_short(call.layer) and not self.is_float(call.layer)]
         if curves:
             raise UnsupportedModelError(
-                f"Layer {_described(curves[0].layer)}: TFLite has no GELU of 16 bits. Train with precision='int8', or "
-                "leave it in float with keep_float."
+                f"Layer {_described(curves[0].layer)}: TFLite has no GELU or HARD_SWISH of 16 bits. Train with "
+                "precision='int8', or leave it in float with keep_float."
             )
         joins = [call for call in self.graph.in_order() if self.role(call) is Role.JOINS]
         if joins:
@@ -239,8 +239,9 @@ def insert_ranges(places: Places, make: Callable[[str, Call | None, bool], Layer
             graph.outputs = substitute(graph.outputs, place.value, ranged.output)
 
 
-def _is_gelu(layer: Layer) -> bool:
-    return layer.kind == "op.gelu" or activation_of(layer) == "gelu"
+def _is_short(layer: Layer) -> bool:
+    """Whether TFLite's operation has 8 bits alone."""
+    return activation_of(layer) in ("gelu", "hard_silu", "hard_swish")
 
 
 def _described(layer: Layer) -> str:

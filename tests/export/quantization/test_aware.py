@@ -140,6 +140,31 @@ def test_16_bits(keras_flavour, rng, tmp_path):
     assert verify(tuned, tmp_path / "m.tflite", data=images(rng, 8))
 
 
+INNER = {
+    "a sigmoid": lambda layers: layers.Activation("sigmoid"),
+    "a swish": lambda layers: layers.Activation("swish"),
+    "transposed, with a ReLU, without a bias": lambda layers: layers.Conv2DTranspose(
+        4, 3, strides=2, padding="same", activation="relu", use_bias=False
+    ),
+}
+
+
+@pytest.mark.either_keras
+@pytest.mark.parametrize("precision", ["int8", "int16x8"])
+@pytest.mark.parametrize("inner", INNER)
+def test_layers_whose_grids_the_converter_makes_its_own_way(keras_flavour, rng, tmp_path, inner, precision):
+    """A sigmoid of 16 bits gets a grid that LiteRT has not; where there is no bias, nothing fuses the ReLU."""
+    layers = keras_flavour.keras.layers
+    inputs = keras_flavour.keras.Input((8, 8, 3))
+    x = INNER[inner](layers)(layers.Conv2D(4, 3)(inputs))
+    model = keras_flavour.keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    x = images(rng)
+    tuned = quantize_aware(model, x, precision=precision)
+    export_tflite(tuned, tmp_path / "m.tflite")
+    assert verify(tuned, tmp_path / "m.tflite", data=x)
+    assert verify(model, tmp_path / "m.tflite", data=x)
+
+
 def test_16_bits_have_no_concatenation(model, rng):
     with pytest.raises(UnsupportedModelError, match=r"'joined'.*int8"):
         quantize_aware(model, images(rng), precision="int16x8")

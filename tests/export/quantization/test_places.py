@@ -118,7 +118,7 @@ def test_what_tflite_computes_in_float_is_refused_by_name(keras_flavour, rng, na
 def test_gelu_has_no_16_bits(keras_flavour, rng):
     model = between(keras_flavour, keras_flavour.keras.layers.Activation("gelu", name="curve"))
     x = rng.normal(size=(4, 10, 10, 3)).astype("float32")
-    with pytest.raises(UnsupportedModelError, match=r"'curve' .*no GELU of 16 bits.*keep_float"):
+    with pytest.raises(UnsupportedModelError, match=r"'curve' .*no GELU or HARD_SWISH of 16 bits.*keep_float"):
         quantize_aware(model, x, precision="int16x8")
 
 
