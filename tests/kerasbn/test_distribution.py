@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 SCRIPT = """
@@ -53,6 +54,7 @@ def whole_batch(flavour, x, mask):
     }
 
 
+@pytest.mark.either_keras
 def test_two_replicas(keras_flavour, tmp_path, rng, assert_close):
     x = np.concatenate([rng.normal(-50, 1, (5, 6, 3)), rng.normal(80, 4, (5, 6, 3))]).astype("float32")
     mask = rng.random((10, 6)) < 0.7

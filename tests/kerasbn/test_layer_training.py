@@ -15,6 +15,7 @@ def accuracy_with(keras_flavour):
     return train
 
 
+@pytest.mark.either_keras
 def test_a_large_rate_trains_as_with_the_stock_layer_and_not_without(keras_flavour, accuracy_with):
     ours = accuracy_with(keras_flavour.batch_normalization)
     assert ours > 0.9

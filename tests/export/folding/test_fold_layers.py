@@ -23,6 +23,7 @@ def tokens(rng, *shape):
     return rng.integers(0, 3, shape).astype("int32")
 
 
+@pytest.mark.either_keras
 def test_a_mask_from_an_embedding_reaches_the_lstm(keras_flavour, rng):
     keras = keras_flavour.keras
     inputs = keras.Input((6,), dtype="int32")
@@ -58,6 +59,7 @@ def test_masking_layer(keras_flavour, rng):
 
 
 # Keras 3 says so of a nested model, and hands the mask on all the same.
+@pytest.mark.either_keras
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")
 def test_a_mask_that_enters_a_nested_model(keras_flavour, rng):
     keras = keras_flavour.keras
@@ -69,6 +71,7 @@ def test_a_mask_that_enters_a_nested_model(keras_flavour, rng):
     folds(keras.Model(inputs, keras.layers.GRU(2)(hidden)), rng, tokens(rng, 4, 6), kept=None)
 
 
+@pytest.mark.either_keras
 def test_an_explicit_mask(keras_flavour, rng):
     keras = keras_flavour.keras
     inputs, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
@@ -77,6 +80,7 @@ def test_an_explicit_mask(keras_flavour, rng):
     folds(keras.Model([inputs, mask], dense_bn(keras, hidden)), rng, data, kept=None)
 
 
+@pytest.mark.either_keras
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")  # as above
 def test_an_explicit_mask_for_a_nested_model(keras_flavour, rng):
     keras = keras_flavour.keras

@@ -24,7 +24,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 ALL = os.environ.get("KERASBN_ALL_TESTS") == "1"
-PARTS = 6
+PARTS = 8
 """One case of so many is taken."""
 KERAS = r"(?<=[\[-])(tf_)?keras(?=[\]-])"
 """The Kerases' name among the parameters in the name of a case."""
