@@ -16,6 +16,7 @@ from typing import Any
 from kerasbn.errors import ConversionError, KerasBNError, ModelFileError
 from kerasbn_export.arrays import Array
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.child import crash_of, last_line, run_child
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.export.agreed import agreed
 from kerasbn_export.export.options import ExportOptions
@@ -25,6 +26,13 @@ from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 from kerasbn_export.tflite.interpreter import open_interpreter
 from kerasbn_export.verification.records.gates import GATES
+
+PREPARE = """
+import sys
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+Interpreter(sys.argv[1], experimental_op_resolver_type=kernels).allocate_tensors()
+"""
 
 
 def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: Calibration | None = None) -> str:
@@ -53,22 +61,27 @@ def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: 
 
 
 def refuse_unprepared(prepared: Prepared, options: ExportOptions, data: bytes) -> None:
-    """Refuses a file that LiteRT's own kernels cannot prepare.
+    """Refuses a file with activations of 16 bits that LiteRT's own kernels cannot prepare.
 
-    One with TensorFlow's operations they never can, and one of open sizes only as soon as these are known.
+    They do so in a process of their own: LiteRT was seen to die of such a file. One with TensorFlow's operations they
+    never can, and one of open sizes only as soon as these are known.
 
     Raises:
-        ConversionError: With the operation and its layer.
+        ConversionError: With the operation and its layer, where LiteRT says which.
     """
     file = read_tflite(data)
-    if options.select_ops or any(size < 0 for tensor in file.inputs for size in tensor.shape[1:]):
+    sizes = [size for tensor in file.inputs for size in tensor.shape[1:]]
+    if options.select_ops or min(sizes, default=0) < 0 or not any(op.long for op in file.ops):
         return
     with TemporaryDirectory(prefix="kerasbn_") as folder:
         path = Path(folder, "candidate.tflite")
         path.write_bytes(data)
-        for reason in _unprepared(prepared, file, path):
-            way_out = "Use keep_float for this layer" if options.keep_int16 else "Please report the model"
-            raise ConversionError(f"The converter made a file that does not run: {reason} {way_out}.")
+        done = run_child("-c", PREPARE, str(path))
+    if done.returncode:
+        crash, kept = crash_of(done), bool(options.keep_int16)
+        reason = f"LiteRT dies of it ({crash})." if crash else _unprepared_part(prepared, file, last_line(done))
+        way_out = "keep_float for these layers" if kept else "precision 'int8', with keep_int16 for some layers"
+        raise ConversionError(f"The converter made a file that does not run: {reason} Use {way_out}, or 'float16'.")
 
 
 def _unprepared(prepared: Prepared, file: TFLiteFile, path: Path) -> list[str]:
@@ -76,11 +89,15 @@ def _unprepared(prepared: Prepared, file: TFLiteFile, path: Path) -> list[str]:
     try:
         open_interpreter(path, backend="builtin")
     except ModelFileError as error:
-        number = re.search(r"Node number (\d+)", str(error))
-        known = number is not None and int(number[1]) < file.main_ops
-        where = Origins(file, prepared.programs).describe(file.ops[int(number[1])]) if number and known else "it"
-        return [f"LiteRT cannot prepare {where}: {str(error).rpartition(': LiteRT cannot open it: ')[2]}"]
+        return [_unprepared_part(prepared, file, str(error).rpartition(": LiteRT cannot open it: ")[2])]
     return []
+
+
+def _unprepared_part(prepared: Prepared, file: TFLiteFile, said: str) -> str:
+    number = re.search(r"Node number (\d+)", said)
+    known = number is not None and int(number[1]) < file.main_ops
+    where = Origins(file, prepared.programs).describe(file.ops[int(number[1])]) if number and known else "it"
+    return f"LiteRT cannot prepare {where}: {said}"
 
 
 def _difference(program: Program, path: Path, given: list[Array] | None) -> str:

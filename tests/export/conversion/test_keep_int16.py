@@ -11,6 +11,7 @@ from kerasbn_export import export_tflite, verify
 from kerasbn_export.cli.main import run
 from kerasbn_export.conversion import mixed as mixed_module
 from kerasbn_export.devices.profiles import find_device
+from kerasbn_export.export import objection
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.tflite.flatbuffer import op_name, parse, schema, serialize
 from kerasbn_export.tflite.graph import TFLiteGraph
@@ -118,6 +119,16 @@ def test_what_has_no_16_bits_is_refused_with_what_to_do(make, said, keras_flavou
     with pytest.raises(ConversionError, match=f"{said}.*Use keep_float"):
         exported(model, data, tmp_path, keep_int16=["kept"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_litert_dies_of_is_an_error(keras_flavour, rng, tmp_path, monkeypatch):
+    model, data = between(keras_flavour, rng, KINDS["tanh"])
+    monkeypatch.setattr(objection, "PREPARE", "import os; os.abort()")
+    with pytest.raises(ConversionError, match=r"does not run: LiteRT dies of it \(SIGABRT\)\. Use keep_float"):
+        exported(model, data, tmp_path, keep_int16=["kept"])
+    with pytest.raises(ConversionError, match=r"SIGABRT.*Use precision 'int8'"):
+        export_tflite(model, tmp_path / "m.tflite", precision="int16x8", calibration=data)
+    exported(model, data, tmp_path)  # of 8 bits alone no file was seen to be such a one
 
 
 def test_a_tensor_between_two_of_them_keeps_its_bits(keras_flavour, data, tmp_path):
