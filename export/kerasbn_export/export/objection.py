@@ -27,11 +27,13 @@ from kerasbn_export.tflite.file import TFLiteFile, read_tflite
 from kerasbn_export.tflite.interpreter import open_interpreter
 from kerasbn_export.verification.records.gates import GATES
 
-PREPARE = """
+RUN_ONCE = """
 import sys
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-Interpreter(sys.argv[1], experimental_op_resolver_type=kernels).allocate_tensors()
+interpreter = Interpreter(sys.argv[1], experimental_op_resolver_type=kernels)
+interpreter.allocate_tensors()
+interpreter.invoke()
 """
 
 
@@ -60,8 +62,8 @@ def objection(prepared: Prepared, options: ExportOptions, data: bytes, samples: 
             return str(error)
 
 
-def refuse_unprepared(prepared: Prepared, options: ExportOptions, data: bytes) -> None:
-    """Refuses a file with activations of 16 bits that LiteRT's own kernels cannot prepare.
+def refuse_what_does_not_run(prepared: Prepared, options: ExportOptions, data: bytes) -> None:
+    """Refuses a file with activations of 16 bits that LiteRT's own kernels cannot run.
 
     They do so in a process of their own: LiteRT was seen to die of such a file. One with TensorFlow's operations they
     never can, and one of open sizes only as soon as these are known.
@@ -76,7 +78,7 @@ def refuse_unprepared(prepared: Prepared, options: ExportOptions, data: bytes) -
     with TemporaryDirectory(prefix="kerasbn_") as folder:
         path = Path(folder, "candidate.tflite")
         path.write_bytes(data)
-        done = run_child("-c", PREPARE, str(path))
+        done = run_child("-c", RUN_ONCE, str(path))
     if done.returncode:
         crash, kept = crash_of(done), bool(options.keep_int16)
         reason = f"LiteRT dies of it ({crash})." if crash else _unprepared_part(prepared, file, last_line(done))

@@ -26,7 +26,7 @@ from kerasbn_export.export.forms.search import FEWEST, held_out
 from kerasbn_export.export.lifted import Lifted
 from kerasbn_export.export.lifting import Target, lift_layers
 from kerasbn_export.export.measured import drop_of, measure_export
-from kerasbn_export.export.objection import refuse_unprepared
+from kerasbn_export.export.objection import refuse_what_does_not_run
 from kerasbn_export.export.options import BEST, METRIC, ExportOptions
 from kerasbn_export.export.prepared import Prepared, conversion_of, kept_layers, measured, prepare
 from kerasbn_export.export.records import ExportResult
@@ -82,7 +82,7 @@ def build_tflite(
     file = read_tflite(data)
     on_step("check")
     agreed(prepared, options).check(file)
-    refuse_unprepared(prepared, options, data)
+    refuse_what_does_not_run(prepared, options, data)
     metric = measure_export(model, prepared, data, options, samples, on_step)
     result = _result(path, data, file, options, prepared, samples)
     notes = (*made.slimming.notes, *result.notes, *chosen, *(made.notes or not_tried(options)))

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasbn.errors import ConversionError, InvalidArgumentError
 from kerasbn_export import export_tflite, verify
@@ -112,6 +113,10 @@ def test_every_kind_of_layer_has_16_bits(kind, keras_flavour, rng, tmp_path):
     [
         (lambda layers: layers.LayerNormalization(name="kept"), "the converter cannot make this model in 16 bits"),
         (lambda layers: layers.Activation("mish", name="kept"), "LiteRT cannot prepare ADD of Activation 'kept'"),
+        (
+            lambda layers: layers.Activation(tf.nn.log_softmax, name="kept"),
+            "prepare LOG_SOFTMAX .*failed to invoke",
+        ),
     ],
 )
 def test_what_has_no_16_bits_is_refused_with_what_to_do(make, said, keras_flavour, rng, tmp_path):
@@ -123,7 +128,7 @@ def test_what_has_no_16_bits_is_refused_with_what_to_do(make, said, keras_flavou
 
 def test_a_file_that_litert_dies_of_is_an_error(keras_flavour, rng, tmp_path, monkeypatch):
     model, data = between(keras_flavour, rng, KINDS["tanh"])
-    monkeypatch.setattr(objection, "PREPARE", "import os; os.abort()")
+    monkeypatch.setattr(objection, "RUN_ONCE", "import os; os.abort()")
     with pytest.raises(ConversionError, match=r"does not run: LiteRT dies of it \(SIGABRT\)\. Use keep_float"):
         exported(model, data, tmp_path, keep_int16=["kept"])
     with pytest.raises(ConversionError, match=r"SIGABRT.*Use precision 'int8'"):
