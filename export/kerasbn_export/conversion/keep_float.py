@@ -35,11 +35,17 @@ def nodes_to_keep(calibrated: bytes, programs: Sequence[Program], kept: Sequence
     file = read_tflite(calibrated)
     nodes = [op.outputs[0].name for op in kept_ops(file, Origins(file, programs), kept)]
     if not nodes:
-        raise ConversionError(
-            f"keep_float: no operation of the file comes from {', '.join(kept)}. Name the layer before: a layer that "
-            "only passes its input on has no operation of its own."
-        )
+        raise nothing_found("keep_float", kept)
     return nodes
+
+
+def nothing_found(option: str, kept: Sequence[str]) -> ConversionError:
+    """The error where no operation of a file comes from any of some layers."""
+    return ConversionError(
+        f"{option}: no operation of the file comes from {', '.join(kept)}. Name the layer before: a layer that only "
+        "passes its input on has no operation of its own. Of several grouped convolutions of Keras 3 with kernels of one "
+        "size the file does not say which is which."
+    )
 
 
 def kept_ops(file: TFLiteFile, origins: Origins, kept: Sequence[str]) -> list[Any]:

@@ -18,14 +18,11 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import ConversionError
-from kerasbn_export.conversion.keep_float import kept_ops
+from kerasbn_export.conversion.keep_float import kept_ops, nothing_found
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import CONVERSIONS, read_tflite
 from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, new_code, op_name, parse, schema, serialize
-
-FIXED, STEP = ("LOGISTIC", "TANH"), 2.0**-15
-"""Operations whose result has one grid in 16 bits: that of numbers below 1."""
 
 
 def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Sequence[str]) -> bytes:
@@ -44,10 +41,7 @@ def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Seq
     meant = kept_ops(file, Origins(file, programs), kept)
     chosen = {i for i, op in enumerate(file.ops) if op.name not in CONVERSIONS and any(op is each for each in meant)}
     if not chosen:
-        raise ConversionError(
-            f"keep_int16: no operation of the file comes from {', '.join(kept)}. Name the layer before: a layer that "
-            "only passes its input on has no operation of its own."
-        )
+        raise nothing_found("keep_int16", kept)
     return _Splice(_Core(parse(short)), _Core(parse(long))).made(chosen)
 
 
@@ -139,17 +133,9 @@ class _Splice:
         taken.outputs = [self._output(int(index)) for index in operator.outputs]
         taken.opcodeIndex = self._code(operator.opcodeIndex)
         self.graph.operators.append(taken)
-        if self.long.name(operator) in FIXED:
-            self._fix(self.graph.tensors[taken.outputs[0]])
         for index, mine in zip(map(int, operator.outputs), taken.outputs, strict=True):
             if mine != self.twins[index]:
                 self._quantize(mine, self.twins[index])
-
-    def _fix(self, tensor: Any) -> None:
-        """Gives a result the grid that TFLite fixes."""
-        if tensor.type == schema().TensorType.INT16:
-            tensor.quantization = copy.copy(tensor.quantization)
-            tensor.quantization.scale, tensor.quantization.zeroPoint = np.array([STEP], np.float32), np.array([0])
 
     def _input(self, index: int) -> int:
         if index < 0:

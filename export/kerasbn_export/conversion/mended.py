@@ -18,8 +18,8 @@ these are other numbers: 8 dB were measured where a bias of its own has 46.
 numbers: 4 dB were measured where int64 biases, as the converter writes after a calibration, have 84. Where all numbers
 of such a bias are equal, the converter puts all of them on the grid of the first channel.
 
-**Sigmoids of 16 bits.** Where ranges of 16 bits are trained, the result of LOGISTIC gets a grid from 0 to 1. LiteRT has
-one from -1 to 1 and prepares no other.
+**Sigmoids of 16 bits.** Where ranges of 16 bits are trained, or single layers have 16 bits, the result of LOGISTIC gets
+a grid from 0 to 1. LiteRT has one from -1 to 1 and prepares no other.
 
 **One scale behind floats.** LiteRT's depthwise convolution of floats by int8 reads a scale for each channel, also where
 the kernel has one for all: it takes whatever lies behind that in memory, and -670 dB were measured. Such a kernel gets

@@ -56,7 +56,7 @@ class Origins:
     def _by_kernels(self, file: TFLiteFile) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The layers of linear operations that lost their names, as Keras 3 compiles a grouped convolution.
 
-        By the sizes of their kernels, in order; where there are as many of a size on both sides.
+        By the size of the kernel, where one operation and one layer have it: nothing is guessed.
         """
         known = {name for op in file.ops for tensor in op.outputs for name in self._names.layers(tensor.name)}
         waiting, lost = defaultdict[int, list[str]](list), defaultdict[int, list[str]](list)
@@ -67,8 +67,8 @@ class Origins:
             if op.name in LINEAR_OPS and not self._names.layers(op.outputs[0].name):
                 lost[math.prod(op.inputs[1].shape)].append(op.outputs[0].name)
         for size, names in waiting.items():
-            if len(names) == len(lost[size]):
-                yield from ((tensor, (name,)) for tensor, name in zip(lost[size], names, strict=True))
+            if len(names) == len(lost[size]) == 1:
+                yield lost[size][0], (names[0],)
 
     def _search(self, name: str) -> Any:
         found = self._named(name)

@@ -53,6 +53,7 @@ def mark(graph: Graph) -> int:
 
 
 def transposed_kernels(graph: Graph) -> tuple[Array, ...]:
-    """The kernels of the transposed convolutions in float, with the axes of a file."""
+    """The kernels of the transposed convolutions in float, the axis of the outputs first as in a file."""
     layers = dict.fromkeys(call.layer for call in graph.in_order() if is_led_into_float(call))
-    return tuple(np.moveaxis(its.weights["kernel"], 2, 0) for its in layers if its.kind == "Conv2DTranspose")
+    kernels = [its.weights["kernel"] for its in layers if str(its.kind).endswith("Transpose")]
+    return tuple(np.moveaxis(kernel, -2, 0) for kernel in kernels)

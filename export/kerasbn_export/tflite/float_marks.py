@@ -91,7 +91,7 @@ def without_marks(content: bytes, count: int, kernels: Sequence[Array]) -> bytes
         )
     given = {int(mark.outputs[0]): int(mark.inputs[0]) for mark in marks}
     for op in graph.operators:
-        if op_name(model, op) == TRANSPOSED and int(op.inputs[GIVEN]) in given:
+        if op_name(model, op) == TRANSPOSED and dtype_name(graph.tensors[op.inputs[GIVEN]]) == "float32":
             _give_back(model, graph.tensors[op.inputs[KERNEL]], kernels)
         op.inputs = [given.get(int(index), int(index)) for index in op.inputs]
     graph.outputs = [given.get(int(index), int(index)) for index in graph.outputs]
@@ -107,14 +107,16 @@ def _give_back(model: Any, kernel: Any, kernels: Sequence[Array]) -> None:
     if dtype_name(kernel) != "int8":
         return
     numbers = np.frombuffer(content_of(model, kernel), np.int8)
-    _, near = min(_distances(kernel, numbers, kernels))
+    _, near = min(_distances(kernel, numbers, kernels), default=(np.inf, -1))
+    if near < 0:
+        return
     kernel.type, kernel.quantization = schema().TensorType.FLOAT32, None
     own_buffer(model, kernel).data = np.frombuffer(kernels[near].astype(np.float32).tobytes(), np.uint8)
 
 
 def _distances(kernel: Any, numbers: Array, kernels: Sequence[Array]) -> Iterator[tuple[float, int]]:
-    """How far integers are from each kernel of their shape, in steps at most; and its number."""
+    """How far integers are from each kernel of their size, in steps at most; and its number."""
     for i, each in enumerate(kernels):
-        if each.shape == tuple(kernel.shape):
-            steps = np.reshape(kernel.quantization.scale, (-1, 1, 1, 1))
-            yield float(np.abs(each / steps - numbers.reshape(each.shape)).max()), i
+        if each.size == numbers.size and len(each) == kernel.shape[0]:  # one of one dimension has an axis less
+            steps = np.reshape(kernel.quantization.scale, (-1, 1))
+            yield float(np.abs(each.reshape(len(each), -1) / steps - numbers.reshape(len(each), -1)).max()), i

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasbn.errors import ConversionError, InvalidArgumentError
+from kerasbn.flavour import KERAS
 from kerasbn_export import verify
 from kerasbn_export.cli.main import run
 from kerasbn_export.conversion import mixed as mixed_module
@@ -97,6 +98,18 @@ def test_every_kind_of_layer_stays_in_float(kind, keras_flavour, rng, tmp_path):
     assert {tensor.dtype for tensor in kept.inputs} <= {"FLOAT32", "INT32"}
     assert linear[0].outputs[0].dtype == "INT8"
     assert verify(model, tmp_path / "m.tflite", data=data)
+
+
+def test_of_two_that_lost_their_names_none_is_guessed(rng, tmp_path):
+    """Keras 3 compiles both, and nothing in the file tells one from the other."""
+    layers = KERAS.keras.layers
+    image = KERAS.keras.Input((8, 8, 4))
+    kept = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same", groups=2, name="kept")(image))
+    other = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same", groups=2, name="other")(kept))
+    model = KERAS.keras.Model(image, layers.Conv2D(2, 1)(other))
+    data = rng.normal(size=(16, 8, 8, 4)).astype("float32")
+    with pytest.raises(ConversionError, match="no operation of the file comes from kept"):
+        exported(model, data, tmp_path, keep_float=["kept"])
 
 
 def test_a_class_is_meant_with_its_heirs(keras_flavour):

@@ -103,13 +103,16 @@ def test_a_mark_that_the_converter_loses_is_no_file(keras_flavour, rng, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_behind_a_reshaping_it_is_right_too(keras_flavour, rng, tmp_path):
+@pytest.mark.parametrize(("name", "op"), [("Conv1D", "CONV_2D"), ("Conv1DTranspose", "TRANSPOSE_CONV")])
+def test_behind_a_reshaping_it_is_right_too(keras_flavour, rng, tmp_path, name, op):
     layers = keras_flavour.keras.layers
     x = inputs = keras_flavour.keras.Input((8, 3))
-    x = layers.Conv1D(4, 3, name="kept")(layers.Conv1D(6, 3, activation="relu")(x))
+    x = getattr(layers, name)(4, 3, name="kept")(layers.Conv1D(6, 3, activation="relu")(x))
     model = keras_flavour.keras.Model(inputs, layers.Conv1D(2, 1)(layers.MaxPooling1D(2)(x)))
     data = rng.normal(size=(32, 8, 3)).astype("float32")
     tuned = quantize_aware(model, data, keep_float=["kept"])
     result = export_tflite(tuned, tmp_path / "m.tflite")
-    assert result.float_ops_left["CONV_2D"] == 1
+    assert result.float_ops_left[op] == 1
+    kernel = next(layer for layer in tuned.layers if layer.name.startswith("kept") and layer.weights).get_weights()[0]
+    np.testing.assert_array_equal(float_constants(tmp_path / "m.tflite")[kernel.size], np.sort(kernel, axis=None))
     assert verify(tuned, tmp_path / "m.tflite", data=data)
