@@ -43,8 +43,8 @@ def nothing_found(option: str, kept: Sequence[str]) -> ConversionError:
     """The error where no operation of a file comes from any of some layers."""
     return ConversionError(
         f"{option}: no operation of the file comes from {', '.join(kept)}. Name the layer before: a layer that only "
-        "passes its input on has no operation of its own. Of several grouped convolutions of Keras 3 with kernels of one "
-        "size the file does not say which is which."
+        "passes its input on has no operation of its own. Of several grouped convolutions of Keras 3 with kernels of "
+        "one size the file does not say which is which."
     )
 
 
