@@ -2,7 +2,10 @@
 
 For ``y = s*(x conv W + b) + t`` with ``t = beta - s*mean``, computed in float32 in any order, folded or not::
 
-    |error| <= 8*u*(sqrt(K)*(|x| conv |s*W|) + |s|*(|b| + |mean|) + |beta|)        u = 2^-24, K = terms per sum
+    |error| <= 8*u*(sqrt(K)*(|x| conv |s*W| + |s*b| + |s*b + t|) + |s|*(|b| + |mean|) + |beta|)
+
+with ``u = 2^-24`` and K terms in a sum. A kernel may begin a sum with its bias, ``b`` or ``s*b + t``: then each of the
+K additions is rounded to the size of that.
 
 The root stands for rounding errors that have no common sign, the 8 for those that happen to (Higham and
 Mary 2019, A new approach to probabilistic rounding error analysis). An error beyond it is no rounding error. What an
@@ -49,12 +52,16 @@ class Bound:
     """What rounding can explain at one value.
 
     Attributes:
-        products: ``sqrt(K) * |x| conv |s*W|`` at each element.
+        products: ``sqrt(K) * (|x| conv |s*W| + ...)`` at each element.
         rest: ``|s|*(|b| + |mean|) + |beta|`` at each element.
+        start: The bias that a sum may begin with, at each element.
+        root: ``sqrt(K)``.
     """
 
     products: Array
     rest: Array
+    start: Array
+    root: float
 
     @property
     def array(self) -> Array:
@@ -83,7 +90,8 @@ class Bound:
             return self._after_batchnorm(call)
         if call.layer.kind in ("Reshape", "Flatten"):
             shape = (self.products.shape[0], *(call.output.shape or ())[1:])
-            return Bound(self.products.reshape(shape), self.rest.reshape(shape))
+            products, rest, start = (array.reshape(shape) for array in (self.products, self.rest, self.start))
+            return Bound(products, rest, start, self.root)
         if call.layer.kind in PASSING_ON:
             return self
         return self.through(function, at)
@@ -93,15 +101,24 @@ class Bound:
         if not is_elementwise(function, at):
             return None
         passed = passed_on(function, at, self.array) / (MARGIN * UNIT_ROUNDOFF)
-        return Bound(passed, np.zeros_like(passed))
+        return Bound(passed, np.zeros_like(passed), np.zeros_like(passed), self.root)
 
     def _after_batchnorm(self, call: Call) -> Bound:
-        rank = self.products.ndim
+        rank, affine = self.products.ndim, affine_of(call.layer)
         shape = [size if axis in axes(call.layer, rank) else 1 for axis, size in enumerate(self.products.shape)]
-        s = np.abs(affine_of(call.layer).scale).reshape(shape)
-        mean = np.abs(np.asarray(call.layer.weights["moving_mean"], np.float64)).reshape(shape)
-        beta = np.abs(np.asarray(call.layer.weights.get("beta", np.zeros(1)), np.float64))
-        return Bound(s * self.products, s * (self.rest + mean) + (beta.reshape(shape) if beta.size > 1 else beta))
+        weights = (call.layer.weights.get(name, np.zeros(1)) for name in ("moving_mean", "beta"))
+        mean, beta = (_along(np.abs(np.asarray(array, np.float64)), shape) for array in weights)
+        scale, start = (
+            _along(affine.scale, shape),
+            _along(affine.scale, shape) * self.start + _along(affine.shift, shape),
+        )
+        s = np.abs(scale)
+        return Bound(s * self.products + self.root * np.abs(start), s * (self.rest + mean) + beta, start, self.root)
+
+
+def _along(array: Array, shape: list[int]) -> Array:
+    """The numbers of channels, where an array has one for each, in a shape that fits the output."""
+    return array.reshape(shape) if array.size > 1 else array
 
 
 def bound_of(layer: Layer, products: Array, output_axis: int) -> Bound:
@@ -112,11 +129,12 @@ def bound_of(layer: Layer, products: Array, output_axis: int) -> Bound:
         products: ``|x| conv |W|``.
         output_axis: The axis of its output channels.
     """
-    terms = _terms(layer)
-    bias = np.abs(np.asarray(layer.weights.get("bias", np.zeros(1)), np.float64))
+    root = math.sqrt(_terms(layer))
+    bias = np.asarray(layer.weights.get("bias", np.zeros(1)), np.float64)
     view = [1] * products.ndim
     view[output_axis] = bias.size
-    return Bound(math.sqrt(terms) * products, np.broadcast_to(bias.reshape(view), products.shape))
+    start = np.broadcast_to(bias.reshape(view), products.shape)
+    return Bound(root * (products + np.abs(start)), np.abs(start), start, root)
 
 
 def _terms(layer: Layer) -> int:
