@@ -60,6 +60,10 @@ RANDOM = (
     "no layer errs beyond its own grid, and the samples are random: what is in the network may lie far from what the "
     "ranges were measured on. Give real samples (--data, data=)."
 )
+RANDOM_DYNAMIC = (
+    "no layer is wrong by its own inputs, and the samples are random: they may lead the network where rounding counts "
+    "for more than it does on real ones. Give real samples (--data, data=)."
+)
 
 
 def compare(reference: Runnable, candidate: Runnable, question: Question) -> Comparison:
@@ -84,8 +88,8 @@ def compare(reference: Runnable, candidate: Runnable, question: Question) -> Com
     if question.layers and network and not moved and records:
         located = checks.run("layers", lambda: locate(sides, network, batches, gate, drawn), None)
     records = _settled(drawn, sides, network, batches, located, checks)
-    if located and precision in CALIBRATED and question.data is None and not _errs_beyond_rounding(located):
-        records, located = _without_data(records), replace(located, divergence=None)
+    if located and question.data is None and (unproven := _unproven(located, precision)):
+        records, located = _without_data(records, unproven), replace(located, divergence=None)
     records = checks.run("trained ranges", lambda: as_trained(reference, candidate, records), records)
     said: list[str] = extras.run("names not compared", lambda: list(_about_ends(sides, batches, gate, records)), [])
     metric = None if question.measuring is None else measured(sides, batches, question.measuring)
@@ -126,16 +130,24 @@ def _settled(
     return found
 
 
-def _errs_beyond_rounding(located: Located) -> bool:
-    """Whether a layer does that clipping does not explain; or, where none was compared, whether one might."""
-    wrong = [layer for layer in located.layers if not layer.passed and not layer.moved and layer.rounding is not None]
-    return bool(wrong) or not located.layers
+def _unproven(located: Located, precision: str) -> str:
+    """Why random samples prove nothing against a file of which no layer is wrong; empty where they do.
+
+    With measured ranges a layer whose rounding is not known may clip: of these no error counts. In a dynamic file
+    nothing clips.
+    """
+    if precision not in (*CALIBRATED, "dynamic") or not located.layers:
+        return ""
+    wrong = [layer for layer in located.layers if not layer.passed and not layer.moved]
+    if precision in CALIBRATED:
+        return "" if any(layer.rounding is not None for layer in wrong) else RANDOM
+    return "" if wrong or located.divergence else RANDOM_DYNAMIC
 
 
-def _without_data(records: Sequence[OutputComparison]) -> tuple[OutputComparison, ...]:
-    """The outputs of a file whose ranges were measured on other data than these: a wrong one proves nothing."""
+def _without_data(records: Sequence[OutputComparison], why: str) -> tuple[OutputComparison, ...]:
+    """The outputs, of which a wrong one proves nothing."""
     return tuple(
-        replace(record, status=Status.UNPROVEN, reason=f"{record.reason.rstrip('.')}; {RANDOM}")
+        replace(record, status=Status.UNPROVEN, reason=f"{record.reason.rstrip('.')}; {why}")
         if record.status is Status.DIFFERS
         else record
         for record in records

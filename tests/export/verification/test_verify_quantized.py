@@ -12,7 +12,7 @@ from kerasbn_export.capture import capture
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.tflite.interpreter import BACKENDS
 from kerasbn_export.tflite.layer_names import Provenance
-from kerasbn_export.verification.compare import RANDOM, Question, _errs_beyond_rounding, compare
+from kerasbn_export.verification.compare import RANDOM, RANDOM_DYNAMIC, Question, _unproven, compare
 from kerasbn_export.verification.faults import QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.layers.locate import Located
@@ -62,9 +62,17 @@ def test_what_random_samples_are_worth(keras_flavour):
     assert drawn.exit_code == 2
     assert any(RANDOM in record.reason for record in drawn.outputs)
     layer = next(layer for layer in drawn.per_layer if layer.rounding is not None)
-    for wrong, tells in ((replace(layer, passed=False), True), (replace(layer, passed=False, rounding=None), False)):
-        assert _errs_beyond_rounding(Located((wrong,), (), None, (1, 1))) is tells
-    assert _errs_beyond_rounding(Located((), (), None, (0, 0)))
+    unknown = replace(layer, passed=False, rounding=None)
+    for found, precision, why in (
+        (layer, "int8", RANDOM),
+        (replace(layer, passed=False), "int8", ""),
+        (unknown, "int8", RANDOM),
+        (layer, "dynamic", RANDOM_DYNAMIC),
+        (unknown, "dynamic", ""),
+        (layer, "float32", ""),
+    ):
+        assert _unproven(Located((found,), (), None, (1, 1)), precision) == why
+    assert _unproven(Located((), (), None, (0, 0)), "int8") == ""
 
 
 def test_a_file_that_random_samples_clip_is_unproven(keras_flavour):
