@@ -4,6 +4,7 @@
     python benchmarks/fault_table.py --tflite --backend builtin  the same as .tflite files
     python benchmarks/fault_table.py --int8 --backend builtin    the faults of quantised files, in int8 .tflite files
     python benchmarks/fault_table.py --int8 --ours               the same in files of export_tflite
+    python benchmarks/fault_table.py --tflite --route litert     files of the second route; with --int8 --ours, too
     python benchmarks/fault_table.py --checks                    only the last table: each check, what it misses
     python benchmarks/fault_table.py --models plain signal --faults "bias dropped" --keras tf_keras
 
@@ -44,7 +45,10 @@ from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
 from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
+from kerasbn_export.conversion.convert import convert as convert_by
+from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.recurrent_form import for_file
+from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.emit.emit import emit
 from kerasbn_export.graph.model import Graph
 from kerasbn_export.tflite.interpreter import BACKENDS
@@ -85,7 +89,11 @@ def _opened(graph: Graph, options: argparse.Namespace) -> Runnable:
     model: Any = emit(graph)
     if not options.tflite:
         return open_runnable(model, backend=options.backend, allow_code=False)
-    return TFLiteRunner(_converted(_unrolled(model)), "candidate.tflite", options.backend)
+    if options.route == LITERT:
+        content = convert_by(for_file(model, "float32", LITERT).model, ConversionOptions(route=LITERT))
+    else:
+        content = _converted(_unrolled(model))
+    return TFLiteRunner(content, "candidate.tflite", options.backend)
 
 
 def _converted(model: Any, calibration: list[Array] | None = None) -> bytes:
@@ -107,11 +115,11 @@ def _unrolled(model: Any) -> Any:
     return for_file(model, "int8").model
 
 
-def _exported(reference: Runnable, calibration: list[Array]) -> bytes:
+def _exported(reference: Runnable, calibration: list[Array], route: str) -> bytes:
     """What ``export_tflite`` makes of the model, with inputs and outputs in float as the stock conversion has them."""
     model: Any = reference.original  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        options = {"precision": "int8", "calibration": calibration, "io_dtype": "float32"}
+        options = {"precision": "int8", "calibration": calibration, "io_dtype": "float32", "route": route}
         return export_tflite(model, Path(folder, "ours.tflite"), **options).path.read_bytes()
 
 
@@ -181,7 +189,7 @@ def _tally_int8(options: argparse.Namespace) -> dict[str, Counter[str]]:
     tallies = _tallies([fault.name for fault in QUANTIZED])
     for name, reference, graph in _cases(options):
         samples = _samples(reference, 64, seed=0)
-        content = _exported(reference, samples) if options.ours else _converted(emit(graph), samples)
+        content = _exported(reference, samples, options.route) if options.ours else _converted(emit(graph), samples)
         question = replace(QUESTION, data=_samples(reference, SAMPLES, seed=1))
         correct = TFLiteRunner(content, "candidate.tflite", options.backend)
         _control(tallies["no fault"], reference, correct, name, question)
@@ -290,6 +298,7 @@ def main() -> int:
     parser.add_argument("--tflite", action="store_true", help="convert each model to .tflite and judge the file")
     parser.add_argument("--int8", action="store_true", help="damage int8 .tflite files")
     parser.add_argument("--ours", action="store_true", help="with --int8, of the files that export_tflite makes")
+    parser.add_argument("--route", choices=(TENSORFLOW, LITERT), default=TENSORFLOW, help="which converter makes files")
     parser.add_argument("--checks", action="store_true", help="print the table of checks alone")
     parser.add_argument("--backend", choices=sorted(BACKENDS), default="xnnpack")
     parser.add_argument("--keras", nargs="+", choices=NAMES, default=list(NAMES))

@@ -1,5 +1,7 @@
 """The second route makes the model's file, with TFLite's own operations, and never another one without a word."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from kerasbn_export.conversion.provenance import read_provenance
 from kerasbn_export.export import objection, routed
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.tflite.graph import TFLiteGraph
 
 
 def through(flavour, shape, *layers):
@@ -124,6 +127,20 @@ class TestWithThePackage:
         result = export_tflite(model, tmp_path / "m.tflite", route="litert")
         assert result.ops == ops
         assert verify(model, result.path)
+
+    def test_a_constant_that_layers_share_is_no_layers(self, keras_flavour, tmp_path):
+        """All activations begin at one 0: a tensor named after each of them would tell of none."""
+        layers = keras_flavour.keras.layers
+        convs = [layers.Conv2D(4, 3, name=f"conv_{i}") for i in range(3)]
+        bends = [layers.ReLU(6.0, name="bend_0"), layers.ReLU(name="bend_1"), layers.ReLU(6.0, name="bend_2")]
+        model = through(
+            keras_flavour, (12, 12, 3), *(layer for pair in zip(convs, bends, strict=True) for layer in pair)
+        )
+        result = export_tflite(model, tmp_path / "m.tflite", route="litert")
+        graph = TFLiteGraph(result.path.read_bytes(), "m.tflite")
+        for number, index in enumerate(graph.dependent[:-1]):
+            told = set(re.findall(r"(?:conv|bend)_\d(?=_|/|;)", graph.tensors[index].name))
+            assert told == {f"conv_{number}", f"bend_{number}"}
 
     @pytest.mark.parametrize(
         "options", [{"strides": 2, "padding": "same"}, {"use_bias": False}, {"activation": "relu"}]

@@ -42,8 +42,25 @@ def _module(ir: Any, converter: Any, folder: Path, record: dict[str, Any]) -> An
     module = ir.Module.parse((folder / record["file"]).read_text())
     for call in _calls(ir, module):
         _replace(ir, call)
+    _forget_constants(ir, module)
     converter.set_signature(module.operation, record["name"], record["inputs"], record["outputs"])
     return module
+
+
+def _forget_constants(ir: Any, module: Any) -> None:
+    """Takes the name of a layer from what depends on no input.
+
+    The converter makes equal constants one, and then whatever takes it tells of all the layers that they came from.
+    """
+    known: set[Any] = set()
+
+    def visit(operation: Any) -> Any:
+        if operation.results and all(operand in known for operand in operation.operands) and not operation.regions:
+            known.update(operation.results)
+            operation.location = ir.Location.unknown()
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(visit)
 
 
 def _calls(ir: Any, module: Any) -> list[Any]:
