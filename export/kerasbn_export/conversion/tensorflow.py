@@ -153,7 +153,7 @@ def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[st
 
     ends = tf.dtypes.as_dtype("float32" if bits == LONG else options.ends)
     floats = [*kept, *divisions_in_float(calibrated)]
-    content, kernels = marked(calibrated, floats)
+    content, count, kernels = marked(calibrated, floats)
     made = mlir_quantize(
         content,
         options.weights == PER_TENSOR,
@@ -164,7 +164,7 @@ def _quantized8(calibrated: bytes, options: ConversionOptions, kept: Sequence[st
         disable_per_channel_for_dense_layers=not options.per_channel_dense,
     )
     made = bytes(deduplicate_readonly_buffers(made))
-    return without_marks(made, len(kernels), kernels)
+    return without_marks(made, count, kernels)
 
 
 def _quantized16(calibrated: bytes, options: ConversionOptions) -> bytes:

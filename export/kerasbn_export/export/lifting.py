@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 
 from kerasbn.errors import MetricError
 from kerasbn_export.benchmark.latency import compare_latency
-from kerasbn_export.calibration.ranges.places import SAME_GRID
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.export.lifted import Lifted, Point
 from kerasbn_export.program.program import Program
 from kerasbn_export.tflite.file import CONVERSIONS, Op, Tensor, TFLiteFile, read_tflite
+from kerasbn_export.tflite.same_grid import SAME_GRID
 
 MOVING = SAME_GRID - {"AVERAGE_POOL_2D", "RESIZE_BILINEAR"}
 """Operations that compute no new number."""

@@ -2,7 +2,8 @@
 
 A FLOOR before what such an operation takes is a mark, which is in no finished file: each is taken out again, by the
 name that it was given. The kernel of a transposed convolution the converter rounds all the same, as in a dynamic file:
-it is given back.
+it is given back. Other operations it leaves by their names, but where one only moves numbers it still gives what that
+takes the range of what it gives, which may clip it: behind a mark each has its own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from kerasbn_export.tflite.flatbuffer import (
     schema,
     serialize,
 )
+from kerasbn_export.tflite.same_grid import SAME_GRID
 
 FLOOR, TRANSPOSED = "FLOOR", "TRANSPOSE_CONV"
 MARK = "_stays_in_float"
@@ -34,36 +36,67 @@ KERNEL, GIVEN = 1, 2
 """The places of the kernel and of what it is given among the inputs of a transposed convolution."""
 
 
-def marked(content: bytes, kept: Collection[str]) -> tuple[bytes, list[Array]]:
-    """A calibrated file with a mark before each transposed convolution that stays in float; and their kernels.
-
-    The converter does not know them by their names, as it knows other operations.
+def marked(content: bytes, kept: Collection[str]) -> tuple[bytes, int, list[Array]]:
+    """A calibrated file with its marks; how many there are, and the kernels of transposed convolutions behind them.
 
     Args:
         content: The file.
         kept: The names of the outputs of operations that stay in float.
     """
     kernels = list[Array]()
-    if not kept or not has_any(content, (TRANSPOSED,)):
-        return content, kernels
+    if not kept or not has_any(content, (TRANSPOSED, *SAME_GRID)):
+        return content, 0, kernels
     model = parse(content)
     graph = model.subgraphs[0]
-    for op in [each for each in graph.operators if op_name(model, each) == TRANSPOSED]:
-        kernel = graph.tensors[op.inputs[KERNEL]]
-        if graph.tensors[op.outputs[0]].name.decode() in kept and content_of(model, kernel):
+    floats = [op for op in graph.operators if _names(graph, op) & set(kept)]
+    made = {int(index) for op in floats for index in op.outputs}
+    marks: dict[int, int] = {}
+    for op in floats:
+        kernel = graph.tensors[op.inputs[KERNEL]] if op_name(model, op) == TRANSPOSED else None
+        if kernel is not None and content_of(model, kernel):
             kernels.append(np.frombuffer(content_of(model, kernel), np.float32).reshape(kernel.shape))
-            op.inputs = [*op.inputs[:GIVEN], _mark(model, op), *op.inputs[GIVEN + 1 :]]
-    return serialize(model), kernels
+            _mark(model, op, [GIVEN], marks)
+        elif op_name(model, op) in SAME_GRID:
+            places = [i for i, index in enumerate(op.inputs) if index >= 0 and int(index) not in made]
+            _mark(model, op, [i for i in places if _is_measured(graph.tensors[op.inputs[i]])], marks)
+    return serialize(model), len(marks), kernels
 
 
-def _mark(model: Any, op: Any) -> int:
-    """The number of a new tensor: what an operation is given, behind a mark."""
+def _names(graph: Any, op: Any) -> set[str]:
+    """Those by which the converter knows an operation."""
+    return {graph.tensors[index].name.decode() for index in op.outputs[:1]}
+
+
+def _is_measured(tensor: Any) -> bool:
+    """Whether it is no constant, and no shape: there is a range."""
+    quantization = tensor.quantization
+    return bool(quantization is not None and quantization.min is not None and len(quantization.min))
+
+
+def _mark(model: Any, op: Any, places: Sequence[int], marks: dict[int, int]) -> None:
+    """Puts marks before some inputs of an operation.
+
+    Args:
+        model: The file.
+        op: The operation.
+        places: Which of its inputs.
+        marks: The tensor behind the mark of each tensor that has one already.
+    """
+    for place in places:
+        source = int(op.inputs[place])
+        if source not in marks:
+            marks[source] = _new_mark(model, op, source)
+        op.inputs = [*op.inputs[:place], marks[source], *op.inputs[place + 1 :]]
+
+
+def _new_mark(model: Any, op: Any, source: int) -> int:
+    """The number of a new tensor: what an operation takes, behind a mark."""
     graph = model.subgraphs[0]
-    mark, tensor = schema().OperatorT(), copy.copy(graph.tensors[op.inputs[GIVEN]])
+    mark, tensor = schema().OperatorT(), copy.copy(graph.tensors[source])
     tensor.name, tensor.buffer, tensor.quantization = tensor.name + MARK.encode(), 0, None
     graph.tensors.append(tensor)
     mark.opcodeIndex = new_code(model, FLOOR)
-    mark.inputs, mark.outputs = [int(op.inputs[GIVEN])], [len(graph.tensors) - 1]
+    mark.inputs, mark.outputs = [source], [len(graph.tensors) - 1]
     graph.operators.insert(graph.operators.index(op), mark)
     return len(graph.tensors) - 1
 

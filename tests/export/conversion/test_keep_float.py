@@ -12,6 +12,7 @@ from kerasbn_export.conversion.keep_float import choices_of
 from kerasbn_export.export.tflite import export_tflite
 from kerasbn_export.graph.chosen import chosen
 from kerasbn_export.tflite.file import read_tflite
+from kerasbn_export.tflite.graph import TFLiteGraph
 
 pytestmark = pytest.mark.either_keras
 
@@ -97,6 +98,32 @@ def test_every_kind_of_layer_stays_in_float(kind, keras_flavour, rng, tmp_path):
     assert kept.name == operation
     assert {tensor.dtype for tensor in kept.inputs} <= {"FLOAT32", "INT32"}
     assert linear[0].outputs[0].dtype == "INT8"
+    assert verify(model, tmp_path / "m.tflite", data=data)
+
+
+POOLED = {
+    "an average": lambda layers, x: layers.AveragePooling2D(4, name="kept")(x),
+    "a maximum": lambda layers, x: layers.Maximum(name="kept")([x, layers.Conv2D(4, 1, name="other")(x)]),
+    "both halves": lambda layers, x: layers.Concatenate(name="kept")([x, x]),
+}
+
+
+@pytest.mark.parametrize("kind", POOLED)
+def test_what_stays_in_float_takes_all_that_it_is_given(kind, keras_flavour, rng, tmp_path):
+    """The converter gives what is pooled the range of the averages, which are 4 times as small here."""
+    layers = keras_flavour.keras.layers
+    image = keras_flavour.keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 1, name="before")(image)
+    model = keras_flavour.keras.Model(image, layers.Conv2D(2, 1, name="behind")(POOLED[kind](layers, x)))
+    data = rng.normal(size=(16, 8, 8, 4)).astype("float32")
+    exported(model, data, tmp_path, keep_float=["kept"])
+    file = read_tflite(tmp_path / "m.tflite")
+    assert "FLOOR" not in {op.name for op in file.ops}
+    graph = TFLiteGraph((tmp_path / "m.tflite").read_bytes(), "m.tflite")
+    before = graph.tensors[graph.operations[0].outputs[0]].quantization
+    values = keras_flavour.keras.Model(image, model.get_layer("before").output).predict(data, verbose=0)
+    assert before.range[0] <= values.min() + before.scale
+    assert before.range[1] >= values.max() - before.scale
     assert verify(model, tmp_path / "m.tflite", data=data)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.calibration.ranges.places import SAME_GRID
 from kerasbn_export.tflite.flatbuffer import has_any, op_name, parse, serialize
+from kerasbn_export.tflite.same_grid import SAME_GRID
 
 CHOOSING = ("MAXIMUM", "MINIMUM", "SELECT", "SELECT_V2")
 

@@ -16,19 +16,8 @@ import numpy as np
 
 from kerasbn_export.calibration.ranges.methods import STEPS
 from kerasbn_export.tflite.flatbuffer import content_of, dtype_name, op_name
+from kerasbn_export.tflite.same_grid import SAME_GRID
 
-SAME_GRID = frozenset(
-    {
-        *("AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE"),
-        *("DYNAMIC_UPDATE_SLICE", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MAXIMUM"),
-        *("MAX_POOL_2D", "MINIMUM", "MIRROR_PAD", "PACK", "PAD"),
-        *("PADV2", "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR"),
-        *("RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SELECT", "SELECT_V2", "SLICE"),
-        *("SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE"),
-        *("STRIDED_SLICE", "TILE", "TOPK_V2", "TRANSPOSE", "UNPACK"),
-    }
-)
-"""Operations that move numbers, or choose among them."""
 TOLERANCE = 1e-5
 """Of a scale; a sigmoid in int16x8 has 1/32768, and the range 0 to 1 gives 1/32767."""
 
