@@ -6,8 +6,9 @@
 
 The rows and models are those of `every_layer`, in its frame ``relu``; the option names the layer between. Each cell has
 the SQNR in dB of the int8 file, or a word: "refused" by an error of kerasbn's own, whose text is printed below the
-table; "coarse" where the file is below the gate and `verify` says so. The exit code is 1 where a cell is a fault:
-"false alarm", "missed", which is wrong and `verify` says yes, or "crash".
+table; "coarse" where the file is below the gate and `verify` says so; "cannot tell" where the network gives one number
+for all samples. The exit code is 1 where a cell is a fault: "false alarm", "missed", which is wrong and `verify` says
+yes, or "crash".
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from models import print_table
 
 Option = Callable[[Any, Path, Any, list[str]], Any]
 FAULTS = ("false alarm", "missed", "crash")
+EQUAL, DIFFERS = 0, 1
+"""Exit codes of a comparison."""
 
 
 def _int8(name: str) -> Option:
@@ -82,14 +85,14 @@ def _judged(name: str, option: Option, model: Any, row: str, inputs: Arrays, wan
         path = Path(folder, "m.tflite")
         try:
             option(model, path, data, inner(model, row))
-            reached, said = sqnr(wanted, run_file(path, inputs)), bool(verify(model, path, data=data))
+            reached, said = sqnr(wanted, run_file(path, inputs)), verify(model, path, data=data).exit_code
         except KerasBNError as error:
             return Step(name, "refused", str(error))
         except Exception as error:
             return Step(name, "crash", f"{type(error).__name__}: {error}")
     right = reached >= GATE_DB
-    outcome = {(True, True): "right", (True, False): "false alarm", (False, True): "missed"}.get(
-        (right, said), "coarse"
+    outcome = {(True, EQUAL): "right", (True, DIFFERS): "false alarm", (False, EQUAL): "missed"}.get(
+        (right, said), "cannot tell" if right else "coarse"
     )
     return Step(name, outcome, f"{reached:.1f}")
 

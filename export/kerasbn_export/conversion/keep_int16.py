@@ -97,7 +97,8 @@ class _Splice:
         """The first file with the operations of these numbers from the second."""
         before, self.graph.operators = self.graph.operators, []
         taken = {id(before[number]) for number in chosen}
-        self.wide = {int(i) for each in taken for i in self.counterpart[each].outputs}
+        given = (int(index) for each in taken for index in self.counterpart[each].outputs)
+        self.wide = {index for index in given if not self._same_type(index)}
         for operator in before:
             if id(operator) in taken:
                 self._take(self.counterpart[id(operator)])

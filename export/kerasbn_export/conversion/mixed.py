@@ -8,6 +8,7 @@ from typing import Protocol
 from kerasbn.errors import ConversionError
 from kerasbn_export.conversion.keep_float import nodes_to_keep
 from kerasbn_export.conversion.keep_int16 import with_int16
+from kerasbn_export.conversion.long_constants import constants_as_inputs, inputs_as_constants
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.program.program import Program
 
@@ -45,7 +46,8 @@ def mixed(programs: Sequence[Program], options: ConversionOptions) -> Callable[[
 
 def _in_16_bits(calibrated: bytes, quantize: Quantizer, floats: Sequence[str]) -> bytes:
     try:
-        return quantize(calibrated, kept=floats, bits=LONG)
+        given, constants = constants_as_inputs(calibrated)
+        return inputs_as_constants(quantize(given, kept=floats, bits=LONG), constants)
     except RuntimeError as error:  # what is wrong the converter writes to the screen alone
         raise ConversionError(
             "keep_int16: the converter cannot make this model in 16 bits, of which the layers are taken: an operation "

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
+from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.layers.fit import shaped
 from kerasbn_export.verification.layers.localise import Localiser
@@ -68,18 +69,29 @@ def failed_by_clipping(sides: Sides, localiser: Localiser, batch: Batch, worst: 
 
 
 def _of_what_is_behind(localiser: Localiser, value: Value, suspects: Container[Value]) -> bool:
-    """Whether a tensor has the grid of another layer's output that an operation gives of it, and that one fits."""
+    """Whether a tensor has the grid of another layer's output that an operation gives of it, and that one fits.
+
+    Where that layer has 16 bits there is a QUANTIZE between, and both grids reach as far.
+    """
     graph, holding = localiser.file, {tensor.index: held for held, tensor in localiser.taken.items()}
+    if graph is None:
+        return False
     waiting = [localiser.taken[value].index]
-    grid = graph.tensors[waiting[0]].quantization if graph else None
-    while graph and grid and waiting:
-        behind = [
-            i for user in graph.users(waiting.pop()) for i in user.outputs if graph.tensors[i].quantization == grid
-        ]
+    while waiting:
+        index = waiting.pop()
+        behind = [i for user in graph.users(index) for i in user.outputs if _reaches_as_far(graph, index, i, user.name)]
         if any(i in holding and holding[i] not in suspects for i in behind):
             return True
         waiting += [i for i in behind if i not in holding]
     return False
+
+
+def _reaches_as_far(graph: TFLiteGraph, index: int, behind: int, operation: str) -> bool:
+    before, after = (graph.tensors[i].quantization for i in (index, behind))
+    if before is None or after is None or operation != "QUANTIZE":
+        return before is not None and before == after
+    ends = [max(map(abs, grid.range)) for grid in (before, after)]
+    return {before.dtype, after.dtype} == {"int8", "int16"} and abs(ends[0] - ends[1]) <= max(before.scale, after.scale)
 
 
 def _with(found: Found, clipped: Mapping[int, Clipping]) -> Found:
