@@ -1,8 +1,9 @@
 """Layers whose activations have 16 bits inside an int8 file.
 
 The converter knows one type of activations for a whole file. So it quantizes the same calibrated file twice, to int8
-and to int16x8. Both have the same operations in the same order. Those of the layers that are meant are taken from the
-second file, with their weights. A QUANTIZE stands wherever a tensor goes from one grid to the other::
+and to 16 bits, there with all other layers in float: they need no form of 16 bits. Both have the same operations in the
+same order. Those of the layers that are meant are taken from the second file, with their weights. A QUANTIZE stands
+wherever a tensor goes from one grid to the other::
 
     x --int8--> QUANTIZE --int16--> operation of the second file --int16--> QUANTIZE --int8--> y
 
@@ -25,17 +26,39 @@ from kerasbn_export.tflite.file import CONVERSIONS, read_tflite
 from kerasbn_export.tflite.flatbuffer import add_buffer, content_of, new_code, op_name, parse, schema, serialize
 
 
+def nodes_but(calibrated: bytes, programs: Sequence[Program], kept: Sequence[str]) -> list[str]:
+    """The names by which the converter knows the operations of all layers but some.
+
+    Raises:
+        ConversionError: No operation comes from any of them.
+    """
+    file = read_tflite(calibrated)
+    meant = kept_ops(file, Origins(file, programs), kept)
+    if not meant:
+        raise nothing_found("keep_int16", kept)
+    return [op.outputs[0].name for op in file.ops if op.outputs and not any(op is each for each in meant)]
+
+
+def no_such_form() -> ConversionError:
+    """The error where an operation of these layers cannot have 16 bits."""
+    return ConversionError(
+        "keep_int16: the converter cannot make these layers in 16 bits: an operation has no such form (that of a SELU, "
+        "a PReLU, a hard sigmoid). Use keep_float for them."
+    )
+
+
 def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Sequence[str]) -> bytes:
-    """The int8 file, with some layers as the int16x8 file has them.
+    """The int8 file, with some layers as the file of 16 bits has them.
 
     Args:
         short: The int8 file.
-        long: The int16x8 file, made of the same calibrated file; its inputs and outputs are in float.
+        long: The file of 16 bits, made of the same calibrated file; its inputs and outputs are in float.
         programs: What both were converted from.
         kept: The names of the layers.
 
     Raises:
-        ConversionError: No operation comes from any of the layers, or the files have other operations.
+        ConversionError: No operation comes from any of the layers, one has no form of 16 bits, or the files have other
+            operations.
     """
     file = read_tflite(short)
     meant = kept_ops(file, Origins(file, programs), kept)
@@ -46,7 +69,7 @@ def with_int16(short: bytes, long: bytes, programs: Sequence[Program], kept: Seq
 
 
 class _Core:
-    """What a file computes between the conversions of its inputs and outputs.
+    """What a file computes but for conversions.
 
     Args:
         model: The file.
@@ -54,21 +77,15 @@ class _Core:
 
     def __init__(self, model: Any) -> None:
         self.model, self.graph = model, model.subgraphs[0]
-        self.ends = [op for op in self.graph.operators if self._is_end(op)]
-        self.operators = [op for op in self.graph.operators if not any(op is end for end in self.ends)]
-        made = {int(op.inputs[0]): int(op.outputs[0]) for op in self.ends}
-        self.inputs = [made.get(int(index), int(index)) for index in self.graph.inputs]
+        self.operators = [op for op in self.graph.operators if self.name(op) not in CONVERSIONS]
+        self.inputs = [int(index) for index in self.graph.inputs]
+        others = [op for op in self.graph.operators if self.name(op) in CONVERSIONS]
+        self.conversions = [(int(op.inputs[0]), int(op.outputs[0])) for op in others]
+        """The tensor that each takes, and that which it gives."""
 
     def name(self, operator: Any) -> str:
         """That of an operation."""
         return op_name(self.model, operator)
-
-    def _is_end(self, operator: Any) -> bool:
-        if self.name(operator) not in CONVERSIONS:
-            return False
-        source, target = int(operator.inputs[0]), int(operator.outputs[0])
-        readers = sum(source in map(int, other.inputs) for other in self.graph.operators)
-        return (source in map(int, self.graph.inputs) and readers == 1) or target in map(int, self.graph.outputs)
 
 
 class _Splice:
@@ -88,10 +105,20 @@ class _Splice:
         outputs = [pair for mine, theirs in same for pair in zip(theirs.outputs, mine.outputs, strict=True)]
         pairs = [*zip(long.inputs, short.inputs, strict=True), *outputs]
         self.twins = {int(theirs): int(mine) for theirs, mine in pairs}
-        """From a tensor of the second file to that of the first, where both compute it."""
+        """From a tensor of the second file to that of the first, where both compute it, in whatever type."""
+        for source, index in long.conversions:
+            if source in self.twins:
+                self.twins[index] = self.twins[source]
         self.copies: dict[int, int] = {}
         """From a tensor of the second file to its copy in the first."""
         self.codes: dict[int, int] = {}
+
+    def _twin(self, index: int) -> int:
+        """The tensor of the first file with the numbers of one of the second, and with its type where there is such."""
+        same = [self.twins[index]]
+        same += [after for before, after in self.short.conversions if before in same]
+        kind = self.other.tensors[index].type
+        return next((each for each in same if self.graph.tensors[each].type == kind), same[0])
 
     def made(self, chosen: set[int]) -> bytes:
         """The first file with the operations of these numbers from the second."""
@@ -135,6 +162,8 @@ class _Splice:
         taken.opcodeIndex = self._code(operator.opcodeIndex)
         self.graph.operators.append(taken)
         for index, mine in zip(map(int, operator.outputs), taken.outputs, strict=True):
+            if self._is_float(self.other.tensors[index]) and not self._is_float(self.graph.tensors[self.twins[index]]):
+                raise no_such_form()
             if mine != self.twins[index]:
                 self._quantize(mine, self.twins[index])
 
@@ -145,16 +174,20 @@ class _Splice:
             raise ConversionError("keep_int16: an operation with a state (an LSTM) cannot have 16 bits on its own.")
         if index not in self.twins or index in self.wide:
             return self._copy(index)
-        if self._same_type(index):
-            return self.twins[index]
-        known = index in self.copies
+        twin, known = self._twin(index), index in self.copies
+        if self.graph.tensors[twin].type == self.other.tensors[index].type:
+            return twin
         mine = self._copy(index)
         if not known:
-            self._quantize(self.twins[index], mine)
+            self._quantize(twin, mine)
         return mine
 
     def _output(self, index: int) -> int:
         return self.twins[index] if self._same_type(index) else self._copy(index)
+
+    @staticmethod
+    def _is_float(tensor: Any) -> bool:
+        return bool(tensor.type == schema().TensorType.FLOAT32)
 
     def _same_type(self, index: int) -> bool:
         return bool(self.other.tensors[index].type == self.graph.tensors[self.twins[index]].type)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from kerasbn.errors import ConversionError
 from kerasbn_export.conversion.keep_float import nodes_to_keep
-from kerasbn_export.conversion.keep_int16 import with_int16
+from kerasbn_export.conversion.keep_int16 import no_such_form, nodes_but, with_int16
 from kerasbn_export.conversion.long_constants import constants_as_inputs, inputs_as_constants
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.program.program import Program
@@ -39,17 +38,15 @@ def mixed(programs: Sequence[Program], options: ConversionOptions) -> Callable[[
         short = quantize(calibrated, kept=floats)
         if not options.keep_int16:
             return short
-        return with_int16(short, _in_16_bits(calibrated, quantize, floats), programs, options.keep_int16)
+        others = nodes_but(calibrated, programs, options.keep_int16)
+        return with_int16(short, _in_16_bits(calibrated, quantize, others), programs, options.keep_int16)
 
     return finish
 
 
-def _in_16_bits(calibrated: bytes, quantize: Quantizer, floats: Sequence[str]) -> bytes:
+def _in_16_bits(calibrated: bytes, quantize: Quantizer, others: Sequence[str]) -> bytes:
     try:
         given, constants = constants_as_inputs(calibrated)
-        return inputs_as_constants(quantize(given, kept=floats, bits=LONG), constants)
+        return inputs_as_constants(quantize(given, kept=others, bits=LONG), constants)
     except RuntimeError as error:  # what is wrong the converter writes to the screen alone
-        raise ConversionError(
-            "keep_int16: the converter cannot make this model in 16 bits, of which the layers are taken: an operation "
-            "has no such form (a LayerNormalization, a PReLU, a hard sigmoid). Use keep_float for these layers."
-        ) from error
+        raise no_such_form() from error

@@ -137,6 +137,19 @@ def test_constants_beside_16_bits_have_them_too(kind, keras_flavour, rng, tmp_pa
     assert report, str(report)
 
 
+def test_other_layers_need_no_16_bits(keras_flavour, rng, tmp_path):
+    """TFLite has no SELU of 16 bits, and the head may have them all the same."""
+    layers = keras_flavour.keras.layers
+    model, data = between(keras_flavour, rng, lambda layers: layers.Activation("selu", name="middle"))
+    exported(model, data, tmp_path, keep_int16=["behind"])
+    assert long_ops(tmp_path / "m.tflite") == ["CONV_2D"]
+    assert verify(model, tmp_path / "m.tflite", data=data)
+    normed, data = between(keras_flavour, rng, lambda _: layers.LayerNormalization(name="middle"))
+    exported(normed, data, tmp_path, keep_int16=["before", "behind"])
+    assert long_ops(tmp_path / "m.tflite") == ["CONV_2D", "CONV_2D"]
+    assert verify(normed, tmp_path / "m.tflite", data=data)
+
+
 def test_whole_numbers_on_the_way_keep_their_type(keras_flavour, rng, tmp_path):
     """What an embedding computes of the ids has no grid, and is no other number in the file of 16 bits."""
     layers = keras_flavour.keras.layers
@@ -152,7 +165,7 @@ def test_whole_numbers_on_the_way_keep_their_type(keras_flavour, rng, tmp_path):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda layers: layers.Activation("selu", name="kept"), "the converter cannot make this model in 16 bits"),
+        (lambda layers: layers.Activation("selu", name="kept"), "the converter cannot make these layers in 16 bits"),
         (
             lambda layers: layers.Activation(tf.nn.log_softmax, name="kept"),
             "prepare LOG_SOFTMAX .*failed to invoke",
