@@ -104,6 +104,16 @@ class TestWithThePackages:
         kernel = next(op for op in read_tflite(dense.path).ops if op.name == "FULLY_CONNECTED").inputs[1]
         assert kernel.scales == 1
 
+    @pytest.mark.parametrize("precision", ["int8", "int16x8"])
+    def test_what_the_package_does_not_know_is_moved_in_integers(self, keras_flavour, tmp_path, precision):
+        """It leaves a TILE in float, between a DEQUANTIZE and a QUANTIZE."""
+        layers = keras_flavour.keras.layers
+        stack = [layers.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.UpSampling2D(2), layers.Conv2D(2, 3)]
+        model = keras_flavour.keras.Sequential(stack)
+        result = exported(model, tmp_path / "m.tflite", precision=precision, io_dtype="float32", best=False)
+        assert (result.ops["QUANTIZE"], result.ops["DEQUANTIZE"]) == (1, 1)
+        assert verify(model, result.path, data=SAMPLES)
+
     def test_the_range_is_that_of_all_samples(self, keras_flavour):
         """The package's own moving average forgets what came first."""
         layers = keras_flavour.keras.layers

@@ -16,8 +16,9 @@ from typing import Any
 
 from kerasbn.errors import ConversionError, KerasBNError, ModelFileError
 from kerasbn_export.calibration.samples import Calibration
+from kerasbn_export.conversion.litert.moving import moved_in_integers
 from kerasbn_export.conversion.litert.package import require
-from kerasbn_export.conversion.litert.rules import give_rules
+from kerasbn_export.conversion.litert.rules import give_rules, given_by
 from kerasbn_export.conversion.options import ConversionOptions
 from kerasbn_export.conversion.servable import Servable
 from kerasbn_export.program.program import Program
@@ -67,7 +68,8 @@ def quantized(
             f"litert-quantizer failed on this model in {options.precision}: {_reason(error)}. route='tensorflow' may "
             "take it."
         ) from error
-    return _prepared(_with_parts_alike(bytes(made.quantized_model)))
+    floats = {name for names in given_by(data, programs, options.keep_float) for name in names}
+    return _prepared(moved_in_integers(_with_parts_alike(bytes(made.quantized_model)), floats))
 
 
 def _with_parts_alike(data: bytes) -> bytes:

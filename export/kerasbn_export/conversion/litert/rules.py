@@ -100,6 +100,12 @@ def _give_ends(quantizer: Any, options: ConversionOptions) -> None:
 
 def _scopes(data: bytes, programs: Sequence[Program], layers: Sequence[str]) -> Iterator[str]:
     """A pattern for each operation of some layers: the package knows one by the names of its outputs."""
+    for names in given_by(data, programs, layers):
+        yield f"^{re.escape(';'.join(names))};$"
+
+
+def given_by(data: bytes, programs: Sequence[Program], layers: Sequence[str]) -> list[list[str]]:
+    """The names of what each operation of some layers gives."""
     file = read_tflite(data)
-    for op in kept_ops(file, Origins(file, programs), layers) if layers else []:
-        yield f"^{re.escape(';'.join(tensor.name for tensor in op.outputs if tensor.name))};$"
+    found = kept_ops(file, Origins(file, programs), layers) if layers else []
+    return [[tensor.name for tensor in op.outputs if tensor.name] for op in found]
