@@ -3,11 +3,13 @@
     python benchmarks/routes.py                            seven networks of Keras 3
     python benchmarks/routes.py --keras tf_keras --only MobileNetV2 EfficientNetB0
     python benchmarks/routes.py --markdown                 the table of docs/benchmarks.md
-    python benchmarks/routes.py --models --results FILE    the small reference models of both Kerases, each row kept
+    python benchmarks/routes.py --of models --results FILE        the small reference models, each row kept
+    python benchmarks/routes.py --of layers|tutorials|zoo --results FILE      those of the sweeps: hours
+    python benchmarks/routes.py --of layers --results FILE --summary          no row is measured, what is kept is told
     python benchmarks/routes.py --precision int8           SQNR and seconds of the networks of benchmarks/int8.py
     python benchmarks/routes.py --precision int8 --best --corpus FOLDER
 
-The networks are folded first, with random weights and statistics. Every file is made in a process of its own, once.
+The networks are folded first, with random weights and statistics. The files of one are made in a process of their own.
 "seconds" are those of processors in the conversion, from the folded model to the file: other work on the machine does
 not count. "memory" is what the process grew by at its highest, and that of the process which it starts. "right" is what
 ``verify`` says of the file. The latency is the second file's over the first's, interleaved, one thread.
@@ -16,7 +18,7 @@ With --precision the files are those of `export_tflite`, and SQNR is measured be
 range was measured on.
 
 The exit code is 1 if a file is wrong, or if the second route's has more operations or is slower by more than 5 %;
-with --precision, if it is worse by more than 0.3 dB.
+with --precision, if it is worse by more than 0.3 dB, in float16 1 dB.
 """
 
 from __future__ import annotations
@@ -28,39 +30,32 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import argparse
 import json
 import math
-import resource
-import subprocess
+import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from applications import SIZES, build, give_statistics
 from files import silent
 from int8 import CALIBRATING, JUDGING, SLACK, SUBJECTS, Subject, resnet8
-from patterns import give_numbers
 from rich.console import Console
 from rich.table import Table
+from route_rows import ROUTES, SOURCES, in_child, names, processor_seconds
 
 from kerasbn.errors import ConversionError
 from kerasbn.flavour import NAMES, Flavour
-from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export import export_tflite
 from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.calibration.samples import Calibration
-from kerasbn_export.conversion.convert import convert
-from kerasbn_export.conversion.options import ConversionOptions
-from kerasbn_export.conversion.recurrent_form import for_file
-from kerasbn_export.conversion.routes import LITERT, TENSORFLOW
 from kerasbn_export.export.scoring import scorer
 from kerasbn_export.precision import CALIBRATED, ONE_SCALE, PRECISIONS
-from kerasbn_export.tflite.file import read_tflite
-from models import ROWS
 
-NETWORKS = ("MobileNetV2", "EfficientNetB0", "DenseNet121", "digits_cnn", "ds_cnn", "tcn", "resnet1d")
-ROUTES = (TENSORFLOW, LITERT)
+SLACKS = {"float16": 1.0}
+"""Of the dB, where chance decides: a handful of weights rounds up or down at 60 dB."""
 SLOWEST = 1.05
-MODELS = {row.name: row for row in ROWS if row.small is not None}
 HEADINGS = ("network", "right", "operations", "seconds", "memory, MB", "latency")
 
 
@@ -68,41 +63,102 @@ def main() -> int:
     """Prints the table; 0 if the second route is as good."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NETWORK")
-    parser.add_argument("--keras", choices=NAMES, default="keras")
+    parser.add_argument("--keras", choices=NAMES, help="one Keras; keras alone without --of")
     parser.add_argument("--markdown", action="store_true")
-    parser.add_argument("--models", action="store_true", help="the small reference models of both Kerases")
-    parser.add_argument("--results", type=Path, metavar="FILE", help="with --models: keeps each row, and goes on there")
+    parser.add_argument("--of", choices=SOURCES, default="networks", help="which networks, in both Kerases")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keeps each row, and goes on there")
+    parser.add_argument(
+        "--summary", action="store_true", help="with --results: how many rows are alike, and the others"
+    )
     parser.add_argument("--precision", choices=[name for name in PRECISIONS if name != "float32"])
     parser.add_argument("--best", action="store_true", help="with --precision int8: best=True as well")
     parser.add_argument("--corpus", type=Path, help="with --precision: the folder with resnet8.h5")
-    parser.add_argument("--one", nargs=3, metavar=("NETWORK", "ROUTE", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(measured(*arguments.one, flavour=Flavour(arguments.keras))))
-        return 0
     if arguments.precision:
         return by_precision(arguments)
-    rows = of_models(arguments) if arguments.models else [row(name, arguments.keras) for name in chosen(arguments)]
-    show(HEADINGS, [cells for cells, _ in rows], arguments)
-    return int(not all(good for _, good in rows))
+    rows = list(measure(arguments))
+    if arguments.summary:
+        print("\n".join(summary(rows)))
+    else:
+        show(HEADINGS, [row.cells() for row in rows], arguments)
+    return int(not all(row.good() for row in rows))
 
 
-def chosen(arguments: argparse.Namespace, names: Iterable[str] = NETWORKS) -> list[str]:
-    """The networks that were asked for, or all."""
-    return list(arguments.only or names)
+@dataclass(frozen=True)
+class Row:
+    """One network by both routes.
+
+    Attributes:
+        name: The network, and its Keras where that is not Keras 3.
+        first: What `route_rows.measured` says of the first route's file.
+        second: Of the second's.
+        latency: The second's time over the first's.
+    """
+
+    name: str
+    first: dict[str, Any]
+    second: dict[str, Any]
+    latency: float
+
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        pairs = [
+            f"{self.first.get(key, '-')}, {self.second.get(key, '-')}"
+            for key in ("right", "operations", "seconds", "memory")
+        ]
+        return [self.name, *pairs, "-" if math.isnan(self.latency) else f"{self.latency:.2f}"]
+
+    def good(self) -> bool:
+        """Whether the second route is as good: right where the first is, with no more operations, not slower."""
+        if self.first["right"] != "yes":
+            return self.second["right"] in (self.first["right"], "yes")
+        return self.alike() and self.second["operations"] <= self.first["operations"] and self.latency <= SLOWEST
+
+    def alike(self) -> bool:
+        """Whether both files are there, and right."""
+        return self.first["right"] == self.second["right"] == "yes"
 
 
-def of_models(arguments: argparse.Namespace) -> list[tuple[list[str], bool]]:
-    """The reference models; a network that was measured before is not measured again."""
+def measure(arguments: argparse.Namespace) -> Iterator[Row]:
+    """The rows; a network that was measured before is not measured again."""
     results = arguments.results
     done = json.loads(results.read_text()) if results and results.exists() else {}
-    for keras in NAMES:
-        for name in (name for name in chosen(arguments, MODELS) if f"{name}; {keras}" not in done):
-            cells, good = row(name, keras)
-            done[f"{name}; {keras}"] = [[cells[0] + ("" if keras == "keras" else ", tf_keras"), *cells[1:]], good]
+    kerases = [arguments.keras] if arguments.keras else ["keras"] if arguments.of == "networks" else NAMES
+    for keras in kerases:
+        for name in [] if arguments.summary else arguments.only or names(arguments.of, keras):
+            if f"{name}; {keras}" not in done:
+                done[f"{name}; {keras}"] = _by_both(arguments.of, keras, name)
             if results:
-                results.write_text(json.dumps(done))
-    return [(cells, good) for cells, good in done.values()]
+                results.write_text(json.dumps(done, indent=0))
+    for key, found in done.items():
+        name, _, keras = key.rpartition("; ")
+        if keras in kerases:
+            yield Row(name + ("" if keras == "keras" else f", {keras}"), *found)
+
+
+def _by_both(source: str, keras: str, name: str) -> tuple[dict[str, Any], dict[str, Any], float]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{route}.tflite") for route in ROUTES]
+        first, second = in_child(source, keras, name, paths)
+        return first, second, compare_latency(paths)[1].ratio if all(map(Path.exists, paths)) else math.nan
+
+
+def summary(rows: Sequence[Row]) -> Iterator[str]:
+    """How many rows there are of each kind, and those that are not alike."""
+    counts = Counter((row.first["right"], row.second["right"]) for row in rows)
+    yield "rows by the answer of each route: " + ", ".join(f"{a} and {b} {n}" for (a, b), n in counts.most_common())
+    alike = [row for row in rows if row.alike()]
+    more = [row for row in alike if row.second["operations"] > row.first["operations"]]
+    fewer = [row for row in alike if row.second["operations"] < row.first["operations"]]
+    slower = [row for row in alike if row.latency > SLOWEST]
+    yield f"of {len(alike)} right by both: {len(fewer)} with fewer operations by the second, {len(more)} with more"
+    for key in ("seconds", "memory"):
+        parts = [row.second[key] / max(row.first[key], 0.01) for row in alike]
+        yield f"{key}: the second's over the first's, median {statistics.median(parts):.2f}, at most {max(parts):.2f}"
+    yield f"latency: median {statistics.median(row.latency for row in alike):.2f}; {len(slower)} above {SLOWEST}"
+    for row in [row for row in rows if not row.good() and row.first["right"] != "absent"]:
+        why = row.second.get("why") or row.first.get("why", "")
+        yield " | ".join([*row.cells(), why])
 
 
 def by_precision(arguments: argparse.Namespace) -> int:
@@ -114,12 +170,12 @@ def by_precision(arguments: argparse.Namespace) -> int:
     if arguments.best:
         forms["best"] = {"best": True}
     rows, bad = [], 0
-    for name in chosen(arguments, subjects):
-        subject = subjects[name](Flavour("tf_keras" if name == "resnet8" else arguments.keras))
+    for name in arguments.only or subjects:
+        subject = subjects[name](Flavour("tf_keras" if name == "resnet8" else arguments.keras or "keras"))
         for form, options in forms.items():
             found = [exported(subject, arguments.precision, route, options) for route in ROUTES]
             rows.append([name, form, *(", ".join(pair) for pair in zip(*(texts for texts, _ in found), strict=True))])
-            bad += found[1][1] < found[0][1] - SLACK
+            bad += found[1][1] < found[0][1] - SLACKS.get(arguments.precision, SLACK)
     show(("network", "form", "SQNR, dB", "operations", "bytes", "seconds"), rows, arguments)
     return int(bool(bad))
 
@@ -140,77 +196,13 @@ def exported(subject: Subject, precision: str, route: str, options: Mapping[str,
     return [f"{reached:.1f}", f"{sum(made.ops.values())}", f"{made.bytes:,}", f"{seconds:.1f}"], reached
 
 
-def row(name: str, keras: str) -> tuple[list[str], bool]:
-    """One network, and whether the second route is as good."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, f"{route}.tflite") for route in ROUTES]
-        found = [in_child(name, route, path, keras) for route, path in zip(ROUTES, paths, strict=True)]
-        ratio = compare_latency(paths)[1].ratio if all(path.exists() for path in paths) else math.nan
-    first, second = found
-    pairs = [f"{first[key]}, {second[key]}" for key in ("right", "operations", "seconds", "memory")]
-    good = first["right"] == second["right"] == "yes" and second["operations"] <= first["operations"]
-    return [f"{name}", *pairs, f"{ratio:.2f}"], good and ratio <= SLOWEST
-
-
-def in_child(name: str, route: str, path: Path, keras: str) -> dict[str, Any]:
-    """`measured` in a process of its own."""
-    command = [sys.executable, __file__, "--keras", keras, "--one", name, route, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def measured(name: str, route: str, path: str, *, flavour: Flavour) -> dict[str, Any]:
-    """Makes the file of a network by a route; what that took."""
-    model = network(name, flavour)
-    folded = for_file(fold(model, dtype="float32", batch_size=1).model, "float32", route).model
-    before = start_of_memory()
-    start = processor_seconds()
-    try:
-        data = convert(folded, ConversionOptions(route=route))
-    except ConversionError:
-        return dict.fromkeys(("right", "operations", "seconds", "memory"), "refused")
-    seconds = processor_seconds() - start
-    memory = of_memory("VmHWM") - before + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    Path(path).write_bytes(data)
-    return {
-        "seconds": f"{seconds:.1f}",
-        "memory": f"{memory / 1024:.0f}",
-        "operations": sum(read_tflite(data).op_counts.values()),
-        "right": "yes" if verify(folded, path, layers=False) or verify(folded, path) else "no",  # see verify's appeals
-    }
-
-
-def network(name: str, flavour: Flavour) -> Any:
-    """A network with random numbers."""
-    if name in SIZES:
-        return give_statistics(build(name, flavour))
-    return give_numbers(MODELS[name].build(flavour.name, **MODELS[name].small or {}))
-
-
-def processor_seconds() -> float:
-    """What this process took of processors, and those that it started and that ended."""
-    return sum(os.times()[:4])
-
-
-def start_of_memory() -> int:
-    """The kilobytes that this process has now; the highest mark is put there."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return of_memory("VmRSS")
-
-
-def of_memory(field: str) -> int:
-    """A line of the kernel's record of this process, in kilobytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
-
-
 def show(headings: Sequence[str], rows: list[list[str]], arguments: argparse.Namespace) -> None:
     """The table, each pair is the first route's and the second's."""
     if arguments.markdown:
         for cells in (headings, ["---"] * len(headings), *rows):
             print(f"| {' | '.join(cells)} |")
         return
-    table = Table(*headings, title=f"{arguments.keras}: tensorflow, litert")
+    table = Table(*headings, title="tensorflow, litert")
     for cells in rows:
         table.add_row(*cells)
     Console(width=120).print(table)
