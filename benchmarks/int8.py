@@ -3,6 +3,7 @@
     python benchmarks/int8.py                                      both Kerases; needs scikit-learn
     python benchmarks/int8.py --keras keras --only digits separable
     python benchmarks/int8.py --corpus FOLDER                      with resnet8.h5 of MLPerf Tiny
+    python benchmarks/int8.py --corpus FOLDER --nsfwjs FOLDER --only fer "nsfwjs MobileNetV2"    rows of trained.py
 
 The numbers are SQNR in dB against the float model, before any softmax, on samples that no range was measured on.
 
@@ -10,6 +11,7 @@ digits      the network of ``kerasbn demo``, trained on the digits of scikit-lea
 separable   depthwise and 1x1 convolutions with BatchNorm and ReLU6, trained on the same digits, four times as large
 MobileNetV2 96x96, with random weights and statistics that fit its signals (`applications.give_statistics`)
 resnet8     of MLPerf Tiny, on cuts of photographs
+others      the networks of `trained.py`, which others trained, on its samples
 
 stock is the TFLite converter's own file, ours is `export_tflite`. The exit code is 1 if a file of ours with one scale
 is worse than stock's, or if one with a scale for each channel is.
@@ -35,6 +37,7 @@ from calibration import cut, fitted, separable_network
 from files import silent
 from rich.console import Console
 from rich.table import Table
+from trained_networks import SOURCES, Folders, Source
 
 from kerasbn.flavour import NAMES, Flavour
 from kerasbn_export import export_tflite
@@ -100,6 +103,16 @@ def resnet8(corpus: Path) -> Callable[[Flavour], Subject]:
     return read
 
 
+def of_others(source: Source, folders: Folders) -> Callable[[Flavour], Subject]:
+    """A network that others trained."""
+
+    def read(flavour: Flavour) -> Subject:
+        found = source.build(flavour.name, folders)
+        return Subject(found.model, found.calibration, found.x)
+
+    return read
+
+
 SUBJECTS: dict[str, Callable[[Flavour], Subject]] = {
     "digits": digits,
     "separable": separable,
@@ -120,13 +133,17 @@ def main() -> int:
     parser.add_argument("--keras", choices=NAMES)
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--corpus", type=Path, help="the folder with resnet8.h5")
+    parser.add_argument("--nsfwjs", type=Path, help="the folder of the unpacked npm package")
     arguments = parser.parse_args()
     subjects = SUBJECTS | ({"resnet8": resnet8(arguments.corpus)} if arguments.corpus else {})
     chosen = arguments.only or list(subjects)
+    folders = Folders(arguments.corpus, arguments.nsfwjs)
+    subjects |= {name: of_others(source, folders) for name, source in SOURCES.items()}
+    kerases = {"resnet8": ("tf_keras",), **{name: source.flavours for name, source in SOURCES.items()}}
     table = Table("network", "Keras", *FILES, "forms of the last", title="int8 SQNR in dB by the scales of weights")
     bad = 0
     for name in chosen:
-        for keras in [arguments.keras] if arguments.keras else ["tf_keras"] if name == "resnet8" else NAMES:
+        for keras in [arguments.keras] if arguments.keras else kerases.get(name, NAMES):
             reached, trials = measure(subjects[name](Flavour(keras)))
             table.add_row(name, keras, *(f"{value:.1f}" for value in reached), trials)
             bad += reached[1] < reached[0] - SLACK or reached[3] < reached[2] - SLACK

@@ -1,6 +1,6 @@
 """Every layer class and activation with the options that name a layer: in float, in 16 bits, in training.
 
-    python benchmarks/layer_options.py                        both Kerases: an hour or so on two cores
+    python benchmarks/layer_options.py                        both Kerases: half an hour on two cores
     python benchmarks/layer_options.py keras --only Pooling   the rows whose name holds a word
     python benchmarks/layer_options.py --markdown             for a page
 
