@@ -206,6 +206,14 @@ class TestWithThePackage:
         assert "GELU" not in result.ops
         assert verify(model, result.path)
 
+    def test_what_needs_the_numbers_beforehand_is_refused(self, keras_flavour, tmp_path):
+        """XLA would compute it of the zeros that it is traced with, and the file would take no input."""
+        layers = keras_flavour.keras.layers
+        ids = keras_flavour.keras.Input((6,), dtype="int32")
+        model = keras_flavour.keras.Model(ids, layers.CategoryEncoding(4, output_mode="count")(ids))
+        with pytest.raises(ConversionError, match="depends on the numbers that it is given"):
+            export_tflite(model, tmp_path / "m.tflite", route="litert")
+
     def test_an_open_shape_is_refused(self, keras_flavour, tmp_path):
         model = through(keras_flavour, (None, 4), keras_flavour.keras.layers.Dense(3))
         with pytest.raises(ConversionError, match=r"takes no open shape, and input 'x'.*--route tensorflow"):

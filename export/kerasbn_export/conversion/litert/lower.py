@@ -64,7 +64,18 @@ def _lowered(signature: Signature, function: Any) -> Lowered:
         raise ConversionError(
             f"XLA cannot lower the model: {_reason(error)}. route='tensorflow' may take it."
         ) from error
+    if _arguments(text) < len(inputs):
+        raise ConversionError(
+            "XLA cannot lower the model: the size of something in it depends on the numbers that it is given. "
+            "route='tensorflow' may take it."
+        )
     return Lowered(signature.name, tuple(inputs), tuple(sorted(end.key for end in signature.outputs)), text)
+
+
+def _arguments(text: str) -> int:
+    """How many a module takes: what it needs to know beforehand, XLA reads from the samples, and makes a constant."""
+    main = next((line for line in text.splitlines() if "@main(" in line), "")
+    return main.count("%arg")
 
 
 def _check_shapes(signature: Signature, frozen: Any) -> None:
