@@ -1,6 +1,6 @@
 """Lifts as few layers of an int8 file to float or int16 as a target needs, by measuring.
 
-1. The file is made with every single layer lifted. What that gives orders the layers.
+1. The file is made with every single layer lifted. What that gives orders the layers. One that has no such form is out.
 2. In this order, the shortest beginning that reaches the target is found by halving.
 3. Each layer of it, the least useful first, is put back if the target is reached without it.
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kerasbn.errors import MetricError
+from kerasbn.errors import ConversionError, MetricError
 from kerasbn_export.benchmark.latency import compare_latency
 from kerasbn_export.conversion.origins import Origins
 from kerasbn_export.export.lifted import Lifted, Point
@@ -74,6 +74,14 @@ class _Search:
             data = self.make(self.neighbours.closed(layers))
             self.made[layers] = (data, self.target.measure(data))
         return self.made[layers][1]
+
+    def can_lift(self, name: str) -> bool:
+        """Whether there is such a file: of some operations there is none of 16 bits."""
+        try:
+            self.quality(frozenset({name}))
+        except ConversionError:
+            return False
+        return True
 
     def reaches(self, layers: Layers) -> bool:
         """Whether that is enough."""
@@ -144,7 +152,10 @@ def lift_layers(
     none: Layers = frozenset()
     neighbours = _Neighbours(read_tflite(make(none)), programs)
     search, names = _Search(make, target, on_step, neighbours), neighbours.computing()
-    chosen = none if search.reaches(none) else _smallest(search, names, to)
+    chosen: Layers = none
+    if not search.reaches(none):
+        names = [name for name in names if search.can_lift(name)]
+        chosen = _smallest(search, names, to)
     found = Lifted(target.value, target.unit, to, _ordered(chosen, names), len(names), len(search.made), ())
     return neighbours.closed(chosen), replace(found, curve=tuple(_curve(search.made, chosen, target)))
 
@@ -153,9 +164,9 @@ def _smallest(search: _Search, names: Sequence[str], to: str) -> Layers:
     everything = frozenset(names)
     if not search.reaches(everything):
         raise MetricError(
-            f"auto_precision: {search.target.value:g} {search.target.unit} are not reached; all {len(names)} layers in "
-            f"{to} give {search.quality(everything):.1f}. Inputs and outputs of 8 bits limit that, and with 'int16' "
-            "the weights: use io_dtype='float32' and lift='float', or another target."
+            f"auto_precision: {search.target.value:g} {search.target.unit} are not reached; all {len(names)} layers "
+            f"that can be in {to} give {search.quality(everything):.1f}. Inputs and outputs of 8 bits limit that, and "
+            "with 'int16' the weights: use io_dtype='float32' and lift='float', or another target."
         )
     order = sorted(names, key=lambda name: -search.target.rank(search.quality(frozenset({name}))))
     low, high = 0, len(order)  # the first `low` are not enough, the first `high` are

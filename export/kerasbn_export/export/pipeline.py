@@ -168,9 +168,16 @@ def _lifted(
         more = tuple(name for name in prepared.programs[0].layers if name in free)
         return ((*floats, *more), longs) if options.lift == FLOAT else (floats, (*longs, *more))
 
+    proven: set[str] = set()
+
     def make(layers: frozenset[str]) -> bytes:
         kept = dict(zip(("keep_float", "keep_int16"), lifting(layers), strict=True))
-        return files.quantized(ranges, **kept)
+        data = files.quantized(ranges, **kept)
+        kinds = {op.name for op in read_tflite(data).ops if op.long}
+        if not kinds <= proven:
+            refuse_what_does_not_run(prepared, replace(options, keep_int16=kept["keep_int16"]), data)
+        proven.update(kinds)
+        return data
 
     target = _target(model, prepared, options, judged)
     layers, lifted = lift_layers(make, prepared.programs, target, options.lift, on_step)

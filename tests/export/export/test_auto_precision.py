@@ -83,7 +83,7 @@ def test_to_16_bits(keras_flavour, data, tmp_path):
 def test_what_only_moves_numbers_goes_with_its_neighbours(keras_flavour, data, tmp_path):
     """All in float but the inputs: there is no QUANTIZE between the layers."""
     model = network(keras_flavour)
-    with pytest.raises(MetricError, match=r"are not reached; all 5 layers in float give") as error:
+    with pytest.raises(MetricError, match=r"are not reached; all 5 layers that can be in float give") as error:
         exported(model, data, tmp_path, auto_precision=1000)
     high = float(str(error.value).split("in float give ")[1].split(". ")[0]) - 0.2
     exported(model, data, tmp_path, auto_precision=high)
@@ -99,6 +99,21 @@ def test_the_metric_of_the_user_is_the_target(keras_flavour, data, tmp_path):
     result = exported(model, data, tmp_path, **judged, max_drop=drop / 2, auto_precision="metric")
     assert result.lifted.layers
     assert result.metric.drop <= drop / 2
+
+
+def test_a_layer_without_16_bits_is_not_lifted(keras_flavour, data, tmp_path):
+    """TFLite has no SELU of 16 bits; the others are lifted all the same."""
+    layers = keras_flavour.keras.layers
+    given = network(keras_flavour, coarse=("b",))
+    bent = layers.Activation("selu", name="bent")(given.get_layer("a").output)
+    model = keras_flavour.keras.Model(given.input, layers.Dense(3, name="last")(layers.Flatten(name="flat2")(bent)))
+    plain = exported(model, data, tmp_path, auto_precision=0.0)
+    assert "bent" not in plain.lifted.layers
+    reached = plain.lifted.curve[0].quality
+    result = exported(model, data, tmp_path, auto_precision=reached + 0.1, lift="int16")
+    assert len(result.lifted.layers) > 0
+    assert result.lifted.candidates == plain.lifted.candidates - 1
+    assert verify(model, tmp_path / "m.tflite", data=data)
 
 
 def test_what_contradicts_is_refused(keras_flavour, data, tmp_path):
