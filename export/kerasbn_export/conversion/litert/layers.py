@@ -7,55 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn_export.conversion.litert.nodes import Spelled, constant
+from kerasbn_export.conversion.litert.nodes import NO_ACTIVATION, Spelled, constant, integer, source, truth
+from kerasbn_export.conversion.litert.windows import (
+    average_pool,
+    convolution,
+    convolution_3d,
+    transposed_convolution,
+    transposed_convolution_3d,
+)
 
 MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-NO_ACTIVATION = {"fused_activation_function": '"NONE"'}
-
-
-def average_pool(operation: Any) -> Spelled | None:
-    """AVERAGE_POOL_2D.
-
-    Args:
-        operation: An AvgPool.
-    """
-    if operation.get_attr("data_format") != b"NHWC":
-        return None
-    _, height, width, _ = operation.get_attr("ksize")
-    attributes = {"filter_height": _int(height), "filter_width": _int(width), **_window(operation)}
-    return Spelled("tfl.average_pool_2d", (operation.inputs[0],), attributes)
-
-
-def convolution(operation: Any) -> Spelled | None:
-    """CONV_2D of one channel, which becomes a DEPTHWISE_CONV_2D otherwise.
-
-    Args:
-        operation: A Conv2D.
-    """
-    kernel = constant(operation.inputs[1])
-    plain = operation.get_attr("data_format") == b"NHWC" and operation.get_attr("padding") != b"EXPLICIT"
-    if kernel is None or not plain or kernel.shape[2] != 1 or operation.inputs[0].shape[-1] != 1:
-        return None
-    weights = np.ascontiguousarray(kernel.transpose(3, 0, 1, 2))
-    _, height, width, _ = operation.get_attr("dilations")
-    attributes = {"dilation_h_factor": _int(height), "dilation_w_factor": _int(width), **_window(operation)}
-    none = np.zeros(len(weights), np.float32)  # LiteRT's kernel wants a bias
-    return Spelled("tfl.conv_2d", (operation.inputs[0], weights, none), attributes)
-
-
-def transposed_convolution(operation: Any) -> Spelled | None:
-    """TRANSPOSE_CONV, whose weights have the output's channels first.
-
-    Args:
-        operation: A Conv2DBackpropInput.
-    """
-    kernel = constant(operation.inputs[1])
-    plain = operation.get_attr("data_format") == b"NHWC" and set(operation.get_attr("dilations")) == {1}
-    if kernel is None or not plain or operation.get_attr("padding") == b"EXPLICIT":
-        return None
-    shape = np.array(operation.outputs[0].shape, np.int32)
-    weights = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3))
-    return Spelled("tfl.transpose_conv", (shape, weights, operation.inputs[2]), _window(operation), missing=1)
 
 
 def resize(kind: str) -> Callable[[Any], Spelled]:
@@ -67,7 +28,7 @@ def resize(kind: str) -> Callable[[Any], Spelled]:
 
     def spelled(operation: Any) -> Spelled:
         size = np.array(operation.outputs[0].shape[1:3], np.int32)
-        flags = {name: _bool(operation.get_attr(name)) for name in ("align_corners", "half_pixel_centers")}
+        flags = {name: truth(operation.get_attr(name)) for name in ("align_corners", "half_pixel_centers")}
         return Spelled(kind, (operation.inputs[0], size), flags)
 
     return spelled
@@ -97,6 +58,45 @@ def elementwise(kind: str) -> Callable[[Any], Spelled | None]:
     return lambda operation: Spelled(kind, tuple(operation.inputs))
 
 
+def squared_difference(operation: Any) -> Spelled | None:
+    """SQUARED_DIFFERENCE, of which one side is repeated for up to four dimensions alone.
+
+    Args:
+        operation: A SquaredDifference.
+    """
+    one, other = (tensor.shape for tensor in operation.inputs)
+    alike = one == other or max(len(one), len(other)) <= 4
+    return Spelled("tfl.squared_difference", tuple(operation.inputs)) if alike else None
+
+
+def relu(operation: Any) -> Spelled | None:
+    """RELU of many dimensions: a maximum with 0, as XLA writes it, TFLite has for up to five.
+
+    Args:
+        operation: A Relu.
+    """
+    return Spelled("tfl.relu", tuple(operation.inputs)) if len(operation.outputs[0].shape) > 5 else None
+
+
+def dense(operation: Any) -> Spelled | None:
+    """FULLY_CONNECTED of single rows, as behind a global pooling that keeps its dimensions.
+
+    The package makes one operation of it and the reshapes around it, whose result has another rank.
+
+    Args:
+        operation: A MatMul.
+    """
+    before, kernel = source(operation.inputs[0]).op, constant(operation.inputs[1])
+    plain = not (operation.get_attr("transpose_a") or operation.get_attr("transpose_b"))
+    if kernel is None or not plain or before.type != "Reshape":
+        return None
+    given = before.inputs[0].shape
+    if len(given) != 4 or given[2] != 1:
+        return None
+    attributes = {**NO_ACTIVATION, "weights_format": '"DEFAULT"', "keep_num_dims": "false"}
+    return Spelled("tfl.fully_connected", (operation.inputs[0], np.ascontiguousarray(kernel.T)), attributes, missing=1)
+
+
 def leaky_relu(operation: Any) -> Spelled | None:
     """LEAKY_RELU.
 
@@ -115,7 +115,7 @@ def gather(operation: Any) -> Spelled | None:
     axis = constant(operation.inputs[2])
     if axis is None:
         return None
-    attributes = {"axis": _int(axis), "batch_dims": _int(operation.get_attr("batch_dims"))}
+    attributes = {"axis": integer(axis), "batch_dims": integer(operation.get_attr("batch_dims"))}
     return Spelled("tfl.gather", tuple(operation.inputs[:2]), attributes)
 
 
@@ -126,7 +126,7 @@ def split(operation: Any) -> Spelled | None:
         operation: A Split.
     """
     axis = constant(operation.inputs[0])
-    parts = {"num_splits": _int(operation.get_attr("num_split"))}
+    parts = {"num_splits": integer(operation.get_attr("num_split"))}
     return None if axis is None else Spelled("tfl.split", (np.int32(axis), operation.inputs[1]), parts)
 
 
@@ -139,7 +139,7 @@ def split_v(operation: Any) -> Spelled | None:
     value, sizes, axis = operation.inputs[0], *map(constant, operation.inputs[1:])
     if sizes is None or axis is None:
         return None
-    return Spelled("tfl.split_v", (value, _whole(sizes), np.int32(axis)), {"num_splits": _int(len(sizes))})
+    return Spelled("tfl.split_v", (value, _whole(sizes), np.int32(axis)), {"num_splits": integer(len(sizes))})
 
 
 def unpack(operation: Any) -> Spelled | None:
@@ -148,7 +148,7 @@ def unpack(operation: Any) -> Spelled | None:
     Args:
         operation: An Unpack.
     """
-    attributes = {name: _int(operation.get_attr(name)) for name in ("num", "axis")}
+    attributes = {name: integer(operation.get_attr(name)) for name in ("num", "axis")}
     return Spelled("tfl.unpack", (operation.inputs[0],), attributes)
 
 
@@ -158,7 +158,7 @@ def pack(operation: Any) -> Spelled | None:
     Args:
         operation: A Pack.
     """
-    attributes = {"values_count": _int(operation.get_attr("N")), "axis": _int(operation.get_attr("axis"))}
+    attributes = {"values_count": integer(operation.get_attr("N")), "axis": integer(operation.get_attr("axis"))}
     return Spelled("tfl.pack", tuple(operation.inputs), attributes)
 
 
@@ -172,7 +172,7 @@ def strided_slice(operation: Any) -> Spelled | None:
     masks = {name: operation.get_attr(name) for name in MASKS}
     if any(bound is None for bound in bounds) or masks["new_axis_mask"] or masks["ellipsis_mask"]:
         return None
-    attributes = {name: _int(mask) for name, mask in masks.items()}
+    attributes = {name: integer(mask) for name, mask in masks.items()}
     return Spelled("tfl.strided_slice", (operation.inputs[0], *bounds), {**attributes, "offset": "false"})
 
 
@@ -185,62 +185,14 @@ def mean(operation: Any) -> Spelled | None:
     axes = constant(operation.inputs[1])
     if axes is None:
         return None
-    kept = {"keep_dims": _bool(operation.get_attr("keep_dims"))}
+    kept = {"keep_dims": truth(operation.get_attr("keep_dims"))}
     return Spelled("tfl.mean", (operation.inputs[0], np.atleast_1d(_whole(axes))), kept)
-
-
-def convolution_3d(operation: Any) -> Spelled | None:
-    """CONV_3D.
-
-    Args:
-        operation: A Conv3D.
-    """
-    if operation.get_attr("data_format") != b"NDHWC":
-        return None
-    return Spelled("tfl.conv_3d", tuple(operation.inputs), _window_3d(operation), missing=1)
-
-
-def transposed_convolution_3d(operation: Any) -> Spelled | None:
-    """CONV_3D_TRANSPOSE.
-
-    Args:
-        operation: A Conv3DBackpropInputV2.
-    """
-    if operation.get_attr("data_format") != b"NDHWC":
-        return None
-    shape = np.array(operation.outputs[0].shape, np.int32)
-    return Spelled("tfl.conv_3d_transpose", (shape, *operation.inputs[1:]), _window_3d(operation), missing=1)
-
-
-def _window_3d(operation: Any) -> dict[str, str]:
-    """Strides, dilations and padding."""
-    sizes = {
-        f"{name}_{axis}{suffix}": _int(value)
-        for name, suffix, attribute in (("stride", "", "strides"), ("dilation", "_factor", "dilations"))
-        for axis, value in zip("dhw", operation.get_attr(attribute)[1:4], strict=True)
-    }
-    return {**sizes, "padding": f'"{operation.get_attr("padding").decode()}"', **NO_ACTIVATION}
-
-
-def _window(operation: Any) -> dict[str, str]:
-    """Strides and padding."""
-    _, height, width, _ = operation.get_attr("strides")
-    padding = f'"{operation.get_attr("padding").decode()}"'
-    return {"stride_h": _int(height), "stride_w": _int(width), "padding": padding, **NO_ACTIVATION}
 
 
 def _whole(values: Any) -> Any:
     """Whole numbers in 32 bits, as TFLite has them; None stays None."""
     limits = np.iinfo(np.int32)
     return None if values is None else np.clip(values, limits.min, limits.max).astype(np.int32)
-
-
-def _int(value: Any) -> str:
-    return f"{int(value)} : i32"
-
-
-def _bool(value: bool) -> str:
-    return str(bool(value)).lower()
 
 
 LAYERS: Mapping[str, Callable[[Any], Spelled | None]] = {
@@ -253,7 +205,9 @@ LAYERS: Mapping[str, Callable[[Any], Spelled | None]] = {
     "BroadcastTo": tile,
     "Elu": elementwise("tfl.elu"),
     "LeakyRelu": leaky_relu,
-    "SquaredDifference": elementwise("tfl.squared_difference"),
+    "SquaredDifference": squared_difference,
+    "Relu": relu,
+    "MatMul": dense,
     "GatherV2": gather,
     "Split": split,
     "SplitV": split_v,

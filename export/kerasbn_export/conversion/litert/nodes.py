@@ -13,6 +13,9 @@ from kerasbn.lazy import LazyModule
 tf: Any = LazyModule("tensorflow")  # importing this module is to import no TensorFlow
 
 
+NO_ACTIVATION = {"fused_activation_function": '"NONE"'}
+
+
 @dataclass(frozen=True)
 class Plain:
     """An operation of TensorFlow to put in place of another.
@@ -76,3 +79,13 @@ def operands(tensor: Any, op: str) -> tuple[Any, ...]:
     """What an operation of some type takes, where a tensor comes from one; else nothing."""
     found = source(tensor).op
     return tuple(map(source, found.inputs)) if found.type == op else ()
+
+
+def integer(value: Any) -> str:
+    """A whole number as MLIR writes it."""
+    return f"{int(value)} : i32"
+
+
+def truth(value: bool) -> str:
+    """A truth value as MLIR writes it."""
+    return str(bool(value)).lower()
