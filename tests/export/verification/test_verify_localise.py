@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from kerasbn_testing.statistics import randomise
 
-from kerasbn_export import fold, verify
+from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.layers.localise import Localiser
 from kerasbn_export.verification.report import recheck
 from kerasbn_models import digits_cnn
@@ -126,3 +127,21 @@ def test_an_error_before_moved_scales_is_still_seen(keras_flavour):
     bias[3] += 0.01
     layer.set_weights([kernel, bias])
     assert verify(model, folded, samples=2, scales=(1.0,)).exit_code == 1
+
+
+def test_a_product_with_what_was_made_of_it_is_one_operation(keras_flavour, tmp_path):
+    """TFLite makes a HARD_SWISH of ``x * relu6(x + 3)/6``, which ends in a layer that takes two values."""
+    layers = keras_flavour.keras.layers
+    image = keras_flavour.keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="before")(image)
+    x = layers.Multiply(name="swish")([x, layers.ReLU(6.0, name="gate")(x + 3.0) * (1 / 6)])
+    model = keras_flavour.keras.Model(image, layers.Conv2D(3, 3, name="behind")(x))
+    export_tflite(model, tmp_path / "m.tflite")
+    assert read_tflite(tmp_path / "m.tflite").op_counts["HARD_SWISH"] == 1
+    right = verify(model, tmp_path / "m.tflite")
+    assert right
+    assert [layer.position for layer in right.per_layer if layer.passed] == ["before", "swish", "behind"]
+    kernel, bias = model.get_layer("before").get_weights()
+    model.get_layer("before").set_weights([1.01 * kernel, bias])
+    wrong = verify(model, tmp_path / "m.tflite")
+    assert [layer.layer for layer in wrong.per_layer if not layer.passed] == ["before"]

@@ -150,9 +150,10 @@ class Localiser:
         known: list[Fit] = []
         explained: list[Fit] = []
         place = Place(call, self._mixed, self._sources_of(call))
+        told = {path for tensor in tensors for path in tensor.layers}
         for kinds in (MERGED, None) if tensors else (MERGED,):
             clones, bounded = len(tensors) > 1, self.exact or self.grids is not None
-            chains = steps(self.network, self._mixed, call, kinds, clones=clones, bounded=bounded)
+            chains = steps(self.network, self._mixed, call, kinds, clones=clones, bounded=bounded, told=told)
             fits = [fit for step in chains for fit in self._fits(step, tensors, place)]
             fits = self._of_own_operation(call, fits) or fits
             furthest = frozenset(step.layer.path for fit in fits for step in fit.chain)

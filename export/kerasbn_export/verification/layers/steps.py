@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 
 from kerasbn_export.algebra.linear import output_axis
@@ -25,19 +25,28 @@ Values = dict[Value, Array]
 
 
 def steps(
-    network: Network, values: Values, call: Call, kinds: frozenset[str] | None, *, clones: bool, bounded: bool
+    network: Network,
+    values: Values,
+    call: Call,
+    kinds: frozenset[str] | None,
+    *,
+    clones: bool,
+    bounded: bool,
+    told: Container[str] = (),
 ) -> Iterator[Step]:
     """The layer alone, then with one after another of the layers that can be merged into it.
 
-    What several layers take can be merged into one of them only where the layer was cloned.
+    What several layers take can be merged into one of them only where the layer was cloned. One that takes several
+    values has to be told of, as the product in ``x * relu6(x + 3)/6``, of which TFLite makes a HARD_SWISH.
 
     Args:
         network: The reference in float64.
-        values: What the layer takes and gives.
+        values: What the layer takes and gives, and what was computed before.
         call: The layer.
         kinds: The classes that are merged; None for all that have no kernel, a few deep.
         clones: Whether it was cloned.
         bounded: Whether rounding has a bound.
+        told: The layers that the names of its tensors tell of.
     """
     waiting = [Step((call,), values, partial(_bound, network, values, call) if bounded else _unbounded)]
     while waiting:
@@ -45,13 +54,15 @@ def steps(
         yield step
         users = network.graph.users(step.end)
         for user in users if len(users) == 1 or clones else ():
-            if len(user.inputs) == len(user.outputs) == 1 and _merges(user, kinds, len(step.chain)):
+            one = len(user.inputs) == 1 or (user.layer.path in told and all(v in step.values for v in user.inputs))
+            if one and len(user.outputs) == 1 and _merges(user, kinds, len(step.chain)):
                 waiting.append(_further(network, step, user))
 
 
 def _further(network: Network, step: Step, user: Call) -> Step:
     def bound() -> Bound | None:
-        return step.bound and step.bound.after(user, network.function(user), step.array)
+        known = step.bound if len(user.inputs) == 1 else None
+        return known and known.after(user, network.function(user), step.array)
 
     return Step((*step.chain, user), {**step.values, **network.evaluate(user, step.values)}, bound)
 
