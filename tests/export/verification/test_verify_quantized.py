@@ -92,6 +92,25 @@ def test_an_output_within_one_step_convicts_no_layer(keras_flavour, tmp_path, rn
     assert not all(layer.passed for layer in report.per_layer)
 
 
+def bent(x):
+    """An ELU, which the converter writes as a sum: its first part alone is half of what the layer gives."""
+    return tf.maximum(x, 0.0) + tf.math.expm1(tf.minimum(x, 0.0))
+
+
+def test_a_part_of_an_activation_is_not_the_activation(keras_flavour, tmp_path, rng):
+    keras, layers = keras_flavour.keras, keras_flavour.keras.layers
+    x = keras.Input((6, 6, 4))
+    y = layers.Activation(bent, name="bent")(layers.Conv2D(4, 3, name="first")(x))
+    model = keras.Model(x, layers.Dense(3, name="last")(y))
+    data = 2 * rng.normal(size=(64, 6, 6, 4)).astype("float32")
+    path = export_tflite(model, tmp_path / "m.tflite", precision="int8", calibration=data, best=False).path
+    report = verify(model, path, data=data[:8])
+    assert report, str(report)
+    (record,) = [layer for layer in report.per_layer if layer.layer == "bent"]
+    assert record.passed
+    assert record.local_sqnr_db > 20
+
+
 def test_a_file_that_random_samples_clip_is_unproven(keras_flavour):
     """Every layer is right, and the ranges were measured on smooth images, on which differences are small."""
     layers = keras_flavour.keras.layers

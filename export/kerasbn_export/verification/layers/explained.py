@@ -27,8 +27,6 @@ from kerasbn_export.verification.records.layers import LayerComparison
 from kerasbn_export.verification.records.measure import measure
 
 AWAY = 4.0
-COPYING = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")
-"""Operations that say the same once more."""
 ROUNDING = 1e-6
 
 Blames = Iterable[tuple[Call, LayerComparison]]
@@ -48,7 +46,7 @@ def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -
         before = before or _distances(localiser, localiser.network.run(arrays))
         chain = chain_of(localiser.network.graph, call, record)
         value = chain[-1].output
-        if _goes_on(localiser, chain[-1]):
+        if value in localiser.taken and localiser.goes_on(localiser.taken[value].index, chain[-1].layer.path):
             found |= {(step.output, record.tensor) for step in chain}
             continue
         within = localiser.network.run(arrays, {value: partial(localiser.held, value)})
@@ -56,16 +54,6 @@ def unexplained(localiser: Localiser, blames: Blames, arrays: Sequence[Array]) -
             break
         found.add((value, record.tensor))
     return found
-
-
-def _goes_on(localiser: Localiser, last: Call) -> bool:
-    """Whether what the file computes from the tensor of a layer is named after that layer alone."""
-    if localiser.file is None or last.output not in localiser.taken:
-        return False
-    names = {tensor.index: tensor.layers for tensor in localiser.tensors}
-    users = localiser.file.users(localiser.taken[last.output].index)
-    results = [names.get(index) for user in users if user.name not in COPYING for index in user.outputs]
-    return (last.layer.path,) in results
 
 
 def _distances(localiser: Localiser, outputs: Sequence[Array]) -> list[float]:

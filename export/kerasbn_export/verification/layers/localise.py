@@ -37,6 +37,9 @@ from kerasbn_export.verification.records.measure import measure
 from kerasbn_export.verification.records.outputs import Status
 from kerasbn_export.verification.records.pieces import pieces
 
+COPYING = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")
+"""Operations that say the same once more."""
+
 
 @dataclass
 class Localiser:
@@ -280,4 +283,17 @@ class Localiser:
         if self.grids is None:
             return found
         copies = self.grids.copies([t.index for t in found], self._sources_of(call))
+        if len(call.outputs) == 1:
+            copies |= {t.index for t in found if self.goes_on(t.index, call.layer.path)}
         return [t for t in found if t.index not in copies] or found
+
+    def goes_on(self, index: int, path: str) -> bool:
+        """Whether what the file computes from a tensor is named after one layer alone: it is in the middle of that."""
+        users = [] if self.file is None else self.file.users(index)
+        results = [self._told.get(i) for user in users if user.name not in COPYING for i in user.outputs]
+        return (path,) in results
+
+    @cached_property
+    def _told(self) -> dict[int, tuple[str, ...]]:
+        """The layers that the name of each tensor tells of."""
+        return {tensor.index: tensor.layers for tensor in self.tensors}
