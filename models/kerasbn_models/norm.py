@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from kerasbn.errors import InvalidArgumentError
 from kerasbn.flavour import Flavour, flavour_of
@@ -59,8 +60,14 @@ def batchnorm_class(flavour: Flavour, source: str) -> Any:
 
 
 def _takes(make: Callable[..., Any], argument: str) -> bool:
-    """Whether a class or function has that argument and no ``functools.partial`` has filled it in."""
-    return argument in inspect.signature(make).parameters and argument not in getattr(make, "keywords", {})
+    """Whether a class or function has that argument and no ``functools.partial`` has filled it in.
+
+    Of a class its constructor is asked: an older Python, as 3.11.2, reads the ``__new__`` of Keras' Layer, which takes
+    anything.
+    """
+    made, filled = (make.func, make.keywords) if isinstance(make, partial) else (make, {})
+    constructor: Any = cast("Any", made).__init__ if isinstance(made, type) else made
+    return argument in inspect.signature(constructor).parameters and argument not in filled
 
 
 def _of_flavour(layer: Any, flavour: Flavour) -> Any:

@@ -146,6 +146,22 @@ def test_the_momentum_reaches_every_norm_that_has_one(keras_flavour):
     assert {layer.momentum for layer in batchnorms(set_already)} == {0.3}
 
 
+def test_the_momentum_reaches_a_class_whose_new_takes_anything(keras_flavour):
+    """As Keras' Layer does, which an older Python than 3.11.9 asks for the arguments of every layer."""
+
+    class Norm(keras_flavour.keras.layers.BatchNormalization):
+        def __new__(cls, *args, **kwargs):
+            return super().__new__(cls, *args, **kwargs)
+
+        def __init__(self, momentum=0.99, **kwargs):
+            super().__init__(momentum=momentum, **kwargs)
+
+    found = {
+        layer.momentum for layer in small("mlp", keras_flavour, norm=Norm, momentum=0.7).layers if type(layer) is Norm
+    }
+    assert found == {0.7}
+
+
 def test_a_norm_of_the_other_keras_is_refused():
     with pytest.raises(InvalidArgumentError, match="BatchNormalization of tf_keras, and the network is of keras"):
         kerasbn_models.mlp(norm=TF_KERAS.keras.layers.BatchNormalization)
