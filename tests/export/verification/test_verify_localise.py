@@ -7,8 +7,11 @@ import pytest
 from kerasbn_testing.statistics import randomise
 
 from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.capture import capture
 from kerasbn_export.tflite.file import read_tflite
 from kerasbn_export.verification.layers.localise import Localiser
+from kerasbn_export.verification.layers.steps import steps
+from kerasbn_export.verification.network.network import Network
 from kerasbn_export.verification.report import recheck
 from kerasbn_models import digits_cnn
 
@@ -145,3 +148,21 @@ def test_a_product_with_what_was_made_of_it_is_one_operation(keras_flavour, tmp_
     model.get_layer("before").set_weights([1.01 * kernel, bias])
     wrong = verify(model, tmp_path / "m.tflite")
     assert [layer.layer for layer in wrong.per_layer if not layer.passed] == ["before"]
+
+
+def test_a_layer_of_two_values_is_merged_only_where_it_is_told_of(keras_flavour):
+    """A sum behind a convolution is an operation of its own, unless the name of the tensor says otherwise."""
+    layers = keras_flavour.keras.layers
+    image = keras_flavour.keras.Input((8, 8, 3))
+    side = layers.Conv2D(4, 3, name="side")(image)
+    joined = layers.Add(name="joined")([layers.Conv2D(4, 3, name="conv")(image), side])
+    network = Network(capture(keras_flavour.keras.Model(image, joined)))
+    values = network.start([np.ones((1, 8, 8, 3), np.float32)])
+    calls = {call.layer.path: call for call in network.computing()}
+    for name in ("side", "conv"):
+        values.update(network.evaluate(calls[name], values))
+    known = {**values}
+    del known[calls["side"].output]
+    for told, held, last in ((("joined",), values, "joined"), ((), values, "conv"), (("joined",), known, "conv")):
+        found = list(steps(network, held, calls["conv"], None, clones=False, bounded=False, told=told))
+        assert found[-1].chain[-1].layer.path == last

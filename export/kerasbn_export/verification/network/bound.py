@@ -108,11 +108,8 @@ class Bound:
         shape = [size if axis in axes(call.layer, rank) else 1 for axis, size in enumerate(self.products.shape)]
         weights = (call.layer.weights.get(name, np.zeros(1)) for name in ("moving_mean", "beta"))
         mean, beta = (_along(np.abs(np.asarray(array, np.float64)), shape) for array in weights)
-        scale, start = (
-            _along(affine.scale, shape),
-            _along(affine.scale, shape) * self.start + _along(affine.shift, shape),
-        )
-        s = np.abs(scale)
+        scale = _along(affine.scale, shape)
+        s, start = np.abs(scale), scale * self.start + _along(affine.shift, shape)
         return Bound(s * self.products + self.root * np.abs(start), s * (self.rest + mean) + beta, start, self.root)
 
 
