@@ -283,7 +283,7 @@ class Localiser:
         if self.grids is None:
             return found
         copies = self.grids.copies([t.index for t in found], self._sources_of(call))
-        if len(call.outputs) == 1:
+        if call.layer.kind == "Activation":
             copies |= {t.index for t in found if self.goes_on(t.index, call.layer.path)}
         return [t for t in found if t.index not in copies] or found
 

@@ -10,7 +10,6 @@ from kerasbn.errors import KerasBNError
 from kerasbn_export.arrays import Array
 from kerasbn_export.capture import capture
 from kerasbn_export.graph.model import Call, Value
-from kerasbn_export.precision import CALIBRATED
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.layers.bisection import bisect
@@ -74,8 +73,7 @@ def locate(
     batch = next(b for b in batches if b.start <= worst < b.start + len(b))
     sample = batch.sample(worst, size)
     exact = gate.tolerance is not None and sides.candidate.precision == "float32"
-    steps = sides.candidate.precision in CALIBRATED
-    differs = any(output.status is Status.DIFFERS or (_stuck(output) and not steps) for output in outputs)
+    differs = any(output.status is Status.DIFFERS or _stuck(output) for output in outputs)
     try:
         network = as_in_the_file(sides, network, sample, exact=exact)
         inside = _inside(sides, network, sides.for_candidate(sample))
@@ -140,10 +138,7 @@ def _own_errors(network: Network, sample: Sequence[Array]) -> dict[str, float]:
 
 
 def _stuck(output: OutputComparison) -> bool:
-    """Whether the candidate gives the same for every sample and the reference does not, if ever so little.
-
-    On a grid it may well: one step may be more than the reference varies.
-    """
+    """Whether the candidate gives the same for every sample and the reference does not, if ever so little."""
     found = output.measurement
     return found.candidate_content is Content.CONSTANT and found.reference_content is Content.VARIES
 
