@@ -11,7 +11,8 @@ from typing import Any
 from kerasbn.errors import KerasBNError, UnsupportedModelError
 from kerasbn_export.capture import capture
 from kerasbn_export.emit.copied import copied_layer
-from kerasbn_export.emit.layer import build_layer, can_be_copied, is_alike, retyped_arguments, set_weights
+from kerasbn_export.emit.layer import build_layer, can_be_copied, retyped_arguments, set_weights
+from kerasbn_export.emit.likeness import is_alike
 from kerasbn_export.files.reading import first_line
 from kerasbn_export.graph.model import Call, Graph, Layer, Value
 from kerasbn_export.graph.structure import leaves, map_leaves
@@ -98,14 +99,14 @@ class _Emission:
         target, wrong = self._layer(layer), None
         try:
             outputs = target(*args, **kwargs)
-            if is_alike(layer, target):
+            if is_alike(self.graph.flavour, layer, target, args, kwargs):
                 return outputs
         except KerasBNError:
             raise
         except Exception as error:  # both Kerases raise nearly every type from the code of their layers
             wrong = error
         if not can_be_copied(layer, target, self.dtype):
-            said = first_line(str(wrong)) if wrong else "its get_config() makes a layer with other layers inside"
+            said = first_line(str(wrong)) if wrong else "its get_config() makes another layer"
             raise UnsupportedModelError(
                 f"Layer {layer.name!r} ({layer.kind or type(layer.source).__name__}) cannot be called again in a new "
                 f"model: {said}."

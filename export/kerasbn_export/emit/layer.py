@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasbn.errors import UnsupportedModelError
-from kerasbn.flavour import Flavour, layers_inside
+from kerasbn.flavour import Flavour
 from kerasbn_export.algebra.affine import round_to
 from kerasbn_export.emit.copied import copied_layer
 from kerasbn_export.emit.state import complete, has_vocabulary, make_alike
@@ -40,7 +40,7 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
         return _reshape(flavour, layer.config["shape"], name)
     if source is not None and not isinstance(source, flavour.keras.layers.Layer):
         return _copy_operation(source, name, dtype)
-    if _is_function_layer(source):
+    if is_function_layer(source):
         return _copy_function_layer(source, name, dtype)
     try:
         target = _from_config(flavour, layer, name, dtype)
@@ -56,17 +56,9 @@ def build_layer(flavour: Flavour, layer: Layer, name: str, dtype: str | None) ->
 def can_be_copied(layer: Layer, target: Any, dtype: str | None) -> bool:
     """Whether a layer of the user's, made again from its configuration, may be a copy of the layer instead."""
     source = layer.source
-    of_a_class = layer.kind is None and hasattr(source, "get_config") and hasattr(source, "compute_dtype")
+    of_a_class = hasattr(source, "get_config") and hasattr(source, "compute_dtype")
     copied = getattr(target, "has_its_weights", False)
     return bool(of_a_class and not copied and not layer.changed and dtype in (None, source.compute_dtype))
-
-
-def is_alike(layer: Layer, target: Any) -> bool:
-    """Whether a layer made again has the layers inside that its source has: a configuration may not say all."""
-    if not can_be_copied(layer, target, None):
-        return True
-    inside = ([type(inner) for inner in layers_inside(each)] for each in (layer.source, target))
-    return next(inside) == next(inside)
 
 
 def _from_config(flavour: Flavour, layer: Layer, name: str, dtype: str | None) -> Any:
@@ -114,7 +106,7 @@ def _copy_operation(operation: Any, name: str, dtype: str | None) -> Any:
     return twin
 
 
-def _is_function_layer(source: Any) -> bool:
+def is_function_layer(source: Any) -> bool:
     """Lambda, and the layers that tf_keras makes of TensorFlow functions called on symbolic tensors."""
     return type(source).__name__ in ("Lambda", "TFOpLambda", "SlicingOpLambda")
 

@@ -69,8 +69,25 @@ def _layers(layer: Any) -> list[Any]:
 def _give_functions(old: Any, new: Any) -> None:
     for name, function in vars(old).items():
         other = vars(new).get(name)
-        if inspect.isfunction(function) and inspect.isfunction(other) and function.__code__ is not other.__code__:
+        if inspect.isfunction(function) and inspect.isfunction(other) and _meaning(function) != _meaning(other):
             setattr(new, name, function)
+
+
+def _meaning(function: Any) -> tuple[Any, list[Any], Any]:
+    """Its code and the plain values that it closes over: a function is made anew with each layer that defines one.
+
+    tf_keras wraps each of its activations in the same function.
+    """
+    bare = inspect.unwrap(function)
+    cells = [cell.cell_contents for cell in getattr(bare, "__closure__", None) or () if _is_filled(cell)]
+    return getattr(bare, "__code__", bare), [value for value in cells if isinstance(value, PLAIN)], bare.__defaults__
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # "Cell is empty"
+        return False
 
 
 def _give_plain_attributes(flavour: Flavour, old: Any, new: Any, retyped: bool) -> None:

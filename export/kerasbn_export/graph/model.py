@@ -63,8 +63,8 @@ class Layer:
         name: Its name in Keras.
         path: Its name after those of the nested models it sits in: ``"backbone/conv1"``.
         kind: The public name of its class if it is exactly a stock layer or kerasbn's own; else None.
-        source: The Keras layer or operation it was read from, None for a layer that a rule made. Never called,
-            never changed.
+        source: The Keras layer or operation it was read from, None for a layer that a rule made. Called on
+            drawn numbers alone, if it has code of the user's, and put back as it was.
         dtype: The precision it computes in.
         new_config: Its configuration where a rule changed it.
         new_weights: Its weights where a rule changed them, in float64.

@@ -173,7 +173,7 @@ def _notes(located: Located | None, network: Network | None) -> Iterator[str]:
         yield located.note
     if network is not None and network.in_float32:
         names = ", ".join(layer.path for layer in network.in_float32)
-        yield f"computed in float32, for want of a float64 kernel: {names}."
+        yield f"computed in float32, for want of a float64 kernel or a get_config() that tells all: {names}."
 
 
 def _batches(

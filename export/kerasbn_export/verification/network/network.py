@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasbn.errors import NotComparableError
+from kerasbn.errors import NotComparableError, UnsupportedModelError
 from kerasbn_export.arrays import Array
 from kerasbn_export.capture.symbolic import Event
 from kerasbn_export.capture.training import in_context
 from kerasbn_export.emit.layer import build_layer, retyped_arguments, set_weights
+from kerasbn_export.emit.likeness import is_alike
 from kerasbn_export.folding.rules.producer import maker
 from kerasbn_export.graph.model import Call, Graph, Layer, Value, new_layer
 from kerasbn_export.graph.recurrent_layers import at_inference
@@ -208,6 +209,8 @@ class Network:
             new = build_layer(self.graph.flavour, alone, layer.name, dtype)
             self._at_inference(new, args, kwargs)
             set_weights(alone, new)
+            if not is_alike(self.graph.flavour, alone, new, args, kwargs):
+                raise UnsupportedModelError(f"Layer {layer.path!r}: its get_config() makes another layer.")
         except Exception:  # the constructor and the first call of a layer of the user's may raise anything
             if layer not in self.in_float32 or layer.changed or not isinstance(layer.source, self._layer_class):
                 raise
