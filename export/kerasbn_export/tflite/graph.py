@@ -247,7 +247,8 @@ def _quantization(raw: Any, dtype: str) -> Quantization | None:
 
 def _dequantized(stored: Array, quantization: Any) -> Stored:
     view = [1] * stored.ndim
-    view[quantization.quantizedDimension] = -1
+    if stored.ndim:  # a constant may be one number
+        view[quantization.quantizedDimension] = -1
     zero = 0.0 if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint, np.float64)
     scale = np.asarray(quantization.scale, np.float64).reshape(view)
     return Stored((stored - np.reshape(zero, view)) * scale, scale)

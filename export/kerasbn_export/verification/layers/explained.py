@@ -7,6 +7,7 @@ move away from them, it is not, and nothing is known of the layer::
 
     before = max|reference - file|      within = max|reference with the tensor - file|      at each output
     the tensor is not the layer's where within > 4*max(before, 1e-6)      both as a part of max|reference|
+    at one output, and the furthest of all outputs comes no nearer
 
 Nor is it the layer's where the file computes on from it under that layer's name alone, as it clips in hard_sigmoid.
 
@@ -64,4 +65,5 @@ def _distances(localiser: Localiser, outputs: Sequence[Array]) -> list[float]:
 
 
 def _moves_away(before: Sequence[float], within: Sequence[float]) -> bool:
-    return any(after > AWAY * max(first, ROUNDING) for first, after in zip(before, within, strict=True))
+    further = any(after > AWAY * max(first, ROUNDING) for first, after in zip(before, within, strict=True))
+    return further and max(within) >= max(before)

@@ -46,6 +46,8 @@ class Fit:
     clipping: Clipping | None = None
     offset: Array | None = None
     """What the tensor lacks, where it was moved on."""
+    right: Array | None = None
+    """What it was to hold."""
 
     @property
     def named(self) -> bool:

@@ -58,6 +58,8 @@ class Localiser:
         taken: After `compare`, the tensor that was found to hold a value.
         lacking: After `compare`, what layers add to a value and its tensor lacks.
         lost: After `compare`, those of these values behind which a layer is wrong for just that.
+        unknown: After `compare`, what tensors were to hold that do not, by more than the gate; what rounding explains
+            of them is not known.
         refused: Values, each with the name of a tensor that is not to be taken for it.
     """
 
@@ -72,6 +74,7 @@ class Localiser:
     taken: dict[Value, KeptTensor] = field(default_factory=dict, init=False)
     lacking: dict[Value, Array] = field(default_factory=dict, init=False)
     lost: set[Value] = field(default_factory=set, init=False)
+    unknown: dict[Value, Array] = field(default_factory=dict, init=False)
     refused: set[tuple[Value, str]] = field(default_factory=set, init=False)
     _mixed: dict[Value, Array] = field(default_factory=dict, init=False)
 
@@ -83,7 +86,7 @@ class Localiser:
             seen: The same as the candidate sees them, rounded to the grid of its inputs.
         """
         right, self._mixed, self.taken = self.network.start(arrays), self.network.start(seen), {}
-        self.lacking, self.lost = {}, set()
+        self.lacking, self.lost, self.unknown = {}, set(), {}
         found = []
         for call in self.network.computing():
             found += [(call, record) for record in self._visit(call, right)]
@@ -105,6 +108,8 @@ class Localiser:
             right.update(self.network.evaluate(step, right))
         end = fit.chain[-1].output
         self.taken[end] = fit.tensor
+        if fit.right is not None and not fit.passed and fit.rounding is None:
+            self.unknown[end] = fit.right
         if fit.offset is not None:
             self.lacking[end] = fit.offset
         self._mixed[end] = self.held(end, right[end])
@@ -231,7 +236,7 @@ class Localiser:
                 by_gate = judge_distance(found, self.gate).status is Status.EQUAL
                 passed = rounding <= 1.0 if rounding is not None else by_gate or self._inexact(step, right, array)
                 clipped = None if by_gate else self._clipping(tensor, right, array)
-                yield Fit(tensor, step.chain, found, rounding, passed, clipped, lacks)
+                yield Fit(tensor, step.chain, found, rounding, passed, clipped, lacks, right)
 
     def _inexact(self, step: Step, right: Array, array: Array) -> bool:
         """Whether float32 explains an error of a layer for which there is no bound."""

@@ -86,7 +86,8 @@ def _activations(config: Any) -> set[str]:
 
 
 def _failed(record: LayerComparison, error: float) -> LayerComparison:
-    return replace(record, passed=False, rounding=error) if record.passed and error > 1.0 else record
+    undecided = record.passed or (record.rounding is None and not record.moved)
+    return replace(record, passed=False, rounding=error) if undecided and error > 1.0 else record
 
 
 def _before(localiser: Localiser, call: Call) -> tuple[bool, Affine | None]:
