@@ -295,8 +295,9 @@ class Localiser:
     def goes_on(self, index: int, path: str) -> bool:
         """Whether what the file computes from a tensor is named after one layer alone: it is in the middle of that."""
         users = [] if self.file is None else self.file.users(index)
+        copies = [i for user in users if user.name in COPYING for i in user.outputs]
         results = [self._told.get(i) for user in users if user.name not in COPYING for i in user.outputs]
-        return (path,) in results
+        return (path,) in results or any(self.goes_on(i, path) for i in copies)
 
     @cached_property
     def _told(self) -> dict[int, tuple[str, ...]]:

@@ -7,10 +7,10 @@ are run again, from the numbers that the file gave them::
     exact     in float, on the real numbers of the file's constants
     rounded   the same, each result rounded to its grid, which clips nothing
 
-The operations or constants are wrong where ``exact`` is not what the layer gives in float64, by the gate, and the
-layers before it passed: else their tensors may be other ones than those taken for what it is given. The grids are
-wrong, for they clip or lie elsewhere, where the file is further from ``rounded`` than two such ways of rounding would
-be from each other, in two of the user's own samples::
+The operations or constants are wrong where ``exact`` is not what the layer gives in float64, by the precision's gate.
+For that the layers before it have to pass: else their tensors may be other ones than those taken for what it is given.
+The grids are wrong, for they clip or lie elsewhere, where the file is further from ``rounded`` than two such ways of
+rounding would be from each other, in two of the user's own samples::
 
     rms(file - rounded) > 2 rms(rounded - exact) + 2 s          s: the step of the layer's own grid
 """
@@ -24,7 +24,7 @@ import numpy as np
 
 from kerasbn_export.arrays import Array
 from kerasbn_export.graph.model import Call, Value
-from kerasbn_export.precision import CALIBRATED
+from kerasbn_export.precision import CALIBRATED, PRECISIONS
 from kerasbn_export.verification.layers.chains import chain_of
 from kerasbn_export.verification.layers.explained import unexplained
 from kerasbn_export.verification.layers.fit import shaped
@@ -87,9 +87,9 @@ class _Operations:
         held = self._held(worst, [tensor, *before])
         exact = self.pieces.computed(tensor, _but(held, tensor), rounded=False)
         right = self.localiser.unknown.get(chain[-1].output)
-        if exact is None or right is None:
+        if exact is None or right is None or self.localiser.goes_on(tensor, chain[-1].layer.path):
             return record
-        wrong = _as_noise(self.localiser.gate.min_sqnr, measure(right, shaped(exact, right)).sqnr_db)
+        wrong = _as_noise(PRECISIONS[self.candidate.precision].min_sqnr, measure(right, shaped(exact, right)).sqnr_db)
         if wrong > 1.0 and not given.intersection(self.localiser.taken) <= self.known:
             return record
         if wrong > 1.0:
