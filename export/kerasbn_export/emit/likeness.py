@@ -74,8 +74,8 @@ def _classes(layer: Any) -> list[type]:
 
 
 def _has_own_code(flavour: Flavour, source: Any) -> bool:
-    """Whether there is a class of the user's in a layer, which a configuration is to make again."""
-    if not isinstance(source, flavour.keras.layers.Layer) or is_function_layer(source):
+    """Whether there is a class of the user's in a layer that has been called, and that is made by its configuration."""
+    if not isinstance(source, flavour.keras.layers.Layer) or is_function_layer(source) or not source.built:
         return False
     return any(flavour.stock_name(each) is None for each in (source, *layers_inside(source)))
 
