@@ -56,6 +56,7 @@ from kerasbn_export.tflite.layer_names import Provenance
 from kerasbn_export.verification.compare import Question, compare
 from kerasbn_export.verification.faults import FAULTS, QUANTIZED, SUBJECTS, convert
 from kerasbn_export.verification.records.measure import measure
+from kerasbn_export.verification.sides.matching import match_sides
 from kerasbn_export.verification.sides.open import open_runnable
 from kerasbn_export.verification.sides.ports import Runnable
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
@@ -213,7 +214,8 @@ def _layers(reference: Runnable, candidate: TFLiteRunner, tensor: str) -> frozen
         return frozenset()
     names = [other.name for other in graph.tensors]
     found = Provenance([call.layer.path for call in network.computing()], names).layers(tensor)
-    ends = zip(network.outputs, candidate.output_indices, strict=True)
+    sides, _, _ = match_sides(reference, candidate)
+    ends = zip(network.outputs, (candidate.output_indices[j] for j in sides.pairs), strict=True)
     given = [value.producer for value, i in ends if graph.tensors[graph.beyond(i)[0]].name == tensor]
     return frozenset(found) or frozenset(call.layer.path for call in given if call)
 
