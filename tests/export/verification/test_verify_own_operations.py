@@ -100,6 +100,18 @@ def test_random_inputs_prove_nothing_of_its_grids(keras_flavour, tmp_path, rng, 
     assert verify(model, path).exit_code == 1
 
 
+@pytest.mark.parametrize("found", [None, np.nan])
+def test_what_cannot_be_run_in_float_is_not_known(keras_flavour, tmp_path, rng, data, monkeypatch, found):
+    """A divisor that is rounded to 0 gives no number."""
+    made = None if found is None else np.full((1, 6, 8), found, np.float32)
+    monkeypatch.setattr(FloatPieces, "computed", lambda *_, **__: made)
+    model = normalizing(keras_flavour, rng, offset=30.0)
+    report = verify(model, exported(model, tmp_path, data), data=data[:8])
+    assert report.exit_code == 2, str(report)
+    assert norm_of(report).rounding is None
+    assert not norm_of(report).passed
+
+
 class TestPieces:
     @pytest.fixture
     def file(self, keras_flavour, tmp_path, rng, data):

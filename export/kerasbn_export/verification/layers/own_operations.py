@@ -85,7 +85,7 @@ class _Operations:
         given = self._given(chain)
         before = list(self._before(given))
         held = self._held(worst, [tensor, *before])
-        exact = self.pieces.computed(tensor, _but(held, tensor), rounded=False)
+        exact = self._computed(tensor, held, rounded=False)
         right = self.localiser.unknown.get(chain[-1].output)
         if exact is None or right is None or self.localiser.goes_on(tensor, chain[-1].layer.path):
             return record
@@ -98,8 +98,10 @@ class _Operations:
             return record if refused else replace(record, rounding=wrong)
         if self.batch.scale is not None:
             return record  # random inputs lead a network to values that it never has
-        grids = max(wrong, self._of_grids(tensor, before, worst))
-        return replace(record, passed=grids <= 1.0, rounding=grids)
+        grids = self._of_grids(tensor, before, worst)
+        if grids is None:
+            return record
+        return replace(record, passed=grids <= 1.0, rounding=max(wrong, grids))
 
     @staticmethod
     def _given(chain: Sequence[Call]) -> set[Value]:
@@ -114,21 +116,26 @@ class _Operations:
         if any(value in network.inputs for value in given):
             yield from graph.inputs
 
-    def _of_grids(self, tensor: int, before: Sequence[int], worst: int) -> float:
-        """The error as a part of what the grids explain; of the samples that show most, the least."""
+    def _of_grids(self, tensor: int, before: Sequence[int], worst: int) -> float | None:
+        """The error as a part of what the grids explain, of the samples that show most the least; None if not known."""
         start, arrays = self.batch.chunk_of(worst)
-        numbers = [worst, *(n for n in range(start, start + len(arrays[0])) if n != worst)]
-        ratios = sorted((self._ratio(tensor, before, number) for number in numbers), reverse=True)
-        return ratios[min(SAMPLES, len(ratios)) - 1]
+        numbers = range(start, start + len(arrays[0]))
+        ratios = [self._ratio(tensor, self._held(number, [tensor, *before])) for number in numbers]
+        known = sorted((ratio for ratio in ratios if ratio is not None), reverse=True)
+        return known[min(SAMPLES, len(known)) - 1] if known else None
 
-    def _ratio(self, tensor: int, before: Sequence[int], number: int) -> float:
-        held = self._held(number, [tensor, *before])
-        given = _but(held, tensor)
-        exact, rounded = (self.pieces.computed(tensor, given, rounded=flag) for flag in (False, True))
+    def _ratio(self, tensor: int, held: Mapping[int, Array]) -> float | None:
+        exact, rounded = (self._computed(tensor, held, rounded=flag) for flag in (False, True))
         if exact is None or rounded is None:
-            return 0.0
+            return None
         allowed = APART * (_rms(rounded - exact) + self.candidate.graph.beyond(tensor)[1])
         return _rms(held[tensor].reshape(rounded.shape) - rounded) / max(allowed, TINY)
+
+    def _computed(self, tensor: int, held: Mapping[int, Array], *, rounded: bool) -> Array | None:
+        """What the operations give; None where that is not known, or is no number."""
+        given = {index: array for index, array in held.items() if index != tensor}
+        found = self.pieces.computed(tensor, given, rounded=rounded)
+        return None if found is None or not np.all(np.isfinite(found)) else found
 
     def _held(self, number: int, indices: Sequence[int]) -> dict[int, Array]:
         """The real values of some tensors for one sample."""
@@ -139,10 +146,6 @@ class _Operations:
 
     def _sample(self, number: int) -> list[Array]:
         return self.batch.sample(number, self.candidate.inputs[0].shape[0] or 1)
-
-
-def _but(held: Mapping[int, Array], tensor: int) -> dict[int, Array]:
-    return {index: array for index, array in held.items() if index != tensor}
 
 
 def _as_noise(gate: float | None, sqnr: float) -> float:
