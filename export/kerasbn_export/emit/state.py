@@ -73,14 +73,15 @@ def _give_functions(old: Any, new: Any) -> None:
             setattr(new, name, function)
 
 
-def _meaning(function: Any) -> tuple[Any, list[Any], Any]:
+def _meaning(function: Any) -> tuple[Any, list[Any]]:
     """Its code and the plain values that it closes over: a function is made anew with each layer that defines one.
 
     tf_keras wraps each of its activations in the same function.
     """
     bare = inspect.unwrap(function)
     cells = [cell.cell_contents for cell in getattr(bare, "__closure__", None) or () if _is_filled(cell)]
-    return getattr(bare, "__code__", bare), [value for value in cells if isinstance(value, PLAIN)], bare.__defaults__
+    values = [*cells, *(getattr(bare, "__defaults__", None) or ())]
+    return getattr(bare, "__code__", bare), [value for value in values if isinstance(value, PLAIN)]
 
 
 def _is_filled(cell: Any) -> bool:

@@ -29,12 +29,23 @@ def times(factor):
     return lambda x: x * factor
 
 
+def by_default(factor):
+    """A default that is an array has no truth value."""
+
+    def scale(x, by):
+        return x * by
+
+    scale.__defaults__ = (np.full(4, factor, "float32"),)
+    return scale
+
+
 RESOLVED = {
     "activation of Keras": lambda layers, first: layers.Dense(4, activation="relu" if first else "tanh"),
     "option of a layer": lambda layers, first: layers.LeakyReLU(0.1 if first else 0.5),
     "padding": lambda layers, first: layers.Conv1D(4, 3, padding="same" if first else "causal"),
     "closure": lambda _, first: times(3.0 if first else 1.0),
     "closure over an array": lambda _, first: times(np.float32(3.0 if first else 1.0)),
+    "array by default": lambda _, first: by_default(3.0 if first else 1.0),
     "object": lambda _, first: Times(3.0 if first else 1.0),
     "partial": lambda _, first: functools.partial(tf.multiply, 3.0 if first else 1.0),
     "layer inside": lambda layers, first: layers.Activation(tf.abs) if first else layers.ReLU(),
