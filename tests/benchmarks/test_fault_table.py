@@ -10,6 +10,7 @@ import pytest
     ("models", "faults"),
     [
         (["signal"], ["calibrated on too little"]),
+        (["residual"], ["requantisation left out"]),
         (["both_ways"], ["kernel turned round", "first scale for all channels", "kernel read as unsigned"]),
     ],
 )

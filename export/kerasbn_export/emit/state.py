@@ -69,26 +69,14 @@ def _layers(layer: Any) -> list[Any]:
 def _give_functions(old: Any, new: Any) -> None:
     for name, function in vars(old).items():
         other = vars(new).get(name)
-        if inspect.isfunction(function) and inspect.isfunction(other) and _meaning(function) != _meaning(other):
+        if inspect.isfunction(function) and inspect.isfunction(other) and _code(function) is not _code(other):
             setattr(new, name, function)
 
 
-def _meaning(function: Any) -> tuple[Any, list[Any]]:
-    """Its code and the plain values that it closes over: a function is made anew with each layer that defines one.
-
-    tf_keras wraps each of its activations in the same function.
-    """
+def _code(function: Any) -> Any:
+    """That of a function without its wrappers: tf_keras wraps each of its activations in the same one."""
     bare = inspect.unwrap(function)
-    cells = [cell.cell_contents for cell in getattr(bare, "__closure__", None) or () if _is_filled(cell)]
-    values = [*cells, *(getattr(bare, "__defaults__", None) or ())]
-    return getattr(bare, "__code__", bare), [value for value in values if isinstance(value, PLAIN)]
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # "Cell is empty"
-        return False
+    return getattr(bare, "__code__", bare)
 
 
 def _give_plain_attributes(flavour: Flavour, old: Any, new: Any, retyped: bool) -> None:

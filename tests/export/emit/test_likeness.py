@@ -13,6 +13,8 @@ from kerasbn_testing.statistics import data_for, randomise
 
 from kerasbn.errors import UnsupportedModelError
 from kerasbn_export import export_tflite, fold, verify
+from kerasbn_export.capture import capture
+from kerasbn_export.verification.network.network import Network
 
 
 class Times:
@@ -124,7 +126,7 @@ def test_an_activation_that_is_such_a_layer(keras_flavour, rng, bias):
 
 
 class TestRightOnes:
-    """What its configuration makes again is made again: a copy could not be saved."""
+    """What its configuration makes again is made again: a copy could not be saved, and has one precision."""
 
     @staticmethod
     def folded(flavour, rng, call):
@@ -166,3 +168,23 @@ class TestRightOnes:
 
     def test_one_that_is_not_a_number_anywhere(self, keras_flavour, rng):
         assert type(self.folded(keras_flavour, rng, lambda x: x * float("nan"))).__name__ == "Mine"
+
+    def test_one_in_half_precision(self, keras_flavour, rng):
+        """Made again in float64 for the yardstick, it differs by the rounding of its own precision."""
+        keras = keras_flavour.keras
+        keras.mixed_precision.set_global_policy("mixed_float16")
+        try:
+            model = around(keras_flavour, resolving(keras_flavour, lambda *_: tf.math.sigmoid))
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+        randomise(model, rng)
+        network = Network(capture(model))
+        network.run([data_for(model, rng)])
+        assert not network.in_float32
+
+    def test_one_that_is_made_into_another_is_the_yardstick_itself(self, keras_flavour, rng):
+        model = around(keras_flavour, resolving(keras_flavour, RESOLVED["option of a layer"]))
+        randomise(model, rng)
+        network = Network(capture(model))
+        network.run([data_for(model, rng)])
+        assert [layer.path for layer in network.in_float32] == ["resolving"]

@@ -1,12 +1,16 @@
 """A layer of several operations in an int8 file: its own operations, run again, say whether its noise is right."""
 
+import every_layer
 import numpy as np
 import pytest
+from judged_model import draw
 
 from kerasbn_export import export_tflite, verify
 from kerasbn_export.tflite.graph import TFLiteGraph
 from kerasbn_export.verification.faults.file import File
 from kerasbn_export.verification.layers.float_piece import FloatPieces
+from kerasbn_export.verification.layers.localise import Localiser
+from kerasbn_export.verification.layers.own_operations import _Operations
 from kerasbn_export.verification.sides.tflite_runner import TFLiteRunner
 
 
@@ -110,6 +114,35 @@ def test_what_cannot_be_run_in_float_is_not_known(keras_flavour, tmp_path, rng, 
     assert report.exit_code == 2, str(report)
     assert norm_of(report).rounding is None
     assert not norm_of(report).passed
+
+
+@pytest.mark.parametrize(("shown", "exit_code"), [(1, 2), (2, 1)])
+def test_more_than_one_sample_has_to_show_a_wrong_grid(
+    keras_flavour, tmp_path, rng, data, monkeypatch, shown, exit_code
+):
+    model = normalizing(keras_flavour, rng, offset=30.0)
+    path = exported(model, tmp_path, data)
+    ratios = iter([5.0] * shown + [0.1] * 8)
+    monkeypatch.setattr(_Operations, "_ratio", lambda *_: next(ratios))
+    assert verify(model, path, data=data[:8]).exit_code == exit_code
+
+
+class TestMiddle:
+    """Random inputs clip what a GroupNormalization gives. The differences inside it are nearer to the right values."""
+
+    @pytest.fixture
+    def report(self, keras_flavour, tmp_path):
+        model = every_layer.build(keras_flavour.name, "GroupNormalization", "relu", 0)
+        path = tmp_path / "m.tflite"
+        export_tflite(model, path, precision="int8", calibration=draw(model, 128, 2))
+        return lambda: verify(model, path)
+
+    def test_a_tensor_from_the_middle_of_a_layer_is_no_evidence(self, report):
+        assert report().exit_code != 1
+
+    def test_it_would_be_taken_for_the_layer(self, report, monkeypatch):
+        monkeypatch.setattr(Localiser, "goes_on", lambda *_: False)
+        assert report().exit_code == 1
 
 
 class TestPieces:
